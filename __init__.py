@@ -1,0 +1,3 @@
+"""albench: the benchmark harness for active learning."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,149 @@
+"""Names to plugins: the files of this package and the entry points of others. Nothing else is edited to add one.
+
+A plugin is a class under one of the decorators `strategy`, `learner`, `dataset`, `encoder`. It is found because its
+file lies in the folder of its kind, or because another package names it in the entry-point group of its kind.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import TypeVar
+
+C = TypeVar("C", bound=type)
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A registered class and what was declared about it.
+
+    ``version`` is bumped when the plugin's numbers change; it is part of the identity of every trial. ``cite`` is
+    printed by the report. ``needs`` are capabilities of the learner (`types.CAPABILITIES`), or ``labels``: at least
+    one label. ``notes`` holds what a kind declares besides (a dataset's licence, say).
+    """
+
+    kind: str
+    name: str
+    cls: type
+    cite: str
+    version: int
+    needs: frozenset[str] = frozenset()
+    notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """First line of the class's docstring."""
+        return (inspect.getdoc(self.cls) or "").split("\n", 1)[0]
+
+    @property
+    def origin(self) -> str:
+        return f"{self.cls.__module__}:{self.cls.__qualname__}"
+
+
+class UnknownNameError(LookupError):
+    """A name that no plugin has; ``str()`` is one line with the legal names and the nearest match."""
+
+    def __init__(self, kind: str, name: str, legal: Iterable[str]) -> None:
+        self.kind, self.name, self.legal = kind, name, sorted(legal)
+        super().__init__(f"unknown {kind} {name!r}{suggestion(name, self.legal)}")
+
+
+def suggestion(name: str, legal: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'? legal: a, b, x"`` for an error message (the nearest match where one is near)."""
+    names = list(legal)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return f"{hint} legal: {', '.join(names) or 'none'}"
+
+
+class Registry:
+    """All plugins of one kind, loaded when first asked for."""
+
+    def __init__(self, kind: str, package: str, group: str) -> None:
+        self.kind = kind
+        self._package = package  # e.g. "strategies", below the package this file belongs to
+        self._group = group
+        self._plugins: dict[str, Plugin] = {}
+        self._loaded = False
+
+    def add(self, plugin: Plugin) -> None:
+        """Register a plugin.
+
+        Raises
+        ------
+        ValueError
+            When another class has the name; both are named. (The same class under two module names shows here too.)
+        """
+        other = self._plugins.get(plugin.name)
+        if other is not None and other.cls is not plugin.cls:
+            raise ValueError(f"{self.kind} {plugin.name!r} is declared twice: {other.origin} and {plugin.origin}")
+        self._plugins[plugin.name] = plugin
+
+    def names(self) -> list[str]:
+        """Return all registered names, sorted."""
+        self._load()
+        return sorted(self._plugins)
+
+    def get(self, name: str) -> Plugin:
+        """Return the plugin of this name, or raise `UnknownNameError`."""
+        self._load()
+        if name not in self._plugins:
+            raise UnknownNameError(self.kind, name, self._plugins)
+        return self._plugins[name]
+
+    def of(self, cls: type) -> Plugin | None:
+        """Return the plugin that a class was declared as, or None for an undeclared class."""
+        return next((p for p in self._plugins.values() if p.cls is cls), None)
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True  # first, so that a plugin that asks the registry while it loads does not recurse
+        root = __package__.rsplit(".", 1)[0]
+        package = importlib.import_module(f"{root}.{self._package}")
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_") and not module.ispkg:
+                importlib.import_module(f"{package.__name__}.{module.name}")
+        for entry in entry_points(group=self._group):
+            entry.load()
+
+
+strategies = Registry("strategy", "strategies", "albench.strategies")
+learners = Registry("learner", "benchmark.learners", "albench.learners")
+datasets = Registry("dataset", "datasets", "albench.datasets")
+encoders = Registry("encoder", "datasets.embeddings", "albench.encoders")
+
+
+def strategy(name: str, *, cite: str, version: int = 1, needs: Iterable[str] = ()) -> Callable[[C], C]:
+    """Declare a strategy. A need that the learner does not give makes the cell unsupported before the run."""
+    return _declare(strategies, name, cite, version, frozenset(needs), {})
+
+
+def learner(name: str, *, cite: str, version: int = 1) -> Callable[[C], C]:
+    """Declare a learner; what it gives is its property ``gives``."""
+    return _declare(learners, name, cite, version, frozenset(), {})
+
+
+def dataset(name: str, *, cite: str, licence: str, version: int = 1) -> Callable[[C], C]:
+    """Declare a dataset with its citation and a note on its licence."""
+    return _declare(datasets, name, cite, version, frozenset(), {"licence": licence})
+
+
+def encoder(name: str, *, cite: str, version: int = 1) -> Callable[[C], C]:
+    """Declare an encoder."""
+    return _declare(encoders, name, cite, version, frozenset(), {})
+
+
+def _declare(
+    registry: Registry, name: str, cite: str, version: int, needs: frozenset[str], notes: dict[str, str]
+) -> Callable[[C], C]:
+    def register(cls: C) -> C:
+        registry.add(Plugin(registry.kind, name, cls, cite, version, needs, notes))
+        return cls
+
+    return register
