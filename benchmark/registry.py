@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TypeVar
 
+from .types import UserError
+
 C = TypeVar("C", bound=type)
 
 
@@ -45,7 +47,7 @@ class Plugin:
         return f"{self.cls.__module__}:{self.cls.__qualname__}"
 
 
-class UnknownNameError(LookupError):
+class UnknownNameError(UserError, LookupError):
     """A name that no plugin has; ``str()`` is one line with the legal names and the nearest match."""
 
     def __init__(self, kind: str, name: str, legal: Iterable[str]) -> None:

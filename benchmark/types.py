@@ -36,6 +36,12 @@ FULL_DATA = "full-data"
 """Reserved budget name: one fit on the whole pool, the upper anchor of every report (its strategy is ``random``)."""
 
 
+class UserError(Exception):
+    """What a user can mend: ``str()`` is one line per problem. The program ends with ``exit_status``, no traceback."""
+
+    exit_status = 2
+
+
 class Outcome(StrEnum):
     """How a trial ended. A closed set: values are added, never removed."""
 
@@ -117,6 +123,19 @@ class Budget:
             "initial_by": self.initial_by,
             "segments": [[str(s.query), s.rounds] for s in self.segments],
         }
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial may use. Threads of BLAS and torch follow ``num_cpus``; ``timeout`` is in seconds, per trial."""
+
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    timeout: float | None = None
+
+    @property
+    def threads(self) -> int:
+        return max(1, int(self.num_cpus))
 
 
 @dataclass(frozen=True)

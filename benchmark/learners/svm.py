@@ -1,0 +1,69 @@
+"""Support vector machine with an RBF kernel (scikit-learn)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.svm import SVC
+
+from ..registry import learner
+from ..types import Features, Floats, Labels
+
+
+@learner("svm", cite="Cortes & Vapnik, Support-vector networks, Machine Learning 20, 1995; scikit-learn's SVC")
+@dataclass(frozen=True)
+class SVM:
+    """RBF support vector machine, scikit-learn's defaults.
+
+    It gives decision values and no probabilities: ``margin`` then means the distance to the boundary (between the
+    two best classes), and rules that need probabilities are unsupported. ``gamma`` is ``scale`` (1 / (D · variance)),
+    ``auto`` (1 / D) or a number.
+    """
+
+    C: float = 1.0
+    gamma: str | float = "scale"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.gamma, str) and self.gamma not in ("scale", "auto"):
+            raise ValueError(f"gamma is {self.gamma!r}; legal: scale, auto, or a positive number")
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """Decision values."""
+        return frozenset({"scores"})
+
+    def fit(self, features: Features, labels: Labels, n_classes: int, rng: np.random.Generator) -> SVMModel:
+        """Fit on the classes that have labels; deterministic, ``rng`` is not used."""
+        present = np.unique(labels)
+        svc = None
+        if len(present) > 1:
+            svc = SVC(C=self.C, gamma=self.gamma).fit(features, labels)
+        return SVMModel(svc, present, n_classes)
+
+
+@dataclass(frozen=True, eq=False)
+class SVMModel:
+    """A fitted SVC, or None where a single class has labels."""
+
+    svc: Any
+    present: Labels
+    n_classes: int
+
+    def scores(self, features: Features) -> Floats:
+        """Return decision values (M, C); -inf for a class without labels. Two classes: -d/2 and d/2."""
+        scores = np.full((len(features), self.n_classes), -np.inf)
+        if self.svc is None:
+            scores[:, self.present] = 0.0
+            return scores
+        decision = np.asarray(self.svc.decision_function(features))
+        if decision.ndim == 1:
+            decision = np.stack([-decision / 2, decision / 2], axis=1)
+        scores[:, self.present] = decision
+        return scores
+
+    def predict(self, features: Features) -> Labels:
+        if self.svc is None:
+            return np.full(len(features), self.present[0], dtype=np.int64)
+        return np.asarray(self.svc.predict(features), dtype=np.int64)

@@ -1,0 +1,105 @@
+"""From what a grid says about a plugin to its instance: every parameter checked, every error one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from .registry import Plugin, Registry, UnknownNameError, suggestion
+from .types import Part, canonical_json
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A plugin with its parameters: what a grid names (``part``) and the instance that does it (``value``)."""
+
+    part: Part
+    value: Any
+    plugin: Plugin
+
+
+def choose(registry: Registry, said: object, where: str, problems: list[str]) -> Choice | None:
+    """Build what a grid says: ``name``, ``name:value`` (the first parameter) or ``{name: ..., parameter: ...}``.
+
+    Appends to ``problems`` and returns None where that is not possible.
+    """
+    name, params = _name_and_params(said)
+    if name is None:
+        problems.append(f"{where}: expected a {registry.kind}'s name or {{name: ..., parameter: ...}}, got {said!r}")
+        return None
+    try:
+        plugin = registry.get(name)
+    except UnknownNameError as error:
+        problems.append(f"{where}: {error}")
+        return None
+    fields = {field.name: field for field in dataclasses.fields(plugin.cls) if field.init}
+    if isinstance(params, str):
+        if not fields:
+            problems.append(f"{where}: {name!r} takes no parameter, got {params!r}")
+            return None
+        params = {next(iter(fields)): params}
+    found = _check(plugin, fields, params, where)
+    if found:
+        problems.extend(found)
+        return None
+    try:
+        value = plugin.cls(**params)
+    except ValueError as error:
+        problems.append(f"{where}: {name}: {error}")
+        return None
+    return Choice(_part(plugin, fields, value), value, plugin)
+
+
+def describe(plugin: Plugin) -> list[str]:
+    """Return what there is to say about a plugin, line by line: summary, what was declared, parameters."""
+    declared = {"cite": plugin.cite, "needs": ", ".join(sorted(plugin.needs)), **plugin.notes}
+    lines = [f"{plugin.name} (version {plugin.version}): {plugin.summary}"]
+    lines += [f"  {key}: {value}" for key, value in declared.items() if value]
+    hints = typing.get_type_hints(plugin.cls)
+    for field in dataclasses.fields(plugin.cls):
+        hint = hints[field.name]
+        kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+        default = "required" if field.default is dataclasses.MISSING else f"default {field.default!r}"
+        lines.append(f"  parameter {field.name}: {kind}, {default}")
+    return lines
+
+
+def _name_and_params(said: object) -> tuple[str | None, dict[str, Any] | str]:
+    if isinstance(said, str) and said:
+        name, colon, value = said.partition(":")
+        return name, value if colon else {}
+    if isinstance(said, Mapping) and isinstance(said.get("name"), str):
+        return said["name"], {str(key): value for key, value in said.items() if key != "name"}
+    return None, {}
+
+
+def _check(
+    plugin: Plugin, fields: Mapping[str, dataclasses.Field[Any]], params: Mapping[str, Any], where: str
+) -> list[str]:
+    problems = [f"{where}.{key}: unknown parameter{suggestion(key, fields)}" for key in params if key not in fields]
+    hints = typing.get_type_hints(plugin.cls)
+    for key, field in fields.items():
+        if key in params:
+            try:
+                TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(params[key])
+            except ValidationError as error:
+                reasons = " or ".join(dict.fromkeys(e["msg"].removeprefix("Input should be ") for e in error.errors()))
+                problems.append(f"{where}.{key}: expected {reasons}, got {params[key]!r}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            problems.append(f"{where}: {plugin.name!r} needs {key!r}")
+    return problems
+
+
+def _part(plugin: Plugin, fields: Mapping[str, dataclasses.Field[Any]], value: Any) -> Part:
+    own = {key: getattr(value, key) for key, field in fields.items() if not field.metadata.get("path")}
+    # an integer given for a float is the same number: one identity
+    hints = typing.get_type_hints(plugin.cls)
+    own = {key: float(v) if hints[key] is float else v for key, v in own.items()}
+    special = ", ".join(f"{key}={v}" for key, v in own.items() if v != fields[key].default)
+    base = value.label() if hasattr(value, "label") else plugin.name
+    return Part(plugin.name, canonical_json(own), plugin.version, f"{base}({special})" if special else base)

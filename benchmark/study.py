@@ -1,0 +1,161 @@
+"""A grid meets its data: every trial with its identity, every cell that cannot run with its reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from ..datasets.base import DataError, Loaded, load
+from ..datasets.embeddings.store import Embedded, embed, fingerprint
+from . import registry
+from .grid import Grid, GridError
+from .params import Choice
+from .types import FULL_DATA, Budget, Count, Part, Resources, Trial
+from .worker import Job
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Data that was read, and the encoder that turns it into the pool of this fingerprint."""
+
+    fingerprint: str
+    dataset: Part
+    embedding: Part
+    data: Loaded
+    encoder: Choice
+
+    def embed(self) -> Embedded:
+        """Return the embedding from the cache, or compute it."""
+        return embed(self.data, self.encoder.value)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A grid, resolved. ``jobs`` can run; ``unsupported`` cannot, with the reason; together they are all trials."""
+
+    grid: Grid
+    sources: dict[str, Source] = field(default_factory=dict)  # by fingerprint
+    jobs: list[Job] = field(default_factory=list)
+    unsupported: list[tuple[Trial, str]] = field(default_factory=list)
+
+    @property
+    def trials(self) -> list[Trial]:
+        return [job.trial for job in self.jobs] + [trial for trial, _ in self.unsupported]
+
+
+def resolve(grid: Grid) -> Study:
+    """Read the data of a grid and expand it to trials; nothing is encoded or written.
+
+    Raises
+    ------
+    GridError
+        With everything that is wrong with the data, or between budgets and data.
+    """
+    study, problems = Study(grid), list[str]()
+    for dataset, seeds, data in _load(grid, problems):
+        problems += _budget_problems(grid, dataset, data)
+        for embedding in grid.embeddings:
+            try:
+                key = fingerprint(data.content, embedding.value)
+            except DataError as error:
+                problems += error.messages
+                continue
+            source = Source(key, dataset.part, embedding.part, data, embedding)
+            study.sources.setdefault(key, source)
+            for learner in grid.learners:
+                _expand(study, source, learner, seeds)
+    if problems:
+        raise GridError([f"{grid.source}: {problem}" for problem in dict.fromkeys(problems)])
+    return study
+
+
+def _load(grid: Grid, problems: list[str]) -> Iterator[tuple[Choice, tuple[int, ...], Loaded]]:
+    """Read each split once: one for all seeds, or one per seed where the dataset is resampled."""
+    for i, dataset in enumerate(grid.datasets):
+        for seeds in [(seed,) for seed in grid.seeds] if dataset.value.resampled else [grid.seeds]:
+            try:
+                yield dataset, seeds, load(dataset.value, seeds[0])
+            except DataError as error:
+                problems += [f"datasets[{i}]: {message}" for message in error.messages]
+                break
+
+
+def _budget_problems(grid: Grid, dataset: Choice, data: Loaded) -> list[str]:
+    problems = []
+    for budget in grid.budgets:
+        try:
+            budget.purchases(len(data.split.train), len(data.split.class_names))
+        except ValueError as error:
+            problems.append(f"budgets.{budget.name}: {error} (dataset {dataset.part.label!r})")
+    return problems
+
+
+def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...]) -> None:
+    """Add the trials of one pool and learner, and the full-data bound: one fit on the whole pool."""
+    grid = study.grid
+    resources = grid.resources[learner.part.label]
+    whole = Budget(FULL_DATA, Count(len(source.data.split.train)), ())
+    random = registry.strategies.get("random")
+    bound = Trial(
+        dataset=source.dataset,
+        embedding=source.embedding,
+        learner=learner.part,
+        strategy=Part(random.name, version=random.version),
+        budget=whole,
+        seed=seeds[0],
+        fingerprint=source.fingerprint,
+    )
+    study.jobs.append(Job(bound, random.cls(), learner.value, resources))
+    for budget in grid.budgets:
+        for seed in seeds:
+            for strategy in grid.strategies:
+                trial = Trial(
+                    dataset=source.dataset,
+                    embedding=source.embedding,
+                    learner=learner.part,
+                    strategy=strategy.part,
+                    budget=budget,
+                    seed=seed,
+                    fingerprint=source.fingerprint,
+                )
+                _file(study, trial, strategy, learner, resources)
+
+
+def _file(study: Study, trial: Trial, strategy: Choice, learner: Choice, resources: Resources) -> None:
+    missing = strategy.plugin.needs - {"labels"} - learner.value.gives
+    if missing:
+        gives = ", ".join(sorted(learner.value.gives)) or "predictions only"
+        reason = f"{strategy.part.label} needs {', '.join(sorted(missing))}; {learner.part.label} gives {gives}"
+        study.unsupported.append((trial, reason))
+    else:
+        study.jobs.append(Job(trial, strategy.value, learner.value, resources))
+
+
+def preview(study: Study) -> list[str]:
+    """Say what a run would do, and which cells it cannot, with the reason."""
+    grid = study.grid
+    bounds = sum(job.trial.budget.name == FULL_DATA for job in study.jobs)
+    lines = [
+        f"grid {grid.name}: {len(study.jobs) - bounds} trials and {bounds} full-data bounds",
+        f"  datasets: {', '.join(c.part.label for c in grid.datasets)}",
+        f"  embeddings: {', '.join(c.part.label for c in grid.embeddings)}",
+        f"  learners: {', '.join(c.part.label for c in grid.learners)}",
+        f"  strategies: {', '.join(c.part.label for c in grid.strategies)}",
+        f"  seeds: {len(grid.seeds)}",
+    ]
+    for dataset, data in {s.dataset.label: s.data for s in study.sources.values()}.items():
+        size, classes = len(data.split.train), len(data.split.class_names)
+        for budget in grid.budgets:
+            sizes = budget.purchases(size, classes)
+            start = budget.initial.resolve(classes)
+            lines.append(f"  budget {budget.name} on {dataset}: {start} labels, then {_runs(sizes)}, of {size}")
+    cells = Counter(f"{t.dataset.label} / {t.embedding.label} / {t.budget.name}: {why}" for t, why in study.unsupported)
+    lines += [f"unsupported: {cell} ({n} trials)" for cell, n in cells.items()]
+    return lines
+
+
+def _runs(sizes: list[int]) -> str:
+    """Return ``9 x 1000 + 1 x 43`` for the sizes of purchases in order."""
+    return " + ".join(f"{len(list(group))} x {size}" for size, group in groupby(sizes)) or "nothing"

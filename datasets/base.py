@@ -1,0 +1,230 @@
+"""What every dataset gives: a split into pool and test set, checked, with the hash of its content.
+
+This folder has no ``__init__.py`` on purpose: it would shadow Hugging Face's ``datasets`` in Ray's workers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..benchmark.registry import Plugin, Registry, datasets, suggestion
+from ..benchmark.seeds import generator
+from ..benchmark.types import Labels, Rows, UserError, canonical_json
+
+Kind = Literal["images", "table", "features"]
+
+PATH = {"path": True}
+"""``field(metadata=PATH)`` marks a parameter that is a path of this machine: no part of any identity."""
+
+
+class DataError(UserError, ValueError):
+    """Data that cannot be used; ``messages`` are one line each, naming the file (or dataset) and the reason."""
+
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__(messages)
+        self.messages = messages
+
+    def __str__(self) -> str:
+        return "\n".join(self.messages)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A pool of N rows and a test set of M rows with labels (N,), (M,) int64 in [0, C).
+
+    ``images`` are (N, H, W, channels) uint8; a ``table`` (columns in their own units) and ``features`` (made by some
+    model, taken as they are) are (N, D) float32.
+    """
+
+    kind: Kind
+    train: NDArray[Any]
+    train_labels: Labels
+    test: NDArray[Any]
+    test_labels: Labels
+    class_names: tuple[str, ...]
+
+
+class Dataset(Protocol):
+    """A frozen dataclass whose fields are its parameters.
+
+    One that takes a path has a method ``label() -> str`` too: the readable name that stands for the path in tables.
+    """
+
+    @property
+    def resampled(self) -> bool:
+        """Whether the split depends on the trial's seed; where it does not, ``load`` ignores the seed."""
+
+    def load(self, seed: int) -> Split:
+        """Return the split, or raise `DataError`. Paths are taken from the current directory, ``~`` expanded."""
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """The parameters of a dataset that comes in one piece: how it is cut into a pool and a test set.
+
+    ``fixed`` is one stratified split for all seeds; ``resampled`` draws a new one per seed, uniformly and not
+    stratified, as in Lu et al. (arXiv 2306.08954). The test set has ceil(``test`` x rows) rows in both.
+    """
+
+    split: Literal["fixed", "resampled"] = "fixed"
+    test: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_choice("split", self.split, ("fixed", "resampled"))
+        if not 0 < self.test < 1:
+            raise ValueError(f"test is {self.test}; legal: a share of the rows, above 0 and below 1")
+
+    @property
+    def resampled(self) -> bool:
+        return self.split == "resampled"
+
+    def cut(
+        self, name: str, kind: Kind, x: NDArray[Any], labels: Labels, class_names: Iterable[str], seed: int
+    ) -> Split:
+        """Cut the rows of ``x`` by the generator of (name, test) or, resampled, of (name, test, seed)."""
+        names = ("split", name, str(self.test))
+        rng = generator(*names, seed) if self.resampled else generator(*names)
+        train, test = split_rows(labels, self.test, stratify=not self.resampled, rng=rng)
+        return Split(kind, x[train], labels[train], x[test], labels[test], tuple(class_names))
+
+
+def split_rows(labels: Labels, test: float, *, stratify: bool, rng: np.random.Generator) -> tuple[Rows, Rows]:
+    """Return (train, test) rows, each ascending, with ceil(``test`` x rows) rows of test (scikit-learn's size).
+
+    Stratified: each class gives its proportional share, what rounding leaves over goes to the largest remainders.
+    """
+    n_test = math.ceil(test * len(labels))
+    if stratify:
+        _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        exact = n_test * counts / len(labels)
+        shares = np.floor(exact).astype(int)
+        shares[np.argsort(shares - exact, kind="stable")[: n_test - shares.sum()]] += 1
+        rows = [rng.permutation(np.flatnonzero(classes == c))[:share] for c, share in enumerate(shares)]
+        chosen = np.concatenate(rows)
+    else:
+        chosen = rng.permutation(len(labels))[:n_test]
+    in_test = np.zeros(len(labels), dtype=bool)
+    in_test[chosen] = True
+    return np.flatnonzero(~in_test), np.flatnonzero(in_test)
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A checked split, with the names it goes by and the hash of its content."""
+
+    name: str
+    label: str
+    params: dict[str, Any]
+    split: Split
+    content: str
+
+
+def load(dataset: Dataset, seed: int) -> Loaded:
+    """Load a split, check it, and hash it: read once, encode as often as wanted.
+
+    The data are read each time, since only their content says whether an embedding is cached.
+    """
+    plugin = plugin_of(datasets, dataset)
+    split = dataset.load(seed)
+    label = label_of(plugin, dataset)
+    problems = validate(split)
+    if problems:
+        raise DataError([f"{label}: {problem}" for problem in problems])
+    return Loaded(plugin.name, label, parameters(dataset), split, content_hash(split))
+
+
+def validate(split: Split) -> list[str]:
+    """Return everything that is wrong with a split, one line each."""
+    problems = _part_problems("train", split, split.train, split.train_labels)
+    problems += _part_problems("test", split, split.test, split.test_labels)
+    if split.train.shape[1:] != split.test.shape[1:]:
+        train, test = ("x".join(map(str, x.shape[1:])) for x in (split.train, split.test))
+        problems.append(f"train has {train} features, test {test}")
+    if len(split.class_names) < 2:
+        problems.append(f"only {len(split.class_names)} class; at least 2 are needed")
+    if len(set(split.class_names)) < len(split.class_names):
+        twice = next(name for i, name in enumerate(split.class_names) if name in split.class_names[:i])
+        problems.append(f"class name {twice!r} is given twice")
+    return problems
+
+
+def _part_problems(name: str, split: Split, x: NDArray[Any], labels: Labels) -> list[str]:
+    dtype, ndim = (np.dtype(np.uint8), 4) if split.kind == "images" else (np.dtype(np.float32), 2)
+    if x.dtype != dtype or x.ndim != ndim or 0 in x.shape:
+        return [f"{name} is {x.dtype} of shape {x.shape}; {split.kind} are {dtype} with {ndim} axes, none empty"]
+    if labels.dtype != np.int64 or labels.ndim != 1:
+        return [f"{name}_labels is {labels.dtype} of shape {labels.shape}; labels are int64 with 1 axis"]
+    problems = not_finite(name, x)
+    if len(x) != len(labels):
+        problems.append(f"{name} has {len(x)} rows, {name}_labels {len(labels)}")
+    out = np.flatnonzero((labels < 0) | (labels >= len(split.class_names)))
+    if len(out):
+        where = f"first {labels[out[0]]} in row {out[0]}"
+        problems.append(f"{name}_labels: {len(out)} outside 0..{len(split.class_names) - 1}, {where}")
+    return problems
+
+
+def not_finite(name: str, x: NDArray[Any]) -> list[str]:
+    """Return a line that counts the values of x (M, ...) that are NaN or infinite as float32, or nothing."""
+    if x.dtype == np.uint8:
+        return []
+    bad = ~np.isfinite(x)
+    if not bad.any():
+        return []
+    row = np.flatnonzero(bad.reshape(len(x), -1).any(axis=1))[0]
+    return [f"{name}: {bad.sum()} values are NaN or infinite, first in row {row}"]
+
+
+def content_hash(split: Split) -> str:
+    """Return the sha256 of everything an encoder or learner may see: order, dtypes, shapes and names included."""
+    arrays = [split.train, split.train_labels, split.test, split.test_labels]
+    return arrays_hash([split.kind, *split.class_names], arrays)
+
+
+def arrays_hash(names: list[str], arrays: list[NDArray[Any]]) -> str:
+    """Return the sha256 of some names and of the dtypes, shapes and bytes of some arrays."""
+    head = [names, [[array.dtype.str, list(array.shape)] for array in arrays]]
+    digest = hashlib.sha256(canonical_json(head).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def plugin_of(registry: Registry, value: object) -> Plugin:
+    """Return what the class of ``value`` was declared as; an undeclared class has no identity to file it under."""
+    plugin = registry.of(type(value))
+    if plugin is None:
+        raise TypeError(f"{type(value).__qualname__} is not a declared {registry.kind}; use the decorator")
+    return plugin
+
+
+def parameters(value: Any) -> dict[str, Any]:
+    """Return the parameters of a plugin that are part of its identity: all but the paths of this machine."""
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not f.metadata.get("path")}
+
+
+def label_of(plugin: Plugin, value: object) -> str:
+    """Return the plugin's own readable label where it makes one (it takes a path), else its name."""
+    label = getattr(value, "label", None)
+    return str(label()) if callable(label) else plugin.name
+
+
+def path_label(name: str, path: str) -> str:
+    """Return ``name:basename``, which says which data without saying where."""
+    return f"{name}:{Path(path).expanduser().resolve().name}"
+
+
+def check_choice(what: str, value: str, legal: Iterable[str]) -> None:
+    """Raise ValueError with the legal values and the nearest when ``value`` is none of them."""
+    legal = tuple(legal)
+    if value not in legal:
+        raise ValueError(f"unknown {what} {value!r}{suggestion(str(value), legal)}")

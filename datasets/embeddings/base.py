@@ -1,0 +1,42 @@
+"""What every encoder gives: features of the pool and of the test set."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from ...benchmark.types import Features
+from ..base import Split, not_finite
+
+
+class Encoder(Protocol):
+    """A frozen dataclass whose fields are its parameters."""
+
+    def encode(self, split: Split, rng: np.random.Generator) -> tuple[Features, Features]:
+        """Return features (N, D) of the pool and (M, D) of the test set, float32, fitted on the pool's part alone."""
+
+
+@runtime_checkable
+class ReadsFile(Protocol):
+    """An encoder whose output depends on a file too; the file's content is part of the fingerprint."""
+
+    def content_hash(self) -> str:
+        """Return a hash of the content, the same wherever the file lies and whatever packs it."""
+
+
+def feature_problems(train: Features, test: Features, split: Split) -> list[str]:
+    """Return everything that is wrong with an encoder's answer, one line each."""
+    problems = []
+    for name, features, rows in (("train", train, len(split.train)), ("test", test, len(split.test))):
+        if features.ndim != 2 or features.dtype != np.float32 or features.shape[1] == 0:
+            problems.append(
+                f"{name} is {features.dtype} of shape {features.shape}; needed are float32 rows of features"
+            )
+            continue
+        if len(features) != rows:
+            problems.append(f"{name} has {len(features)} rows, the dataset's {name} part {rows}")
+        problems += not_finite(name, features)
+    if not problems and train.shape[1] != test.shape[1]:
+        problems.append(f"train has {train.shape[1]} features, test {test.shape[1]}")
+    return problems

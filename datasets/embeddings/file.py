@@ -1,0 +1,37 @@
+"""Features made elsewhere for a dataset that is here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...benchmark.registry import encoder
+from ...benchmark.types import Features
+from ..arrays import as_features, read_npz
+from ..base import PATH, DataError, Split, arrays_hash, path_label
+
+
+@encoder("file", cite="")
+@dataclass(frozen=True)
+class File:
+    """Features made elsewhere: an .npz with ``train`` (N, D) and ``test`` (M, D), rows as in the dataset."""
+
+    path: str = field(metadata=PATH)
+
+    def label(self) -> str:
+        return path_label("file", self.path)
+
+    def content_hash(self) -> str:
+        return arrays_hash(["file"], list(self._read()))
+
+    def encode(self, split: Split, rng: np.random.Generator) -> tuple[Features, Features]:
+        return self._read()
+
+    def _read(self) -> tuple[Features, Features]:
+        found = read_npz(self.path, ("train", "test"))
+        problems: list[str] = []
+        train, test = (as_features(found[key], problems) for key in ("train", "test"))
+        if problems:
+            raise DataError(problems)
+        return train, test

@@ -1,0 +1,98 @@
+"""What a fitted model and a learning curve are worth: pure functions of arrays, each definition with an id.
+
+An id is changed (``/1`` to ``/2``) when its numbers change, so that two reports are compared like with like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..benchmark.types import Floats, Labels, Scores
+
+ECE_BINS = 15
+SMALLEST = 1e-12  # a probability below this counts as this in nll, so that one surprise is not infinite
+
+
+def score(predicted: Labels, labels: Labels, n_classes: int, probs: Floats | None) -> Scores:
+    """Score predictions (M,) against labels (M,), both in [0, C), and probabilities (M, C) where there are some.
+
+    Balanced accuracy is the mean recall of the classes present in ``labels``; macro F1 is the mean F1 of the classes
+    present in ``labels`` or ``predicted`` (both as scikit-learn has them). ``nll`` is in nats, probabilities below
+    1e-12 raised to it.
+    """
+    hit = predicted == labels
+    hits = np.bincount(labels[hit], minlength=n_classes)
+    support = np.bincount(labels, minlength=n_classes)
+    either = support + np.bincount(predicted, minlength=n_classes)
+    present = support > 0
+    return Scores(
+        accuracy=float(hit.mean()),
+        balanced_accuracy=float((hits[present] / support[present]).mean()),
+        macro_f1=float((2 * hits[either > 0] / either[either > 0]).mean()),
+        nll=None if probs is None else nll(probs, labels),
+        ece=None if probs is None else ece(probs, hit),
+    )
+
+
+def nll(probs: Floats, labels: Labels) -> float:
+    """Return the mean negative log of the true class's probability, in nats; probabilities (M, C), labels (M,)."""
+    return float(-np.log(np.maximum(probs[np.arange(len(labels)), labels], SMALLEST)).mean())
+
+
+def ece(probs: Floats, hit: ArrayLike) -> float:
+    """Return the expected calibration error of probabilities (M, C) whose top class was right where ``hit`` (M,).
+
+    Guo et al. 2017, equation 3: 15 equal-width bins (low, high] on the top probability, gaps weighted by their share.
+    """
+    top = probs.max(axis=1)
+    bins = np.clip(np.ceil(top * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
+    gaps = np.bincount(bins, weights=np.asarray(hit, dtype=np.float64) - top, minlength=ECE_BINS)
+    return float(np.abs(gaps).sum() / len(top))
+
+
+def aubc(n_labels: ArrayLike, accuracy: ArrayLike) -> float:
+    """Return the area under the curve (R,) over the label range: a constant curve gives exactly its constant.
+
+    ``n_labels`` increases strictly. A single point gives that point.
+    """
+    x, y = np.asarray(n_labels, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
+    if len(x) == 1:
+        return float(y[0])
+    widths = np.diff(x) / (x[-1] - x[0])
+    # from the lowest point, so that rounding cannot move a constant
+    return float(y.min() + widths @ ((y[1:] + y[:-1]) / 2 - y.min()))
+
+
+def aubc_points(n_labels: ArrayLike, accuracy: ArrayLike) -> float:
+    """Return the mean of the curve's points (R,), wherever they lie."""
+    return float(np.asarray(accuracy, dtype=np.float64).mean())
+
+
+def final(n_labels: ArrayLike, accuracy: ArrayLike) -> float:
+    """Return the last point of the curve (R,)."""
+    return float(np.asarray(accuracy, dtype=np.float64)[-1])
+
+
+def gain(values: ArrayLike, baseline: ArrayLike) -> Floats:
+    """Return the differences (S,) of two aligned arrays (S,) of shares, in points (hundredths)."""
+    return 100 * (np.asarray(values, dtype=np.float64) - np.asarray(baseline, dtype=np.float64))
+
+
+CURVE_METRICS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
+    "aubc/1": aubc,
+    "aubc-points/1": aubc_points,
+    "final/1": final,
+}
+"""Functions of (labels (R,), accuracy (R,))."""
+
+METRICS: dict[str, tuple[Callable[..., object], str]] = {
+    "aubc/1": (aubc, "area under accuracy over the number of labels (trapezoid rule), divided by the label range"),
+    "aubc-points/1": (aubc_points, "mean accuracy of the curve's points"),
+    "final/1": (final, "accuracy after the last round"),
+    "gain/1": (gain, "difference to the baseline on the same seeds at the same number of labels, in points"),
+    "ece/1": (ece, "expected calibration error, 15 equal-width bins on the top probability"),
+}
+"""Metric id -> (function, definition as printed)."""

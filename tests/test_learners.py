@@ -1,0 +1,127 @@
+"""Learners against independent oracles, and what every learner promises."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from albench.benchmark import registry
+from albench.benchmark.learners import linear
+from albench.benchmark.learners.knn import KNN
+from albench.benchmark.learners.linear import Linear
+from albench.benchmark.learners.svm import SVM
+from albench.benchmark.types import CAPABILITIES, Features, Labels
+
+RNG = np.random.default_rng(0)
+
+
+def tables() -> dict[str, tuple[Features, Labels]]:
+    found = {}
+    for name, load in {"digits": load_digits, "wine": load_wine, "wdbc": load_breast_cancer}.items():
+        x, y = load(return_X_y=True)
+        order = np.random.default_rng(1).permutation(len(x))
+        scaled = x / 16 if name == "digits" else StandardScaler().fit_transform(x)
+        found[name] = (scaled[order].astype(np.float32), y[order].astype(np.int64))
+    return found
+
+
+TABLES = tables()
+
+
+def optimum(x: Features, y: Labels, queries: Features, C: float) -> np.ndarray:
+    fitted = LogisticRegression(C=C, tol=1e-10, max_iter=100_000).fit(x.astype(float), y)
+    return fitted.predict_proba(queries.astype(float))
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("n", [20, 100, 170])
+@pytest.mark.parametrize("C", [0.01, 1.0, 10.0])
+def test_linear_reaches_scikit_learns_optimum(name: str, n: int, C: float) -> None:
+    x, y = TABLES[name]
+    model = Linear(C=C).fit(x[:n], y[:n], int(y.max()) + 1, RNG)
+    seen = np.unique(y[:n])
+    np.testing.assert_allclose(model.scores(x)[:, seen], optimum(x[:n], y[:n], x, C), atol=1e-4)
+
+
+def test_linear_reaches_the_optimum_through_its_float32_stage_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "LARGE", 0)
+    x, y = TABLES["digits"]
+    model = Linear().fit(x[:300], y[:300], 10, RNG)
+    np.testing.assert_allclose(model.scores(x), optimum(x[:300], y[:300], x, 1.0), atol=1e-4)
+
+
+def test_linear_copes_with_scales_and_constant_columns() -> None:
+    x, y = TABLES["wine"]
+    stretched = np.hstack([x * 30, x[:, :3], np.ones((len(x), 2), np.float32), np.zeros((len(x), 1), np.float32)])
+    model = Linear().fit(stretched[:60], y[:60], 3, RNG)
+    np.testing.assert_allclose(model.scores(stretched), optimum(stretched[:60], y[:60], stretched, 1.0), atol=1e-4)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_knn_is_scikit_learns(k: int) -> None:
+    x, y = TABLES["wdbc"]  # two classes and an odd k: no tied votes
+    model = KNN(k).fit(x[:50], y[:50], 2, RNG)
+    oracle = KNeighborsClassifier(k).fit(x[:50], y[:50])
+    np.testing.assert_array_equal(model.predict(x), oracle.predict(x))
+    np.testing.assert_allclose(model.scores(x), oracle.predict_proba(x), atol=1e-12)
+
+
+def test_knn_breaks_tied_votes_by_the_nearest() -> None:
+    x = np.array([[0.0], [1.0], [3.0], [4.0]], dtype=np.float32)
+    model = KNN(4).fit(x, np.array([1, 1, 0, 0]), 3, RNG)
+    assert model.predict(np.array([[0.4], [3.4]], dtype=np.float32)).tolist() == [1, 0]
+    assert model.scores(x).tolist() == [[0.5, 0.5, 0.0]] * 4
+
+
+def test_svm_is_scikit_learns() -> None:
+    x, y = TABLES["digits"]
+    model, oracle = SVM().fit(x[:200], y[:200], 10, RNG), SVC().fit(x[:200], y[:200])
+    np.testing.assert_array_equal(model.predict(x), oracle.predict(x))
+    np.testing.assert_allclose(model.scores(x), oracle.decision_function(x))
+
+
+def test_svm_margin_is_the_distance_to_the_boundary_for_two_classes() -> None:
+    x, y = TABLES["wdbc"]
+    scores = SVM().fit(x[:60], y[:60], 2, RNG).scores(x)
+    distance = SVC().fit(x[:60], y[:60]).decision_function(x)
+    np.testing.assert_allclose(np.abs(scores[:, 0] - scores[:, 1]), np.abs(distance))
+    np.testing.assert_array_equal(scores.argmax(axis=1), distance > 0)
+
+
+def test_one_neighbour_has_no_graded_probabilities() -> None:
+    assert "probabilities" in KNN(3).gives
+    assert not KNN(1).gives
+
+
+@pytest.mark.parametrize("name", registry.learners.names())
+@settings(max_examples=15, deadline=None)
+@given(
+    n=st.integers(1, 30),
+    d=st.integers(1, 6),
+    classes=st.integers(2, 5),
+    seen=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_every_learner_keeps_its_promise(name: str, n: int, d: int, classes: int, seen: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    learner = registry.learners.get(name).cls()
+    x = rng.normal(size=(n, d)).astype(np.float32)
+    y = rng.choice(rng.permutation(classes)[:seen], size=n).astype(np.int64)
+    x.setflags(write=False)
+    queries = rng.normal(size=(17, d)).astype(np.float32)
+    model = learner.fit(x, y, classes, np.random.default_rng(0))
+    again = learner.fit(x, y, classes, np.random.default_rng(0))
+    assert learner.gives <= set(CAPABILITIES)
+    predicted, scores = model.predict(queries), model.scores(queries)
+    assert predicted.dtype == np.int64
+    assert set(predicted) <= set(y)
+    assert scores.shape == (17, classes)
+    np.testing.assert_array_equal(scores, again.scores(queries))
+    if "probabilities" in learner.gives:
+        np.testing.assert_allclose(scores.sum(axis=1), 1)
+        assert not scores[:, np.setdiff1d(np.arange(classes), y)].any()
