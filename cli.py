@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.logging import RichHandler
 
 from albench import __version__
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 # The commands import what they need when they run: `albench --help` loads neither pandas nor Ray nor MLflow.
 
+PIPED_WIDTH = 100
 RETRIES = {"failed": "failed", "timeout": "timeout", "oom": "out-of-memory"}
 KINDS = ("dataset", "embedding", "learner", "strategy", "budget", "seed")
 LISTS = ("strategies", "datasets", "encoders", "learners")
@@ -28,30 +28,42 @@ EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, package_name="albench")
+@click.version_option(__version__, package_name="albench", prog_name="albench")
 def main() -> None:
     """Benchmark active learning: paired, resumable, from one grid file to the tables of the literature."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # before numpy is loaded: sums are split the same way on every machine
-    logging.getLogger("albench").addHandler(RichHandler(console=Console(stderr=True), show_time=False, show_path=False))
+    logging.getLogger("albench").handlers = [_Warnings()]
+
+
+class _Warnings(logging.Handler):
+    """Warnings as lines on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"{record.levelname.lower()}: {record.getMessage()}", err=True)
 
 
 def _only(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict[str, list[str]]:
+    from albench.benchmark.registry import suggestion
+
     chosen: dict[str, list[str]] = {}
     for value in values:
-        kind, equals, names = value.partition("=")
-        if kind not in KINDS or not equals:
-            raise click.BadParameter(
-                f"{value!r}; expected one of {', '.join(KINDS)}, '=', and names with commas between"
-            )
-        chosen.setdefault(kind, []).extend(name.strip() for name in names.split(","))
+        kind, text = (*value.split("=", 1), "")[:2]
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if kind not in KINDS:
+            raise click.BadParameter(f"{value!r}: unknown kind {kind!r}{suggestion(kind, KINDS)}")
+        if not names:
+            raise click.BadParameter(f"{value!r}: expected KIND=NAMES, for instance {kind}=a,b")
+        chosen.setdefault(kind, []).extend(names)
     return chosen
 
 
 @main.command()
 @click.option("--grid", "path", required=True, type=click.Path(path_type=Path), help="The grid file (YAML).")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where results go [runs/<grid name>].")
-@click.option("--engine", type=click.Choice(["ray", "inline"]), default="ray", show_default=True)
+@click.option(
+    "--engine", type=click.Choice(["ray", "inline"]), default="ray", show_default=True, help="On all cores, or in here."
+)
 @click.option("--workers", type=click.IntRange(min=1), help="How many trials run at once [all cores].")
 @click.option("--address", help="A running Ray cluster ('auto', or host:port).")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the grid; repeatable.")
@@ -77,11 +89,11 @@ def run(
     from albench.benchmark.study import preview, resolve
     from albench.benchmark.types import Outcome
 
-    console = Console()
+    console = _console()
     with _user_errors():
         grid = grids.load(path, overrides)
         if dry_run:
-            for line in preview(resolve(grid)):
+            for line in preview(resolve(grid, only)):
                 click.echo(line)
             return
         outcomes = frozenset(Outcome(RETRIES[name]) for name in retry)
@@ -105,7 +117,7 @@ def run(
 def report(directories: Sequence[Path], out: Path | None, baseline: str) -> None:
     """Write the tables of one or several runs (Markdown, CSV, HTML) and show them."""
     with _user_errors():
-        _write_report(directories, out, baseline, Console())
+        _write_report(directories, out, baseline, _console())
 
 
 @main.command()
@@ -164,13 +176,17 @@ def mlflow_sync(directory: Path, uri: str | None) -> None:
     click.echo(f"level: {result.trials} trials, {result.rounds} rounds; {result.written} trials written now")
 
 
+def _console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
+
+
 def _write_report(directories: Sequence[Path], out: Path | None, baseline: str, console: Console) -> None:
     from albench.results import report as reports
     from albench.results.terminal import render
 
     written = reports.write_report(directories, out or directories[0] / "report", baseline)
     render(written.summary, console)
-    console.print(f"report: {written.files[0]}", highlight=False, soft_wrap=True)
+    console.print(f"report: {', '.join(str(file) for file in written.files[:2])}", highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -187,4 +203,4 @@ def _user_errors() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="albench")

@@ -12,15 +12,15 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from .registry import Plugin, strategies
+from .registry import Plugin, strategies, suggestion
 from .seeds import generator
-from .types import CAPABILITIES, Derived, Features, Floats, Labels, Query, Rows, Strategy
+from .types import CAPABILITIES, Derived, Features, Floats, Labels, Query, Rows, Strategy, UserError
 
 REPEATS = 200  # answers compared on each side by `renumbering`
 FALSE_ALARM = 1e-5  # its chance to fail a rule that is right
@@ -33,6 +33,10 @@ class CheckResult:
     name: str
     passed: bool
     message: str = ""
+
+
+class LoadError(UserError, ValueError):
+    """A class that cannot be checked; ``str()`` is one line with its name and the reason."""
 
 
 class NonConformanceError(AssertionError):
@@ -58,23 +62,33 @@ def check_named(name: str) -> list[CheckResult]:
     ------
     UnknownNameError
         When no strategy has the name.
-    ValueError
-        When there is no such module or class, or the class has no ``@strategy``.
+    LoadError
+        When there is no such module or class, the class has no ``@strategy``, or it needs a parameter.
     """
     plugin = _declared(*name.split(":", 1)) if ":" in name else strategies.get(name)
+    required = [f.name for f in fields(plugin.cls) if f.default is MISSING and f.default_factory is MISSING]
+    if required:
+        raise LoadError(
+            f"{name} has no default for {', '.join(required)}; give it one, or call check_strategy with an instance"
+        )
     return check_strategy(plugin.cls(), plugin.needs)
 
 
 def _declared(module: str, name: str) -> Plugin:
-    sys.path.append(str(Path.cwd()))  # a command does not see the modules of the folder it was started in
+    folder = str(Path.cwd())  # a command does not see the modules of the folder it was started in
+    if folder not in sys.path:
+        sys.path.append(folder)
     try:
-        cls = getattr(importlib.import_module(module), name)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise ValueError(f"cannot load {module}:{name}: {error}") from error
-    plugin = strategies.of(cls)
-    if plugin is None:
-        raise ValueError(f"{module}:{name} has no @strategy above it, so its needs are unknown")
-    return plugin
+        found = importlib.import_module(module)
+    except Exception as error:  # whatever a stranger's module raises while it is imported is the reason
+        line = str(error).split("\n", 1)[0]
+        raise LoadError(f"cannot import {module!r} (from {folder}): {type(error).__name__}: {line}") from error
+    own = {n: plugin for n, value in vars(found).items() if (plugin := strategies.of(value)) is not None}
+    if name not in vars(found):
+        raise LoadError(f"{module!r} has no class {name!r}{suggestion(name, own)}")
+    if name not in own:
+        raise LoadError(f"{module}:{name} has no @strategy above it, so its needs are unknown")
+    return own[name]
 
 
 # The pools

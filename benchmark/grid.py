@@ -7,16 +7,19 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from . import registry
 from .params import Choice, choose
 from .registry import suggestion
-from .types import FULL_DATA, Budget, Count, Resources, Segment, UserError
+from .structure import BudgetEntry, GridResources, Seeds, SegmentEntry, check, show
+from .types import FULL_DATA, Budget, Resources, Segment, UserError
 
+REQUIRED = ("name", "datasets", "embeddings", "strategies", "budgets")
+DEFAULTS: Mapping[str, Any] = {"learners": ["linear"], "seeds": 10, "resources": {}}
+KEYS = ("name", "datasets", "embeddings", "learners", "strategies", "budgets", "seeds", "resources")
 LISTS = {
     "datasets": registry.datasets,
     "embeddings": registry.encoders,
@@ -50,53 +53,6 @@ class Grid:
     text: str
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Segment(_Strict):
-    query: StrictInt | StrictStr
-    rounds: StrictInt | Literal["all"]
-
-
-class _Budget(_Strict):
-    initial: StrictInt | StrictStr = 0
-    initial_by: Literal["random", "stratified"] = "random"
-    query: StrictInt | StrictStr | None = None
-    rounds: StrictInt | Literal["all"] | None = None
-    segments: list[_Segment] | None = None
-
-
-class _Resources(_Strict):
-    num_cpus: float = Field(default=1.0, gt=0)
-    num_gpus: float = Field(default=0.0, ge=0)
-    timeout: float | None = Field(default=None, gt=0)
-
-
-class _GridResources(_Resources):
-    learners: dict[str, _Resources] = Field(default_factory=dict)
-
-
-class _File(_Strict):
-    name: StrictStr
-    datasets: Any
-    embeddings: Any
-    learners: Any = ["linear"]
-    strategies: Any
-    budgets: dict[StrictStr, _Budget] = Field(min_length=1)
-    seeds: StrictInt | list[StrictInt] = 10
-    resources: _GridResources = Field(default_factory=_GridResources)
-
-
-_KEYS: dict[str, type[BaseModel]] = {
-    "": _File,
-    "budgets.*": _Budget,
-    "budgets.*.segments.*": _Segment,
-    "resources": _GridResources,
-    "resources.learners.*": _Resources,
-}
-
-
 def load(path: Path, overrides: Sequence[str] = ()) -> Grid:
     """Read and check a grid file; ``overrides`` are ``key=value`` with dotted keys and YAML values.
 
@@ -117,21 +73,19 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Grid:
 def parse(text: str, source: str, overrides: Sequence[str] = ()) -> Grid:
     """Check the text of a grid file; see `load`."""
     raw = _read_yaml(text, source)
-    problems = [f"{source}: {problem}" for problem in _override(raw, overrides)]
-    file, found = _structure(raw)
-    choices = {key: _choices(key, raw.get(key, _File.model_fields[key].default), found) for key in LISTS}
-    budgets = _budgets(raw.get("budgets"), file, found)
-    seeds = _seeds(file, found)
-    resources = _resources(file, choices["learners"], found)
-    if file is not None and not SAFE_NAME.fullmatch(file.name):
-        found.append(
-            f"name: {file.name!r} becomes a folder; legal: letters, digits and . _ + - , a letter or digit first"
-        )
-    problems += [f"{source}: {problem}" for problem in found]
-    if problems or file is None:
-        raise GridError(problems)
+    problems = _override(raw, overrides)
+    problems += [f"{key}: unknown key{suggestion(str(key), KEYS)}" for key in raw if key not in KEYS]
+    problems += [f"{key}: missing" for key in REQUIRED if key not in raw]
+    said = {**DEFAULTS, **raw}
+    name = _name(said, problems)
+    choices = {key: _choices(key, said, problems) for key in LISTS}
+    budgets = _budgets(said, problems)
+    seeds = _seeds(said["seeds"], problems)
+    resources = _resources(said["resources"], choices["learners"], problems)
+    if problems:
+        raise GridError([f"{source}: {problem}" for problem in problems])
     resolved = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
-    return Grid(file.name, **choices, budgets=budgets, seeds=seeds, resources=resources, source=source, text=resolved)
+    return Grid(name, **choices, budgets=budgets, seeds=seeds, resources=resources, source=source, text=resolved)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -140,9 +94,8 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice (line {line})")
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
@@ -151,12 +104,13 @@ def _read_yaml(text: str, source: str) -> dict[str, Any]:
     try:
         raw = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader, with one more check
     except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise GridError([f"{source}: {error.problem}{line}"]) from error
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = "a tab; YAML is indented with spaces" if "\\t" in str(error.problem) else error.problem
+        raise GridError([f"{source}{line}: {', '.join(filter(None, (error.context, problem)))}"]) from error
     except yaml.YAMLError as error:
-        raise GridError([f"{source}: {str(error).splitlines()[0]}"]) from error
+        raise GridError([f"{source}: not YAML: {str(error).splitlines()[0]}"]) from error
     if not isinstance(raw, dict):
-        raise GridError([f"{source}: a grid is a mapping of keys; legal: {', '.join(_File.model_fields)}"])
+        raise GridError([f"{source}: expected a mapping (key: value), got {show(raw)}; legal keys: {', '.join(KEYS)}"])
     return raw
 
 
@@ -164,126 +118,99 @@ def _override(raw: dict[str, Any], overrides: Iterable[str]) -> list[str]:
     problems = []
     for override in overrides:
         key, equals, value = override.partition("=")
-        *parents, last = key.split(".")
+        *parents, last = steps = key.split(".")
+        if not equals or not all(steps):
+            problems.append(f"--set {override}: expected KEY=VALUE, for instance seeds=3 or resources.num_cpus=2")
+            continue
         target: Any = raw
         for parent in parents:
             target = target.setdefault(parent, {}) if isinstance(target, dict) else None
-        if not equals or not isinstance(target, dict):
-            problems.append(f"--set {override}: expected key=value with a dotted key of the grid")
-            continue
-        try:
-            target[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            problems.append(f"--set {override}: the value is not YAML")
+        if not isinstance(target, dict):
+            problems.append(f"--set {override}: {'.'.join(parents)} has no keys of its own; set it as a whole")
+        else:
+            try:
+                target[last] = yaml.safe_load(value)
+            except yaml.YAMLError:
+                problems.append(f"--set {override}: the value {value!r} is not YAML")
     return problems
 
 
-def _structure(raw: dict[str, Any]) -> tuple[_File | None, list[str]]:
-    try:
-        return _File.model_validate(raw), []
-    except ValidationError as error:
-        problems: dict[str, list[str]] = {}
-        unknown = []
-        for e in error.errors():
-            loc = [str(part) for part in e["loc"]]
-            if e["type"] == "extra_forbidden":
-                unknown.append(f"{'.'.join(loc)}: unknown key{suggestion(loc[-1], _legal(loc[:-1]))}")
-            elif e["type"] == "missing":
-                unknown.append(f"{'.'.join(loc)}: missing")
-            else:
-                where = ".".join(part for part in loc if part not in ("int", "str", "list[int]", "literal['all']"))
-                got = "" if isinstance(e["input"], dict) else f", got {e['input']!r}"
-                problems.setdefault(f"{where}: expected @{got}", []).append(e["msg"].removeprefix("Input should be "))
-        told = [key.replace("@", " or ".join(dict.fromkeys(reasons)), 1) for key, reasons in problems.items()]
-        return None, unknown + told
+def _name(said: Mapping[str, Any], problems: list[str]) -> str:
+    if "name" not in said:
+        return ""
+    name = check(str, said["name"], "name", problems)
+    if name is not None and not SAFE_NAME.fullmatch(name):
+        legal = "letters, digits and . _ + - , a letter or digit first"
+        problems.append(f"name: {name!r} cannot name a folder of results; legal: {legal}")
+    return name or ""
 
 
-def _legal(parents: list[str]) -> list[str]:
-    """Return the legal keys below a place in the file."""
-    for pattern, model in _KEYS.items():
-        steps = pattern.split(".") if pattern else []
-        if len(steps) == len(parents) and all(s in ("*", p) for s, p in zip(steps, parents, strict=True)):
-            return list(model.model_fields)
-    return []
-
-
-def _choices(key: str, said: object, problems: list[str]) -> tuple[Choice, ...]:
-    if said is None:
-        return ()  # missing: told by the structure
-    if not isinstance(said, list) or not said:
-        problems.append(f"{key}: expected a list with at least one entry, got {said!r}")
+def _choices(key: str, said: Mapping[str, Any], problems: list[str]) -> tuple[Choice, ...]:
+    if key not in said:
         return ()
-    found = [choose(LISTS[key], entry, f"{key}[{i}]", problems) for i, entry in enumerate(said)]
-    seen: set[str] = set()
-    for i, choice in enumerate(found):
-        if choice is not None and choice.part.label in seen:
-            problems.append(f"{key}[{i}]: duplicate: {choice.part.label!r} is in the list already")
-        elif choice is not None:
-            seen.add(choice.part.label)
-    return tuple(choice for choice in found if choice is not None)
-
-
-def _budgets(raw: object, file: _File | None, problems: list[str]) -> tuple[Budget, ...]:
-    if file is None:  # the rest of the file is wrong; what can be read of the budgets is checked all the same
-        entries = raw if isinstance(raw, dict) else {}
-        checked = {}
-        for name, entry in entries.items():
-            try:
-                checked[str(name)] = _Budget.model_validate(entry)
-            except ValidationError:
-                continue  # told by the structure
-    else:
-        checked = file.budgets
-    built = [_budget(name, entry, problems) for name, entry in checked.items()]
-    return tuple(budget for budget in built if budget is not None)
-
-
-def _budget(name: str, entry: _Budget, problems: list[str]) -> Budget | None:
-    where, before = f"budgets.{name}", len(problems)
-    if name == FULL_DATA:
-        problems.append(f"{where}: the name {FULL_DATA!r} is reserved for the full-data bound")
-    if entry.segments is not None and (entry.query is not None or entry.rounds is not None):
-        problems.append(f"{where}: give either query and rounds, or segments")
-        return None
-    if entry.segments is None and (entry.query is None or entry.rounds is None):
-        problems.append(f"{where}: needs query and rounds (or segments: a list of them)")
-        return None
-    said = entry.segments or [_Segment(query=entry.query or 0, rounds=entry.rounds or 0)]
-    initial = _count(entry.initial, f"{where}.initial", 0, problems)
-    segments = []
-    for i, segment in enumerate(said):
-        place = where if entry.segments is None else f"{where}.segments[{i}]"
-        query = _count(segment.query, f"{place}.query", 1, problems)
-        if isinstance(segment.rounds, int) and segment.rounds < 1:
-            problems.append(f"{place}.rounds: expected a number of at least 1 or 'all', got {segment.rounds}")
-        segments.append(Segment(query, None if segment.rounds == "all" else segment.rounds))
-    return Budget(name, initial, tuple(segments), entry.initial_by) if len(problems) == before else None
-
-
-def _count(said: int | str, where: str, least: int, problems: list[str]) -> Count:
-    match = re.fullmatch(r"(\d+)(/class)?", str(said))
-    if match is None or int(match[1]) < least:
-        problems.append(f"{where}: expected a number of labels (at least {least}) or 'n/class', got {said!r}")
-        return Count(least)
-    return Count(int(match[1]), per_class=match[2] is not None)
-
-
-def _seeds(file: _File | None, problems: list[str]) -> tuple[int, ...]:
-    if file is None:
+    entries = said[key]
+    if not isinstance(entries, list) or not entries:
+        problems.append(f"{key}: expected a list with at least one entry, got {show(entries)}")
         return ()
-    seeds = list(range(file.seeds)) if isinstance(file.seeds, int) else file.seeds
-    if not seeds:
-        problems.append(f"seeds: expected a number of at least 1 or a list of seeds, got {file.seeds!r}")
-    twice = {seed for seed in seeds if seeds.count(seed) > 1} if len(seeds) != len(set(seeds)) else set()
-    problems.extend(f"seeds: duplicate: {seed}" for seed in sorted(twice))
-    return tuple(seeds)
+    found: dict[str, Choice] = {}
+    for i, entry in enumerate(entries):
+        choice = choose(LISTS[key], entry, f"{key}[{i}]", problems)
+        if choice is None:
+            continue
+        label = choice.part.label
+        other = found.setdefault(label, choice)
+        if other is not choice and other.value == choice.value:
+            problems.append(f"{key}[{i}]: duplicate: {label!r} is in the list already")
+        elif other is not choice:
+            problems.append(f"{key}[{i}]: another entry is called {label!r} in the tables too; rename one of the files")
+    return tuple(found.values())
 
 
-def _resources(file: _File | None, learners: tuple[Choice, ...], problems: list[str]) -> dict[str, Resources]:
-    if file is None:
+def _budgets(said: Mapping[str, Any], problems: list[str]) -> tuple[Budget, ...]:
+    if "budgets" not in said:
+        return ()
+    entries = said["budgets"]
+    if not isinstance(entries, dict) or not entries:
+        problems.append(f"budgets: expected a mapping (name: schedule) with at least one entry, got {show(entries)}")
+        return ()
+    built: list[Budget] = []
+    for name, entry in entries.items():
+        where = f"budgets.{name}"
+        if not isinstance(name, str) or not name:
+            problems.append(f"{where}: the name of a budget is text, got {show(name)}; put it in quotes")
+        if name == FULL_DATA:
+            problems.append(f"{where}: the name {FULL_DATA!r} is reserved for the full-data bound")
+        checked = check(BudgetEntry, entry, where, problems)
+        if checked is None:
+            continue
+        budget = _budget(str(name), checked)
+        same = next((b.name for b in built if b.identity() == budget.identity()), None)
+        if same is not None:
+            problems.append(f"{where}: duplicate: the same schedule as {same!r}")
+        built.append(budget)
+    return tuple(built)
+
+
+def _budget(name: str, entry: BudgetEntry) -> Budget:
+    segments = entry.segments or [SegmentEntry.model_construct(query=entry.query, rounds=entry.rounds)]
+    steps = tuple(Segment(s.query, None if s.rounds == "all" else s.rounds) for s in segments)
+    return Budget(name, entry.initial, steps, entry.initial_by)
+
+
+def _seeds(said: object, problems: list[str]) -> tuple[int, ...]:
+    found = check(Seeds, said, "seeds", problems)
+    seeds = tuple(range(found)) if isinstance(found, int) else tuple(found or ())
+    twice = dict.fromkeys(seed for i, seed in enumerate(seeds) if isinstance(found, list) and seed in seeds[:i])
+    problems.extend(f"seeds: duplicate: {seed}" for seed in twice)
+    return seeds
+
+
+def _resources(said: object, learners: tuple[Choice, ...], problems: list[str]) -> dict[str, Resources]:
+    entry = check(GridResources, said, "resources", problems)
+    if entry is None:
         return {}
-    common = file.resources.model_dump(exclude={"learners"})
-    special = file.resources.learners
+    common = entry.model_dump(exclude={"learners"})
+    special = entry.learners
     labels = [choice.part.label for choice in learners]
     for label in special:
         if label not in labels:

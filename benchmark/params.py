@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from .registry import Plugin, Registry, UnknownNameError, suggestion
+from .structure import check, from_text, show
 from .types import Part, canonical_json
 
 
@@ -30,7 +29,8 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
     """
     name, params = _name_and_params(said)
     if name is None:
-        problems.append(f"{where}: expected a {registry.kind}'s name or {{name: ..., parameter: ...}}, got {said!r}")
+        expected = f"the name of {_a(registry.kind)}, or {{name: ..., parameter: ...}}"
+        problems.append(f"{where}: expected {expected}, got {show(said)}")
         return None
     try:
         plugin = registry.get(name)
@@ -40,9 +40,10 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
     fields = {field.name: field for field in dataclasses.fields(plugin.cls) if field.init}
     if isinstance(params, str):
         if not fields:
-            problems.append(f"{where}: {name!r} takes no parameter, got {params!r}")
+            problems.append(f"{where}: {name!r} takes no parameters, got {params!r}")
             return None
-        params = {next(iter(fields)): params}
+        first = next(iter(fields))
+        params = {first: from_text(typing.get_type_hints(plugin.cls)[first], params)}
     found = _check(plugin, fields, params, where)
     if found:
         problems.extend(found)
@@ -69,6 +70,10 @@ def describe(plugin: Plugin) -> list[str]:
     return lines
 
 
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
 def _name_and_params(said: object) -> tuple[str | None, dict[str, Any] | str]:
     if isinstance(said, str) and said:
         name, colon, value = said.partition(":")
@@ -81,17 +86,17 @@ def _name_and_params(said: object) -> tuple[str | None, dict[str, Any] | str]:
 def _check(
     plugin: Plugin, fields: Mapping[str, dataclasses.Field[Any]], params: Mapping[str, Any], where: str
 ) -> list[str]:
-    problems = [f"{where}.{key}: unknown parameter{suggestion(key, fields)}" for key in params if key not in fields]
+    problems = [
+        f"{where}.{key}: unknown parameter of {plugin.name!r}{suggestion(key, fields)}"
+        for key in params
+        if key not in fields
+    ]
     hints = typing.get_type_hints(plugin.cls)
     for key, field in fields.items():
         if key in params:
-            try:
-                TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(params[key])
-            except ValidationError as error:
-                reasons = " or ".join(dict.fromkeys(e["msg"].removeprefix("Input should be ") for e in error.errors()))
-                problems.append(f"{where}.{key}: expected {reasons}, got {params[key]!r}")
+            check(hints[key], params[key], f"{where}.{key}", problems)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            problems.append(f"{where}: {plugin.name!r} needs {key!r}")
+            problems.append(f"{where}: {plugin.name!r} needs the parameter {key!r}")
     return problems
 
 

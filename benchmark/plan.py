@@ -56,17 +56,23 @@ class Plan:
         self._stale = True
         self._open: dict[str, Job] = {}
         self._open_kinds: Counter[tuple[str, ...]] = Counter()
+        self._open_pools: Counter[str] = Counter()
         self._measured: dict[tuple[str, ...], tuple[float, int]] = {}  # seconds in sum, number of trials
         self._received: dict[str, list[Rows]] = {}
         for job in jobs:
             self._open[job.trial.trial_id] = job
             self._open_kinds[job.kind] += 1
+            self._open_pools[job.trial.fingerprint] += 1
             self._put(job)
 
     @property
     def left(self) -> int:
         """Trials that have not ended."""
         return len(self._open)
+
+    def wants(self, fingerprint: str) -> bool:
+        """Say whether trials of this pool have not ended."""
+        return self._open_pools[fingerprint] > 0
 
     def waiting(self) -> list[Resources]:
         """Return the different resources that trials at home ask for, those of the costliest group first."""
@@ -154,6 +160,7 @@ class Plan:
     def _close(self, trial_id: str) -> Job:
         job = self._open.pop(trial_id)
         self._open_kinds[job.kind] -= 1
+        self._open_pools[job.trial.fingerprint] -= 1
         self._received.pop(trial_id, None)
         return job
 

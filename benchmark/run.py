@@ -16,13 +16,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
+from uuid import uuid4
 
 from numpy.typing import NDArray
 from rich.console import Console
 
 from .. import __version__
 from ..datasets.embeddings import store as embeddings
-from ..results.follower import Follower, default_uri
+from ..results.follower import Follower, check_uri, default_uri
 from ..results.progress import RunProgress
 from ..results.schema import round_row, trial_row
 from ..results.store import RunStore, StorageError
@@ -82,19 +83,21 @@ def run(grid: Grid, options: Options, console: Console) -> Result:
     StoppedError, EngineError
         When the disk or the cluster refuses during the run.
     """
-    study = resolve(grid)
+    study = resolve(grid, options.only)
+    uri = "off" if options.mlflow == "off" else check_uri(options.mlflow or default_uri(options.out))
     store = RunStore.create(options.out, grid.text, _manifest(study, options))
     try:
         with store:
-            return _run(study, options, store, console)
+            return _run(study, options, store, uri, console)
     except (StorageError, embeddings.StorageError) as error:
         raise StoppedError(f"{error}; what is done is kept: mend it and run the same command again") from error
 
 
-def _run(study: Study, options: Options, store: RunStore, console: Console) -> Result:
+def _run(study: Study, options: Options, store: RunStore, uri: str, console: Console) -> Result:
     store.write_plan(study.trials)
     jobs, outcomes = _left(study, store, options)
-    uri = options.mlflow or default_uri(options.out)
+    ended = f", {sum(outcomes.values())} have ended before" if outcomes else ""
+    console.print(f"{len(study.jobs)} trials{ended}; results go to {options.out}", highlight=False, soft_wrap=True)
     follower = None if uri == "off" else Follower.start(options.out, uri)
     try:
         with RunProgress(console, len(study.jobs)) as progress, _Interrupt(progress.say) as interrupt:
@@ -129,20 +132,15 @@ def _left(study: Study, store: RunStore, options: Options) -> tuple[list[Job], C
     purchases = store.purchases()
     jobs, outcomes = [], Counter[Outcome]()
     for job in study.jobs:
+        history = tuple(purchases.get(job.trial.trial_id, ()))
         outcome = recorded.get(job.trial.trial_id, Outcome.LOST)
-        if outcome is Outcome.LOST or outcome in options.retry:
-            if _chosen(job.trial, options.only):
-                jobs.append(replace(job, history=tuple(purchases.get(job.trial.trial_id, ()))))
-        else:
+        if outcome is Outcome.DONE and sum(map(len, history)) < study.total(job.trial):
+            outcome = Outcome.LOST  # a damaged part took some of its rounds
+        if outcome is not Outcome.LOST and outcome not in options.retry:
             outcomes[outcome] += 1
+        elif study.chosen(job.trial):
+            jobs.append(replace(job, history=history))
     return jobs, outcomes
-
-
-def _chosen(trial: Trial, only: Mapping[str, Sequence[str]]) -> bool:
-    parts = {kind: getattr(trial, kind) for kind in ("dataset", "embedding", "learner", "strategy")}
-    names = {kind: {part.name, part.label} for kind, part in parts.items()}
-    names |= {"budget": {trial.budget.name}, "seed": {str(trial.seed)}}
-    return all(names[kind] & set(chosen) for kind, chosen in only.items())
 
 
 class _Driver:
@@ -244,7 +242,8 @@ def _manifest(study: Study, options: Options) -> dict[str, Any]:
     grid = study.grid
     parts = (*grid.datasets, *grid.embeddings, *grid.learners, *grid.strategies)
     return {
-        "grid_id": grid.name,
+        "grid_id": grid.name,  # a grid may grow (more seeds, more strategies) in its folder
+        "run_id": uuid4().hex,
         "name": grid.name,
         "albench": __version__,
         "git_commit": _git_commit(),
@@ -277,13 +276,13 @@ def _version(library: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """Return the commit of albench's own checkout, with ``+`` where files differ from it; None for an installed copy."""
+    """Return the commit of albench's own checkout, ``+`` where files differ from it; None for an installed copy."""
     root = Path(__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return None
     try:
         commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "--untracked-files=no"])
-        commit, changed = (subprocess.check_output(c, cwd=root, text=True).strip() for c in commands)  # noqa: S603 - ours
+        said = [subprocess.check_output(c, cwd=root, text=True).strip() for c in commands]  # noqa: S603 - fixed words
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit + ("+" if changed else "")
+    return said[0] + ("+" if said[1] else "")

@@ -25,7 +25,7 @@ from .worker import Ended, Event, Job, Started, execute, limit_threads
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls out of the machine
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default, without its warning
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 QUEUE = 2  # chunks a worker holds, so that it never waits for the driver
 POOLS_KEPT = 4  # pools with their derived artefacts that a worker keeps
@@ -203,8 +203,9 @@ class _Run:
         slot.chunks.append((stream, chunk))
 
     def _pool(self, fingerprint: str) -> Any:
-        """Return the reference of a pool's arrays in the object store, put there once."""
+        """Return the reference of a pool's arrays in the object store, put there once and freed when it has served."""
         if fingerprint not in self._pools:
+            self._pools = {key: ref for key, ref in self._pools.items() if self._plan.wants(key)}
             arrays = {name: np.asarray(array) for name, array in self._arrays_of(fingerprint).items()}
             self._pools[fingerprint] = ray.put(arrays)
         return self._pools[fingerprint]
@@ -221,6 +222,9 @@ class _Run:
             slot.chunks.popleft()
             return []
         except RayError as error:
+            if isinstance(error, RayTaskError) and not isinstance(error.cause, RayError):
+                what = f"{type(error.cause).__name__}: {error.cause}"
+                raise EngineError(f"a worker cannot take trials ({what}); is each plugin on each node?") from error
             return self._lose(slot, error)
         for event in events:
             self._plan.note(event, ray.put(event.start) if isinstance(event, Started) else None)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from ..datasets.base import DataError, Loaded, load
+from ..datasets.embeddings.base import Selective
 from ..datasets.embeddings.store import Embedded, embed, fingerprint
 from . import registry
 from .grid import Grid, GridError
 from .params import Choice
+from .registry import suggestion
 from .types import FULL_DATA, Budget, Count, Part, Resources, Trial
 from .worker import Job
 
@@ -33,9 +35,13 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A grid, resolved. ``jobs`` can run; ``unsupported`` cannot, with the reason; together they are all trials."""
+    """A grid, resolved. ``jobs`` can run; ``unsupported`` cannot, with the reason; together they are all trials.
+
+    ``only`` restricts what is run now: kind of part (``strategy`` ...) -> names or labels.
+    """
 
     grid: Grid
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)  # by fingerprint
     jobs: list[Job] = field(default_factory=list)
     unsupported: list[tuple[Trial, str]] = field(default_factory=list)
@@ -44,23 +50,34 @@ class Study:
     def trials(self) -> list[Trial]:
         return [job.trial for job in self.jobs] + [trial for trial, _ in self.unsupported]
 
+    def total(self, trial: Trial) -> int:
+        """Return how many labels a trial buys in all."""
+        split = self.sources[trial.fingerprint].data.split
+        size, n_classes = len(split.train), len(split.class_names)
+        return trial.budget.initial.resolve(n_classes) + sum(trial.budget.purchases(size, n_classes))
 
-def resolve(grid: Grid) -> Study:
+    def chosen(self, trial: Trial) -> bool:
+        """Return whether ``only`` lets a trial run now."""
+        return all(_names(trial)[kind] & set(names) for kind, names in self.only.items())
+
+
+def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None) -> Study:
     """Read the data of a grid and expand it to trials; nothing is encoded or written.
 
     Raises
     ------
     GridError
-        With everything that is wrong with the data, or between budgets and data.
+        With everything that is wrong with the data, between budgets and data, or with ``only``.
     """
-    study, problems = Study(grid), list[str]()
+    study, problems = Study(grid, only or {}), list[str]()
     for dataset, seeds, data in _load(grid, problems):
         problems += _budget_problems(grid, dataset, data)
-        for embedding in grid.embeddings:
+        for i, embedding in enumerate(grid.embeddings):
             try:
                 key = fingerprint(data.content, embedding.value)
+                _check_encoder(embedding, data)
             except DataError as error:
-                problems += error.messages
+                problems += [f"embeddings[{i}]: {message}" for message in error.messages]
                 continue
             source = Source(key, dataset.part, embedding.part, data, embedding)
             study.sources.setdefault(key, source)
@@ -68,7 +85,33 @@ def resolve(grid: Grid) -> Study:
                 _expand(study, source, learner, seeds)
     if problems:
         raise GridError([f"{grid.source}: {problem}" for problem in dict.fromkeys(problems)])
+    _check_only(study)
     return study
+
+
+def _check_encoder(embedding: Choice, data: Loaded) -> None:
+    found = embedding.value.problems(data.split) if isinstance(embedding.value, Selective) else []
+    if found:
+        raise DataError([f"{problem} (dataset {data.label!r})" for problem in found])
+
+
+def _check_only(study: Study) -> None:
+    """Raise `GridError` for each name that no trial of the grid has."""
+    problems = []
+    for kind, names in study.only.items():
+        legal = sorted({name for trial in study.trials for name in _names(trial)[kind]})
+        problems += [
+            f"--only {kind}={n}: no {kind} of this grid{suggestion(n, legal)}" for n in names if n not in legal
+        ]
+    if problems:
+        raise GridError([f"{study.grid.source}: {problem}" for problem in problems])
+
+
+def _names(trial: Trial) -> dict[str, set[str]]:
+    """Return what ``--only`` may call the parts of a trial, by kind."""
+    parts = {"dataset": trial.dataset, "embedding": trial.embedding, "learner": trial.learner}
+    names = {kind: {part.name, part.label} for kind, part in (parts | {"strategy": trial.strategy}).items()}
+    return names | {"budget": {trial.budget.name}, "seed": {str(trial.seed)}}
 
 
 def _load(grid: Grid, problems: list[str]) -> Iterator[tuple[Choice, tuple[int, ...], Loaded]]:
@@ -104,7 +147,7 @@ def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...
         learner=learner.part,
         strategy=Part(random.name, version=random.version),
         budget=whole,
-        seed=seeds[0],
+        seed=min(seeds),
         fingerprint=source.fingerprint,
     )
     study.jobs.append(Job(bound, random.cls(), learner.value, resources))
@@ -151,6 +194,8 @@ def preview(study: Study) -> list[str]:
             sizes = budget.purchases(size, classes)
             start = budget.initial.resolve(classes)
             lines.append(f"  budget {budget.name} on {dataset}: {start} labels, then {_runs(sizes)}, of {size}")
+    if study.only:
+        lines.append(f"  --only chooses {sum(study.chosen(job.trial) for job in study.jobs)} of these")
     cells = Counter(f"{t.dataset.label} / {t.embedding.label} / {t.budget.name}: {why}" for t, why in study.unsupported)
     lines += [f"unsupported: {cell} ({n} trials)" for cell, n in cells.items()]
     return lines

@@ -128,9 +128,9 @@ def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Call
     except _DeadlineError:
         outcome, reason = Outcome.TIMEOUT, f"longer than {job.resources.timeout:g} s"
     except MemoryError as error:
-        outcome, reason, trace = Outcome.OOM, f"MemoryError: {error}", traceback.format_exc()
+        outcome, reason, trace = Outcome.OOM, _line(error), traceback.format_exc()
     except Exception as error:
-        outcome, reason, trace = Outcome.FAILED, f"{type(error).__name__}: {error}", traceback.format_exc()
+        outcome, reason, trace = Outcome.FAILED, _line(error), traceback.format_exc()
     end = TrialEnd(
         trial_id=trial.trial_id,
         outcome=outcome,
@@ -165,6 +165,10 @@ def _deadline(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".strip().split("\n", 1)[0][:300]
 
 
 def _now() -> int:

@@ -159,8 +159,12 @@ def _read_parquet(path: str) -> NDArray[Any]:
     if len(columns) != 1:
         return np.column_stack([column.to_numpy() for column in columns]) if columns else np.empty((0, 0))
     values = columns[0]
+    if not len(values):
+        raise DataError([f"{path}: holds no rows"])
     if not pa.types.is_nested(values.type):
         return np.array(values.to_pylist())
+    if pa.types.is_struct(values.type) or pa.types.is_map(values.type):
+        raise DataError([f"{path}: holds {values.type}; legal: numeric columns, or one column of lists"])
     lengths = pc.list_value_length(values).to_numpy()
     odd = np.flatnonzero(lengths != lengths[0])
     if len(odd):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Self, cast
 
 from ..benchmark.registry import suggestion
-from ..benchmark.types import Outcome
+from ..benchmark.types import Outcome, UserError
 from .store import RunStore
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
@@ -34,7 +34,7 @@ _UNLESS_SET = {  # MLflow would wait for several minutes
 }
 
 
-class TrackingError(Exception):
+class TrackingError(UserError):
     """The tracker could not be made level with the Parquet files; ``str()`` is one line: its address and the reason."""
 
 
@@ -57,9 +57,12 @@ def sync(directory: Path, uri: str) -> SyncResult:
 
     Raises
     ------
+    StorageError
+        When the directory holds no run.
     TrackingError
         When that fails. What was written stays, and the next call goes on from there.
     """
+    RunStore.open(directory)  # an error where there is no run, before anything is written
     follower = Follower.start(directory, uri)
     reason = follower.wait(timeout=None)
     if reason is not None:
@@ -93,7 +96,7 @@ class Follower:
             When ``uri`` is no address of a tracker.
         """
         directory = directory.absolute()
-        command = [sys.executable, "-P", "-m", f"{__package__}.mirror", str(directory), _checked(uri)]
+        command = [sys.executable, "-P", "-m", f"{__package__}.mirror", str(directory), check_uri(uri)]
         with (directory / "mlflow.log").open("a") as log:
             process = subprocess.Popen(  # noqa: S603 (our own module)
                 command,
@@ -116,8 +119,11 @@ class Follower:
         total = _count_trials(self._directory)
         return (
             f"MLflow at {_shown(self._uri)} is {total - self.result.trials} of {total} trials behind: {reason};"
-            f" run: albench mlflow-sync {self._directory}"
+            f" run: albench mlflow-sync {self._directory}{self._option()}"
         )
+
+    def _option(self) -> str:
+        return "" if self._uri == default_uri(self._directory) else f" --mlflow {_shown(self._uri)}"
 
     def wait(self, timeout: float | None) -> str | None:
         """Ask for the last pass, wait for it and end the child; return None when all is level, else the reason."""
@@ -152,12 +158,12 @@ class Follower:
                     self.result = SyncResult(**report)
 
 
-def _checked(uri: str) -> str:
+def check_uri(uri: str) -> str:
     """Return the address in full, or raise `TrackingError` when no tracker can have it."""
     scheme, separator, path = uri.partition(":///" if uri.startswith("sqlite:") else "://")
     dialect = scheme.partition("+")[0]  # as in postgresql+psycopg2
     if not separator or not path or dialect not in SCHEMES:
-        raise TrackingError(f"{uri!r} is no address of an MLflow tracker{suggestion(dialect, SCHEMES)} (SCHEME://...)")
+        raise TrackingError(f"{uri!r} is no address of an MLflow tracker (SCHEME://...){suggestion(dialect, SCHEMES)}")
     return f"{scheme}:///{Path(path).absolute()}" if dialect == "sqlite" else uri
 
 

@@ -20,6 +20,12 @@ class StorageError(UserError):
     """A run's files cannot be read or written; ``str()`` is one line that names the file and the reason."""
 
 
+class DiskError(StorageError):
+    """The disk refuses to keep what was done, which is no fault of the grid or the options."""
+
+    exit_status = 1
+
+
 class CorruptPartError(Exception):
     """A part that is truncated, damaged or not ours; ``str()`` is the reason."""
 
@@ -81,7 +87,7 @@ def write_part(part: Path, table: pa.Table) -> None:
 
 
 def write_atomic(path: Path, data: bytes | pa.Buffer) -> None:
-    """Write a file that is there whole or not at all, and its folder; raises `StorageError` when the disk refuses."""
+    """Write a file that is there whole or not at all, and its folder; raises `DiskError` when the disk refuses."""
     temporary = path.with_name(f".{path.name}.tmp")  # hidden, so that readers of the whole folder pass over it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +100,7 @@ def write_atomic(path: Path, data: bytes | pa.Buffer) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+        raise DiskError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def sweep(directory: Path) -> None:

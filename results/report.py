@@ -11,12 +11,15 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from ..benchmark.registry import suggestion
+from ..benchmark.types import UserError
 from .blocks import Block, blocks, state
 from .parts import write_atomic
 from .store import RunStore
 from .tables import IDENTITY, Cell, Summary, finished_rounds, summarise
 from .terminal import unfinished
 
+DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
 TEMPLATE = "report.html.j2"
 
 
@@ -83,12 +86,16 @@ def status_lines(directory: Path) -> list[str]:
     return [*state(summary), *unfinished(summary), *runs.notices]
 
 
-def write_report(directories: Sequence[Path], out: Path, baseline: str = "random") -> Report:
+def write_report(directories: Sequence[Path], out: Path, baseline: str = DEFAULT_BASELINE) -> Report:
     """Write ``report.md``, ``report.html`` and ``tables/*.csv`` under ``out``.
 
-    The same runs give the same files. Raises as `read_runs` does, and `StorageError` when ``out`` refuses.
+    The same runs give the same files. Raises as `read_runs` does, `DiskError` when ``out`` refuses, and `UserError`
+    for a baseline that no run has.
     """
     runs = read_runs(directories)
+    strategies = sorted({*runs.plan["strategy"], *runs.rounds["strategy"]})
+    if baseline not in strategies and baseline != DEFAULT_BASELINE:
+        raise UserError(f"--baseline {baseline}: no strategy of these runs{suggestion(baseline, strategies)}")
     summary = runs.summarise(baseline)
     content = blocks(runs.rounds, runs.trials, summary, runs.manifests, runs.notices)
     title = "albench: " + ", ".join(str(m.get("name", name)) for name, m in runs.manifests.items())

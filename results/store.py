@@ -297,7 +297,7 @@ def _check_ours(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Any] 
 
 
 def _grid(manifest: Mapping[str, Any]) -> str:
-    return " ".join(str(manifest[key]) for key in ("name", "grid_id") if key in manifest)
+    return " ".join(dict.fromkeys(str(manifest[key]) for key in ("name", "grid_id") if key in manifest))
 
 
 def _manifest(directory: Path) -> dict[str, Any] | None:

@@ -1,12 +1,16 @@
-"""What all tests share: one thread, a cache of their own, and no clock in property tests."""
+"""What all tests share: one thread, a cache of their own, no clock in property tests, the program as a user runs it."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"  # as the command line does it, before numpy is loaded
 
+import pandas as pd
 import pytest
 from hypothesis import settings
 
@@ -15,8 +19,120 @@ settings.load_profile("albench")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        cache = tmp_path_factory.mktemp("cache")
-        patch.setenv("ALBENCH_CACHE", str(cache))
-        yield cache
+        patch.setenv("ALBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the current folder: an empty one, in which the cache will lie too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty cache of the test's own."""
+    monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Return where a run may be written."""
+    return tmp_path / "run"
+
+
+class Program:
+    """albench in processes of its own."""
+
+    command = (sys.executable, "-m", "albench.cli")
+
+    def start(self, *arguments: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start it as the leader of its own process group, as a shell would."""
+        return subprocess.Popen(
+            [*self.command, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: object, env: dict[str, str] | None = None) -> tuple[int, str, str]:
+        """Run it to its end; return exit status, standard output and standard error."""
+        process = self.start(*arguments, env=env)
+        out, err = process.communicate(timeout=240)
+        return process.returncode, out, err
+
+
+@pytest.fixture(scope="session")
+def albench() -> Program:
+    return Program()
+
+
+def answer(directory: Path) -> pd.DataFrame:
+    """Return all that a run answers: its rounds, timing columns aside."""
+    from albench.results.schema import TIMING
+    from albench.results.store import RunStore
+
+    rounds = RunStore.open(directory).rounds().drop(columns=list(TIMING))
+    for column in ("class_counts", "selected"):
+        rounds[column] = rounds[column].map(lambda values: tuple(values.tolist()))
+    return rounds
+
+
+def raw_rounds(directory: Path) -> pd.DataFrame:
+    """Return every row of every part, repeated ones included."""
+    return pd.concat([pd.read_parquet(part) for part in sorted((directory / "rounds").glob("part-*.parquet"))])
+
+
+@pytest.fixture(scope="session")
+def same_answer() -> Any:
+    """Return a check that two runs hold the same rounds, bit for bit."""
+
+    def check(one: Path, other: Path) -> None:
+        pd.testing.assert_frame_equal(answer(one), answer(other), check_exact=True)
+
+    return check
+
+
+COUNTING = '''
+"""A learner that writes down each of its fits: time, process, rows."""
+import os, time
+from dataclasses import dataclass, field
+from albench.benchmark.learners.linear import Linear
+from albench.benchmark.registry import learner
+
+@learner("counting", cite="")
+@dataclass(frozen=True)
+class Counting:
+    """Linear, slower, with a log."""
+    log: str = field(default="", metadata={"path": True})
+    sleep: float = 0.0
+    gives = frozenset({"probabilities", "scores", "head"})
+
+    def fit(self, features, labels, n_classes, rng):
+        time.sleep(self.sleep)
+        model = Linear().fit(features, labels, n_classes, rng)
+        with open(self.log, "a") as file:
+            file.write(f"{time.time()} {os.getpid()} {len(labels)}\\n")
+        return model
+'''
+
+
+@pytest.fixture(scope="session")
+def counting_plugin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the environment in which a learner ``counting`` is installed, by its entry point."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "counting_plugin.py").write_text(COUNTING, encoding="utf-8")
+    info = site / "counting_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counting-plugin\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(
+        "[albench.learners]\ncounting = counting_plugin:Counting\n", encoding="utf-8"
+    )
+    return {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])}

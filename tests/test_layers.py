@@ -18,7 +18,7 @@ LAYERS = [
     ["benchmark.study", "results.follower", "results.findings", "results.terminal"],
     ["benchmark.worker", "benchmark.grid", "benchmark.conformance", "results.store", "results.tables", "results.tail"],
     ["benchmark.loop", "benchmark.params"],
-    ["results.metrics", "results.stats", "results.parts", "results.progress"],
+    ["benchmark.structure", "results.metrics", "results.stats", "results.parts", "results.progress"],
     ["datasets.embeddings.pixels"],  # the scaling that other encoders start from
     ["datasets.embeddings.base", "strategies._*", "results.schema"],
     ["datasets.base"],
@@ -31,7 +31,7 @@ FOREIGN = {
     "ray": {"benchmark.scheduler"},
     "mlflow": {"results.tracking"},
     "yaml": {"benchmark.grid"},
-    "pydantic": {"benchmark.grid", "benchmark.params"},
+    "pydantic": {"benchmark.structure"},
     "click": {"cli"},
     "rich": {"cli", "benchmark.run", "results.progress", "results.terminal"},
 }

@@ -35,7 +35,7 @@ TABLES = tables()
 
 def optimum(x: Features, y: Labels, queries: Features, C: float) -> np.ndarray:
     fitted = LogisticRegression(C=C, tol=1e-10, max_iter=100_000).fit(x.astype(float), y)
-    return fitted.predict_proba(queries.astype(float))
+    return np.asarray(fitted.predict_proba(queries.astype(float)))
 
 
 @pytest.mark.parametrize("name", TABLES)

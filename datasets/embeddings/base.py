@@ -25,6 +25,14 @@ class ReadsFile(Protocol):
         """Return a hash of the content, the same wherever the file lies and whatever packs it."""
 
 
+@runtime_checkable
+class Selective(Protocol):
+    """An encoder that cannot encode every split."""
+
+    def problems(self, split: Split) -> list[str]:
+        """Return what is wrong with ``split`` for this encoder, one line each, without encoding it."""
+
+
 def feature_problems(train: Features, test: Features, split: Split) -> list[str]:
     """Return everything that is wrong with an encoder's answer, one line each."""
     problems = []

@@ -10,6 +10,7 @@ from ...benchmark.registry import encoder
 from ...benchmark.types import Features
 from ..arrays import as_features, read_npz
 from ..base import PATH, DataError, Split, arrays_hash, path_label
+from .base import feature_problems
 
 
 @encoder("file", cite="")
@@ -27,6 +28,9 @@ class File:
 
     def encode(self, split: Split, rng: np.random.Generator) -> tuple[Features, Features]:
         return self._read()
+
+    def problems(self, split: Split) -> list[str]:
+        return [f"{self.path}: {problem}" for problem in feature_problems(*self._read(), split)]
 
     def _read(self) -> tuple[Features, Features]:
         found = read_npz(self.path, ("train", "test"))

@@ -9,7 +9,7 @@ import numpy as np
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features, Floats
 from ..base import Split, check_choice
-from .pixels import SCALES, Scale, scaled
+from .pixels import SCALES, Scale, scale_problems, scaled
 
 EXACT = 4096
 """Up to so many rows or features the decomposition is exact."""
@@ -47,6 +47,9 @@ class Pca:
                 deviation = sizes / np.sqrt(max(len(train) - 1, 1))
                 directions /= np.where(deviation > 0, deviation, 1)[:, None]
             return (train @ directions.T).astype(np.float32), (test @ directions.T).astype(np.float32)
+
+    def problems(self, split: Split) -> list[str]:
+        return scale_problems(split, self.scale)
 
 
 def components(centred: Floats, dims: int, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -32,16 +32,26 @@ class Pixels:
     def encode(self, split: Split, rng: np.random.Generator) -> tuple[Features, Features]:
         return scaled(split, self.scale)
 
+    def problems(self, split: Split) -> list[str]:
+        return scale_problems(split, self.scale)
+
+
+def scale_problems(split: Split, scale: Scale) -> list[str]:
+    """Return why the inputs cannot be scaled so, or nothing."""
+    if scale == "range" and split.kind != "images":
+        return [f"scale 'range' is for images, not for {split.kind}; legal: auto, standard, none"]
+    return []
+
 
 def scaled(split: Split, scale: Scale) -> tuple[Features, Features]:
-    """Return the inputs as features (N, D), (M, D)."""
+    """Return the inputs as features (N, D), (M, D), or raise `DataError`."""
+    if problems := scale_problems(split, scale):
+        raise DataError(problems)
     if scale == "auto":
         by_kind: dict[str, Scale] = {"images": "range", "table": "standard", "features": "none"}
         scale = by_kind[split.kind]
     train, test = (x.reshape(len(x), -1).astype(np.float32) for x in (split.train, split.test))
     if scale == "range":
-        if split.kind != "images":
-            raise DataError([f"scale 'range' is for images, not for {split.kind}; legal: auto, standard, none"])
         return train / np.float32(255), test / np.float32(255)
     return standardised(train, test) if scale == "standard" else (train, test)
 

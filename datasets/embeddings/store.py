@@ -221,7 +221,10 @@ def _sweep(cache: Path) -> None:
 
 
 def _write(path: Path, array: NDArray[Any]) -> dict[str, Any]:
-    np.save(path, np.ascontiguousarray(array), allow_pickle=False)
+    array = np.ascontiguousarray(array)
+    with path.open("wb") as file:  # np.save would pass over a disk that is full at the last bytes
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data)
     size = path.stat().st_size
     return {"shape": list(array.shape), "dtype": array.dtype.str, "bytes": size, "sha256": _file_hash(path)}
 

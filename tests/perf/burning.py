@@ -1,0 +1,44 @@
+"""A trial that is 50 ms of computing and nothing else, for all engines; importable where their workers start.
+
+It burns CPU rather than sleeps: a sleeping trial leaves both cores to the driver, a burning one makes the driver's work
+show up as lost time, as real trials do.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from albench.benchmark.types import Features, Floats, Labels, Model
+
+SECONDS = 0.05
+
+
+def burn() -> tuple[float, float]:
+    """Use 50 ms of this thread's CPU time; return when it began and ended, in seconds since the epoch."""
+    began, until = time.time(), time.thread_time() + SECONDS
+    while time.thread_time() < until:
+        pass
+    return began, time.time()
+
+
+@dataclass(frozen=True)
+class Constant:
+    n_classes: int
+
+    def predict(self, features: Features) -> Labels:
+        return np.zeros(len(features), dtype=np.int64)
+
+    def scores(self, features: Features) -> Floats:
+        return np.zeros((len(features), self.n_classes))
+
+
+@dataclass(frozen=True)
+class Burn:
+    """A learner whose fit burns 50 ms."""
+
+    gives = frozenset({"scores"})
+
+    def fit(self, features: Features, labels: Labels, n_classes: int, rng: np.random.Generator) -> Model:
+        burn()
+        return Constant(n_classes)

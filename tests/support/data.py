@@ -1,0 +1,15 @@
+"""What tests of datasets share."""
+
+from __future__ import annotations
+
+import pytest
+
+from albench.datasets.base import DataError, Dataset, load
+
+
+def messages(dataset: Dataset) -> list[str]:
+    """Return what loading a dataset is refused with."""
+    with pytest.raises(DataError) as caught:
+        load(dataset, 0)
+    assert str(caught.value) == "\n".join(caught.value.messages)
+    return caught.value.messages

@@ -1,0 +1,32 @@
+"""What tests of encoders and of the cache share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from albench.datasets.base import Split
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def split_of(train: NDArray[Any], test: NDArray[Any], kind: Literal["images", "table", "features"] = "table") -> Split:
+    labels = np.arange(len(train)) % 2, np.arange(len(test)) % 2
+    return Split(kind, train, labels[0], test, labels[1], ("a", "b"))
+
+
+def table(n: int = 50, d: int = 7, seed: int = 0) -> Split:
+    draw = np.random.default_rng(seed)
+    x = (draw.normal(size=(n + 10, d)) * draw.uniform(0.1, 100, d) + draw.uniform(-50, 50, d)).astype(np.float32)
+    return split_of(x[:n], x[n:])
+
+
+def features_file(path: Path, **changes: Any) -> str:
+    draw = np.random.default_rng(0)
+    np.savez(path, **({"train": draw.normal(size=(124, 4)), "test": draw.normal(size=(54, 4))} | changes))
+    return str(path)

@@ -1,0 +1,299 @@
+"""Every command of albench, as somebody types it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import pytest
+from conftest import Program, answer
+from support.commands import invoke, nothing_written, run, write_grid
+
+from albench.benchmark import registry
+from albench.cli import LISTS, main
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    yield "albench", main
+    yield from main.commands.items()
+
+
+# --- help ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=[name for name, _ in commands()])
+def test_every_command_and_option_explains_itself(name: str, command: click.Command) -> None:
+    assert command.help
+    lines = command.help.strip().splitlines()
+    assert lines[0][0].isupper()
+    assert command.help.strip().endswith(".")
+    undocumented = [p.name for p in command.params if isinstance(p, click.Option) and not p.help]
+    assert not undocumented
+    said = invoke(*([] if name == "albench" else [name]), "--help")
+    assert (said.status, said.err) == (0, "")
+    for option in command.params:
+        assert all(flag in said.out for flag in option.opts if flag.startswith("-"))
+    assert said == invoke(*([] if name == "albench" else [name]), "-h")
+
+
+def test_the_commands_are_those_of_the_manual() -> None:
+    assert sorted(main.commands) == ["check", "list", "mlflow-sync", "report", "run", "status"]
+
+
+def test_the_version(albench: Program) -> None:
+    assert albench.run("--version") == (0, f"albench, version {version('albench')}\n", "")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from albench.cli import main\n"
+        "main(['--help'], standalone_mode=False)\n"
+        "print({'numpy', 'pandas', 'ray', 'mlflow', 'torch', 'pyarrow', 'yaml', 'pydantic'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["rnu"], "No such command 'rnu'."),
+        (["run"], "Missing option '--grid'."),
+        (["run", "--gird", "x"], "No such option '--gird'"),
+        (["status"], "Missing argument 'DIRECTORY'."),
+        (["status", "nowhere"], "Directory 'nowhere' does not exist."),
+        (["report"], "Missing argument 'DIRECTORIES...'."),
+        (["report", "nowhere"], "Directory 'nowhere' does not exist."),
+        (["mlflow-sync", "nowhere"], "Directory 'nowhere' does not exist."),
+        (["list", "plugins"], "'plugins' is not one of 'strategies', 'datasets', 'encoders', 'learners'."),
+    ],
+)
+def test_what_click_refuses(arguments: list[str], problem: str) -> None:
+    said = invoke(*arguments)
+    assert (said.status, said.out) == (2, "")
+    assert problem in said.err
+
+
+# --- list ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_list_has_one_line_each(kind: str) -> None:
+    said = invoke("list", kind)
+    assert (said.status, said.err) == (0, "")
+    plugins: registry.Registry = getattr(registry, kind)
+    lines = said.out.splitlines()
+    assert [line.split()[0] for line in lines] == plugins.names()
+    assert all(line.split(maxsplit=1)[1] == plugins.get(line.split()[0]).summary for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "lines"),
+    [
+        (
+            "strategies",
+            "probcover",
+            [
+                "probcover (version 1): Greedy cover of the pool by balls of radius delta: each pick covers the most"
+                " rows not covered yet.",
+                "  cite: Yehuda, Dekel, Hacohen and Weinshall, Active Learning Through a Covering Lens, NeurIPS 2022"
+                " (arXiv 2205.11320)",
+                "  parameter delta: float | None, default None",
+                "  parameter purity: float, default 0.95",
+            ],
+        ),
+        (
+            "datasets",
+            "wine",
+            [
+                "wine (version 1): 178 wines described by 13 chemical measurements, from 3 growers.",
+                "  cite: Aeberhard and Forina (1991), Wine, UCI, doi:10.24432/C5PC7J",
+                "  licence: CC BY 4.0; comes with scikit-learn",
+                "  parameter split: Literal['fixed', 'resampled'], default 'fixed'",
+                "  parameter test: float, default 0.3",
+            ],
+        ),
+    ],
+)
+def test_list_of_one(kind: str, name: str, lines: list[str]) -> None:
+    said = invoke("list", kind, name)
+    assert (said.status, said.out.splitlines(), said.err) == (0, lines, "")
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_every_plugin_can_be_described(kind: str) -> None:
+    plugins: registry.Registry = getattr(registry, kind)
+    for name in plugins.names():
+        said = invoke("list", kind, name)
+        assert (said.status, said.err) == (0, "")
+        assert said.out.startswith(f"{name} (version ")
+
+
+def test_list_of_an_unknown_name() -> None:
+    said = invoke("list", "learners", "liner")
+    legal = ", ".join(registry.learners.names())
+    assert (said.status, said.out) == (2, "")
+    assert said.err == f"error: unknown learner 'liner'; did you mean 'linear'? legal: {legal}\n"
+
+
+# --- run, status, report, mlflow-sync --------------------------------------------------------------------------------
+
+
+def test_only_and_set_choose_what_runs_and_status_says_what_is_left() -> None:
+    grid = write_grid(Path("grid.yaml"), strategies=["random", "margin"])
+    first = run(grid, "out", "--set", "seeds=2", "--only", "strategy=margin", "--only", "seed=1")
+    assert (first.status, first.err) == (0, "")
+    done = answer(Path("out"))
+    assert (set(done["strategy"]), set(done["seed"])) == ({"margin"}, {1})
+    said = invoke("status", "out")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines() == [
+        "5 trials: 1 done, 4 left",
+        "The run is not over: 4 trials are left (half done, or not begun). Only finished trials are in the tables;"
+        " start the same command again to go on.",
+        "wine/pixels/linear, low, random: 2 left",
+        "wine/pixels/linear, low, margin: 1 left",
+        "wine/pixels/linear, full-data, random: 1 left",
+    ]
+    assert run(grid, "out", "--set", "seeds=2", "--only", "budget=full-data").status == 0
+    assert invoke("status", "out").out.splitlines()[0] == "5 trials: 2 done, 3 left"
+    assert run(grid, "out", "--set", "seeds=2").status == 0
+    assert invoke("status", "out").out == "5 trials: 5 done\n"
+
+
+def test_where_results_go_without_out() -> None:
+    grid = write_grid(Path("grid.yaml"), name="mine")
+    said = invoke("run", "--grid", grid, "--engine", "inline", "--mlflow", "off")
+    assert said.status == 0
+    assert said.out.splitlines()[-1] == "report: runs/mine/report/report.md, runs/mine/report/report.html"
+    assert Path("runs/mine/report/report.html").exists()
+    assert not list(Path("runs/mine").glob("mlflow*"))
+
+
+def test_a_report_of_several_runs_and_its_baseline() -> None:
+    grid = write_grid(Path("grid.yaml"))
+    assert run(grid, "a").status == 0
+    assert run(grid, "b", "--set", "name=b", "--set", "strategies=[margin]").status == 0
+    said = invoke("report", "a", "b", "--out", "both", "--baseline", "margin")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines()[-1] == "report: both/report.md, both/report.html"
+    text = Path("both/report.md").read_text(encoding="utf-8")
+    assert "random" in text
+    assert "margin" in text
+    with nothing_written():
+        wrong = invoke("report", "a", "b", "--out", "other", "--baseline", "margn")
+    assert (wrong.status, wrong.out) == (2, "")
+    assert wrong.err == (
+        "error: --baseline margn: no strategy of these runs; did you mean 'margin'? legal: margin, random\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["status", "report", "mlflow-sync"])
+def test_a_folder_without_a_run(command: str) -> None:
+    Path("photos").mkdir()
+    with nothing_written():
+        said = invoke(command, "photos")
+    assert (said.status, said.out) == (2, "")
+    assert said.err == "error: photos holds no albench run (it has no manifest.json)\n"
+
+
+def test_mlflow_sync() -> None:
+    assert run(write_grid(Path("grid.yaml")), "out").status == 0
+    said = invoke("mlflow-sync", "out")
+    assert (said.status, said.err) == (0, "")
+    assert said.out == "level: 2 trials, 4 rounds; 2 trials written now\n"
+    assert Path("out/mlflow.db").exists()
+    wrong = invoke("mlflow-sync", "out", "--mlflow", "nowhere")
+    assert (wrong.status, wrong.out) == (2, "")
+    assert wrong.err == (
+        "error: 'nowhere' is no address of an MLflow tracker (SCHEME://...);"
+        " legal: sqlite, http, https, postgresql, mysql, mssql\n"
+    )
+
+
+# --- check -----------------------------------------------------------------------------------------------------------
+
+STRANGER = '''
+from dataclasses import dataclass
+from albench.benchmark.registry import strategy
+
+@strategy("stranger-good", cite="")
+@dataclass(frozen=True)
+class Good:
+    """Uniform draws."""
+
+    def select(self, query):
+        return query.rng.choice(query.unlabelled, query.n, replace=False)
+
+@strategy("stranger-greedy", cite="")
+@dataclass(frozen=True)
+class Greedy:
+    """Buys one row too many."""
+
+    def select(self, query):
+        return query.unlabelled[: query.n + 1]
+
+@strategy("stranger-open", cite="")
+@dataclass(frozen=True)
+class Open:
+    """Has no default."""
+
+    radius: float
+
+    def select(self, query):
+        return query.unlabelled[: query.n]
+
+class Plain:
+    pass
+'''
+CHECKS = ["exact_batches", "inputs_unchanged", "fixed_by_the_generator", "global_generators_untouched", "renumbering"]
+
+
+def test_check_of_a_registered_strategy() -> None:
+    said = invoke("check", "margin")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines() == [f"pass  {name}" for name in CHECKS]
+
+
+def test_check_of_a_strangers_file_in_the_current_folder(albench: Program) -> None:
+    Path("my_module.py").write_text(STRANGER, encoding="utf-8")
+    assert albench.run("check", "my_module:Good") == (0, "".join(f"pass  {name}\n" for name in CHECKS), "")
+    status, out, err = albench.run("check", "my_module:Greedy")
+    assert (status, err) == (1, "")
+    lines = out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["FAIL", f"{name}:"] for name in CHECKS]
+    assert lines[0] == "FAIL  exact_batches: no labels (N=7, 0 labelled, n=3): returned 4 rows instead of 3"
+
+
+def test_check_of_what_is_no_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.strategies.names()  # loaded, so that what is declared below is all that is forgotten
+    monkeypatch.setattr(registry.strategies, "_plugins", dict(registry.strategies._plugins))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("other_module.py").write_text(STRANGER.replace("stranger", "other"), encoding="utf-8")
+    Path("broken_module.py").write_text("import no_such_library\n", encoding="utf-8")
+    Path("torn_module.py").write_text("def select(:\n", encoding="utf-8")
+    here = Path.cwd()
+    legal = ", ".join(registry.strategies.names())
+    problems = {
+        "margn": f"unknown strategy 'margn'; did you mean 'margin'? legal: {legal}",
+        "nowhere:Good": f"cannot import 'nowhere' (from {here}): ModuleNotFoundError: No module named 'nowhere'",
+        "broken_module:X": f"cannot import 'broken_module' (from {here}): ModuleNotFoundError: No module named"
+        " 'no_such_library'",
+        "torn_module:X": f"cannot import 'torn_module' (from {here}): SyntaxError: invalid syntax (torn_module.py,"
+        " line 1)",
+        "other_module:Godo": "'other_module' has no class 'Godo'; did you mean 'Good'? legal: Good, Greedy, Open",
+        "other_module:Plain": "other_module:Plain has no @strategy above it, so its needs are unknown",
+        "other_module:Open": "other_module:Open has no default for radius; give it one, or call check_strategy with an"
+        " instance",
+        ":Good": f"cannot import '' (from {here}): ValueError: Empty module name",
+    }
+    for name, problem in problems.items():
+        said = invoke("check", name)
+        assert (said.status, said.out, said.err) == (2, "", f"error: {problem}\n")

@@ -1,0 +1,63 @@
+"""Names find their plugins, here and in other packages; a name has one owner."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from albench.benchmark import registry
+from albench.benchmark.registry import Registry, UnknownNameError
+from albench.benchmark.seeds import generator
+
+
+def test_an_unknown_name_is_met_with_the_legal_ones_and_the_nearest() -> None:
+    with pytest.raises(
+        UnknownNameError, match="unknown strategy 'typiclst'; did you mean 'typiclust'\\? legal: badge, "
+    ):
+        registry.strategies.get("typiclst")
+
+
+def test_a_name_that_is_declared_twice_names_both_owners() -> None:
+    plugins = Registry("strategy", "strategies", "albench.test")
+
+    @dataclass(frozen=True)
+    class One:
+        pass
+
+    @dataclass(frozen=True)
+    class Other:
+        pass
+
+    plugins.add(registry.Plugin("strategy", "same", One, "", 1))
+    plugins.add(registry.Plugin("strategy", "same", One, "", 1))
+    with pytest.raises(ValueError, match=r"'same' is declared twice: .*One and .*Other"):
+        plugins.add(registry.Plugin("strategy", "same", Other, "", 1))
+
+
+@pytest.mark.parametrize("kind", ["strategies", "learners", "datasets", "encoders"])
+def test_every_plugin_says_what_it_is(kind: str) -> None:
+    plugins: Registry = getattr(registry, kind)
+    for name in plugins.names():
+        plugin = plugins.get(name)
+        assert plugin.summary.endswith("."), plugin.origin
+        assert plugin.version >= 1
+        file = plugin.cls.__module__.rsplit(".", 1)[1]
+        assert file == name.replace("-", "_"), "a plugin is found in the file of its name"
+        assert plugin.cite or kind in ("datasets", "encoders"), f"{name} cites nothing"
+
+
+def test_every_file_of_strategies_holds_a_strategy() -> None:
+    folder = Path(registry.__file__).parents[1] / "strategies"
+    files = {path.stem.replace("_", "-") for path in folder.glob("[!_]*.py")}
+    assert files == set(registry.strategies.names())
+
+
+def test_generators_come_from_names_alone() -> None:
+    first = generator("a", 1, "b").random(3)
+    assert first.tolist() == generator("a", 1, "b").random(3).tolist()
+    others = [("a", 1, "c"), ("a", 11, "b"), ("a1", "b"), ("a", "1", "b"), ("a", 1, "b", "")]
+    assert len({generator(*names).random() for names in others} | {first[0]}) == len(others) + 1
+
+
+def test_generators_are_the_same_on_every_machine() -> None:
+    assert generator("golden", 1).integers(1_000_000, size=3).tolist() == [752399, 608872, 362780]
