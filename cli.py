@@ -140,13 +140,10 @@ def list_(kind: str, name: str | None) -> None:
     from albench.benchmark.params import describe
 
     plugins: Registry = getattr(registry, kind)
-    if name is None:
-        width = max(map(len, plugins.names()))
-        for each in plugins.names():
-            click.echo(f"{each:{width}}  {plugins.get(each).summary}")
-        return
     with _user_errors():
-        click.echo("\n".join(describe(plugins.get(name))))
+        width = max(map(len, plugins.names()))
+        lines = [f"{each:{width}}  {plugins.get(each).summary}" for each in plugins.names()]
+        click.echo("\n".join(describe(plugins.get(name)) if name else lines))
 
 
 @main.command()

@@ -11,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from importlib.metadata import entry_points
 from typing import TypeVar
 
@@ -47,6 +47,10 @@ class Plugin:
         return f"{self.cls.__module__}:{self.cls.__qualname__}"
 
 
+class PluginError(UserError):
+    """A plugin of another package cannot be loaded; ``str()`` is one line that names it and the reason."""
+
+
 class UnknownNameError(UserError, LookupError):
     """A name that no plugin has; ``str()`` is one line with the legal names and the nearest match."""
 
@@ -80,7 +84,11 @@ class Registry:
         ------
         ValueError
             When another class has the name; both are named. (The same class under two module names shows here too.)
+        TypeError
+            When the class is no dataclass (yet): its fields are its parameters.
         """
+        if not is_dataclass(plugin.cls):
+            raise TypeError(f"{plugin.origin} is no dataclass; put @{self.kind} above @dataclass(frozen=True)")
         other = self._plugins.get(plugin.name)
         if other is not None and other.cls is not plugin.cls:
             raise ValueError(f"{self.kind} {plugin.name!r} is declared twice: {other.origin} and {plugin.origin}")
@@ -112,7 +120,11 @@ class Registry:
             if not module.name.startswith("_") and not module.ispkg:
                 importlib.import_module(f"{package.__name__}.{module.name}")
         for entry in entry_points(group=self._group):
-            entry.load()
+            try:
+                entry.load()
+            except Exception as error:
+                what = f"{type(error).__name__}: {error}".split("\n", 1)[0]
+                raise PluginError(f"{self.kind} {entry.name!r} ({entry.value}) cannot be loaded: {what}") from error
 
 
 strategies = Registry("strategy", "strategies", "albench.strategies")

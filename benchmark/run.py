@@ -90,7 +90,7 @@ def run(grid: Grid, options: Options, console: Console) -> Result:
         with store:
             return _run(study, options, store, uri, console)
     except (StorageError, embeddings.StorageError) as error:
-        raise StoppedError(f"{error}; what is done is kept: mend it and run the same command again") from error
+        raise StoppedError(f"{error}; what is done is kept; put this right and run the same command again") from error
 
 
 def _run(study: Study, options: Options, store: RunStore, uri: str, console: Console) -> Result:

@@ -24,7 +24,7 @@ def _count(least: int, said: object) -> Count:
 Initial = Annotated[Count, PlainValidator(partial(_count, 0))]
 Purchase = Annotated[Count, PlainValidator(partial(_count, 1))]
 Rounds = Annotated[int, Field(ge=1)] | Literal["all"]
-Seeds = Annotated[int, Field(ge=1)] | Annotated[list[int], Field(min_length=1)]
+Seeds = Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
 class _Strict(BaseModel):

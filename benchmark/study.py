@@ -80,7 +80,9 @@ def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None) -> Stud
                 problems += [f"embeddings[{i}]: {message}" for message in error.messages]
                 continue
             source = Source(key, dataset.part, embedding.part, data, embedding)
-            study.sources.setdefault(key, source)
+            twin = study.sources.setdefault(key, source).dataset.label
+            if twin != dataset.part.label:
+                problems.append(f"datasets: {twin!r} and {dataset.part.label!r} hold the same data")
             for learner in grid.learners:
                 _expand(study, source, learner, seeds)
     if problems:

@@ -101,16 +101,15 @@ class Budget:
         ValueError
             When the schedule asks for more labels than the pool holds.
         """
-        initial = self.initial.resolve(n_classes)
-        left = pool_size - initial
+        left = pool_size - self.initial.resolve(n_classes)
         sizes: list[int] = []
         for segment in self.segments:
             query = segment.query.resolve(n_classes)
-            rounds = -(-left // query) if segment.rounds is None else segment.rounds
-            for _ in range(rounds):
-                size = min(query, left) if segment.rounds is None else query
-                sizes.append(size)
-                left -= size
+            rounds = -(-max(left, 0) // query) if segment.rounds is None else segment.rounds
+            asked = min(query * rounds, left) if segment.rounds is None else query * rounds
+            if asked <= left:
+                sizes += [query] * (asked // query) + [asked % query] * (asked % query > 0)
+            left -= asked
         if left < 0:
             asked = pool_size - left
             raise ValueError(f"budget {self.name!r} asks for {asked} labels, the pool holds {pool_size}")

@@ -72,7 +72,8 @@ class Bundled:
     """The parameters of a dataset that comes in one piece: how it is cut into a pool and a test set.
 
     ``fixed`` is one stratified split for all seeds; ``resampled`` draws a new one per seed, uniformly and not
-    stratified, as in Lu et al. (arXiv 2306.08954). The test set has ceil(``test`` x rows) rows in both.
+    stratified, and the very one of that seed in the public code of Lu et al. (arXiv 2306.08954): numpy's default
+    generator of the seed shuffles the rows, the last are the test set. It has ceil(``test`` x rows) rows in both.
     """
 
     split: Literal["fixed", "resampled"] = "fixed"
@@ -90,9 +91,8 @@ class Bundled:
     def cut(
         self, name: str, kind: Kind, x: NDArray[Any], labels: Labels, class_names: Iterable[str], seed: int
     ) -> Split:
-        """Cut the rows of ``x`` by the generator of (name, test) or, resampled, of (name, test, seed)."""
-        names = ("split", name, str(self.test))
-        rng = generator(*names, seed) if self.resampled else generator(*names)
+        """Cut the rows of ``x`` by the generator of (name, test) or, resampled, of the seed."""
+        rng = np.random.default_rng(seed) if self.resampled else generator("split", name, str(self.test))
         train, test = split_rows(labels, self.test, stratify=not self.resampled, rng=rng)
         return Split(kind, x[train], labels[train], x[test], labels[test], tuple(class_names))
 
@@ -111,7 +111,7 @@ def split_rows(labels: Labels, test: float, *, stratify: bool, rng: np.random.Ge
         rows = [rng.permutation(np.flatnonzero(classes == c))[:share] for c, share in enumerate(shares)]
         chosen = np.concatenate(rows)
     else:
-        chosen = rng.permutation(len(labels))[:n_test]
+        chosen = rng.permutation(len(labels))[len(labels) - n_test :]
     in_test = np.zeros(len(labels), dtype=bool)
     in_test[chosen] = True
     return np.flatnonzero(~in_test), np.flatnonzero(in_test)

@@ -67,8 +67,13 @@ def aubc(n_labels: ArrayLike, accuracy: ArrayLike) -> float:
 
 
 def aubc_points(n_labels: ArrayLike, accuracy: ArrayLike) -> float:
-    """Return the mean of the curve's points (R,), wherever they lie."""
-    return float(np.asarray(accuracy, dtype=np.float64).mean())
+    """Return the area under the curve's R points at unit distance (trapezoid rule), divided by R, not by R - 1.
+
+    So the tables of Zhan et al. 2021 and Lu et al. (arXiv 2306.08954) are computed, as their public code shows: a
+    constant comes out too low by the factor (R - 1) / R. Only for comparison with them; one point gives that point.
+    """
+    y = np.asarray(accuracy, dtype=np.float64)
+    return float((y[1:] + y[:-1]).sum() / 2 / len(y)) if len(y) > 1 else float(y[0])
 
 
 def final(n_labels: ArrayLike, accuracy: ArrayLike) -> float:
@@ -90,7 +95,10 @@ CURVE_METRICS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
 
 METRICS: dict[str, tuple[Callable[..., object], str]] = {
     "aubc/1": (aubc, "area under accuracy over the number of labels (trapezoid rule), divided by the label range"),
-    "aubc-points/1": (aubc_points, "mean accuracy of the curve's points"),
+    "aubc-points/1": (
+        aubc_points,
+        "area under the curve's points at unit distance, divided by their number (only to compare with Lu et al.)",
+    ),
     "final/1": (final, "accuracy after the last round"),
     "gain/1": (gain, "difference to the baseline on the same seeds at the same number of labels, in points"),
     "ece/1": (ece, "expected calibration error, 15 equal-width bins on the top probability"),

@@ -84,7 +84,7 @@ def test_the_area_is_that_of_the_line_between_the_points(points: list[tuple[int,
 def test_the_three_curve_metrics_differ_where_they_should() -> None:
     x, y = [10, 20, 100], [0.0, 1.0, 0.5]
     assert metrics.aubc(x, y) == pytest.approx((10 * 0.5 + 80 * 0.75) / 90)
-    assert metrics.aubc_points(x, y) == 0.5
+    assert metrics.aubc_points(x, y) == pytest.approx((0.5 + 0.75) / 3)
     assert metrics.final(x, y) == 0.5
     assert metrics.aubc([10], [0.7]) == 0.7
     assert metrics.gain([0.5, 0.25], [0.25, 0.5]).tolist() == [25.0, -25.0]

@@ -16,7 +16,7 @@ from support.commands import Said, invoke, run, write_grid
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
-ONE_LINE = "; what is done is kept: mend it and run the same command again\n"
+ONE_LINE = "; what is done is kept; put this right and run the same command again\n"
 
 
 @pytest.fixture

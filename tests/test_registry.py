@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import Program
 
 from albench.benchmark import registry
 from albench.benchmark.registry import Registry, UnknownNameError
@@ -61,3 +62,22 @@ def test_generators_come_from_names_alone() -> None:
 
 def test_generators_are_the_same_on_every_machine() -> None:
     assert generator("golden", 1).integers(1_000_000, size=3).tolist() == [752399, 608872, 362780]
+
+
+def test_a_class_that_is_no_dataclass_is_told_the_order_of_decorators() -> None:
+    class Plain:
+        pass
+
+    with pytest.raises(TypeError, match="put @strategy above @dataclass"):
+        registry.strategy("plain", cite="")(Plain)
+
+
+def test_a_broken_plugin_of_another_package_is_one_line(albench: Program, tmp_path: Path) -> None:
+    (tmp_path / "broken_plugin.py").write_text("import no_such_module\n", encoding="utf-8")
+    info = tmp_path / "broken_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[albench.strategies]\nbad = broken_plugin:Bad\n", encoding="utf-8")
+    status, _, err = albench.run("list", "strategies", env={"PYTHONPATH": str(tmp_path)})
+    said = "strategy 'bad' (broken_plugin:Bad) cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"
+    assert (status, err) == (2, f"error: {said}\n")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.svm import SVC
 
 from ..registry import learner
 from ..types import Features, Floats, Labels
@@ -36,6 +35,8 @@ class SVM:
 
     def fit(self, features: Features, labels: Labels, n_classes: int, rng: np.random.Generator) -> SVMModel:
         """Fit on the classes that have labels; deterministic, ``rng`` is not used."""
+        from sklearn.svm import SVC  # noqa: PLC0415 - takes a second to load, which other learners need not wait for
+
         present = np.unique(labels)
         svc = None
         if len(present) > 1:

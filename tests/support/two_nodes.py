@@ -15,4 +15,4 @@ for line in sys.stdin:
     if line.strip() == "remove":
         cluster.remove_node(second, allow_graceful=False)
         print("removed", flush=True)
-cluster.shutdown()
+cluster.shutdown()  # type: ignore[no-untyped-call] # Ray left it untyped
