@@ -99,8 +99,7 @@ def run(
         outcomes = frozenset(Outcome(RETRIES[name]) for name in retry)
         out = out or Path("runs") / grid.name
         options = runs.Options(out, engine, workers, address, only, outcomes, mlflow)
-        result = runs.run(grid, options, console)
-        _write_report([out], None, "random", console)
+        result = runs.run(grid, options, console, lambda: _write_report([out], None, "random", console))
     for notice in result.notices:
         console.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
     if result.interrupted:

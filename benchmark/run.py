@@ -73,8 +73,10 @@ class Result:
     interrupted: bool
 
 
-def run(grid: Grid, options: Options, console: Console) -> Result:
+def run(grid: Grid, options: Options, console: Console, show: Callable[[], None]) -> Result:
     """Run what is left of a grid and keep every round in ``options.out``.
+
+    ``show`` is called when all rounds are on disk, before MLflow is brought level.
 
     Raises
     ------
@@ -88,12 +90,14 @@ def run(grid: Grid, options: Options, console: Console) -> Result:
     store = RunStore.create(options.out, grid.text, _manifest(study, options))
     try:
         with store:
-            return _run(study, options, store, uri, console)
+            return _run(study, options, store, uri, console, show)
     except (StorageError, embeddings.StorageError) as error:
         raise StoppedError(f"{error}; what is done is kept; put this right and run the same command again") from error
 
 
-def _run(study: Study, options: Options, store: RunStore, uri: str, console: Console) -> Result:
+def _run(
+    study: Study, options: Options, store: RunStore, uri: str, console: Console, show: Callable[[], None]
+) -> Result:
     store.write_plan(study.trials)
     jobs, outcomes = _left(study, store, options)
     ended = f", {sum(outcomes.values())} have ended before" if outcomes else ""
@@ -105,6 +109,7 @@ def _run(study: Study, options: Options, store: RunStore, uri: str, console: Con
                 _Driver(study, options, store, progress, interrupt, outcomes).run(jobs)
         store.flush()
         notices = list(store.notices)
+        show()
         if follower is not None:
             console.print("bringing MLflow level (Ctrl-C skips it)", style="dim")
             notices += _finish(follower, 0.0 if interrupt.requested else TRACKING_WAIT_S)

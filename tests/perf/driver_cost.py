@@ -26,7 +26,7 @@ if __name__ == "__main__":
     options = run.Options(Path(out), workers=2, mlflow=mlflow)
     profiler = cProfile.Profile() if profile else None
     with profiler or nullcontext():
-        run.run(grid.load(Path(path)), options, Console(stderr=True))
+        run.run(grid.load(Path(path)), options, Console(stderr=True), lambda: None)
     if profiler:
         profiler.dump_stats(profile[0])
     print(json.dumps({"driver": cpu(RUSAGE_SELF), "children": cpu(RUSAGE_CHILDREN)}))
