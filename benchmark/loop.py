@@ -87,6 +87,9 @@ def initial_rows(trial: Trial, pool: Pool) -> Rows:
     They are a prefix of one shuffle of the pool, so budgets that start with more labels contain those that start
     with fewer; ``stratified`` deals the shuffle out class by class.
     """
+    n = trial.budget.initial.resolve(pool.n_classes)
+    if not n:
+        return np.empty(0, dtype=np.int64)
     shuffled = generator(*trial.names("initial", 0)).permutation(len(pool))
     if trial.budget.initial_by == "stratified":
         labels = pool.labels[shuffled]
@@ -94,7 +97,7 @@ def initial_rows(trial: Trial, pool: Pool) -> Rows:
         for c in range(pool.n_classes):
             turn[labels == c] = np.arange(np.count_nonzero(labels == c))
         shuffled = shuffled[np.argsort(turn, kind="stable")]
-    return shuffled[: trial.budget.initial.resolve(pool.n_classes)].astype(np.int64)
+    return shuffled[:n].astype(np.int64)
 
 
 def _buy(

@@ -17,7 +17,7 @@ from typing import Any
 from .types import Outcome, Resources, Rows, TrialEnd
 from .worker import Event, Job, RoundDone, Started
 
-TARGET_S = 1.0
+TARGET_S = 2.0
 SMALLEST_S = 0.05
 MAX_ATTEMPTS = 3  # infrastructure may fail under one trial so many times; then it counts as lost
 
@@ -52,7 +52,8 @@ class Plan:
         self.workers = workers
         self.stopped = False
         self._groups: dict[str, _Group] = {}
-        self._order: list[_Group] = []
+        self._order: deque[_Group] = deque()
+        self._home: Counter[Resources] = Counter()  # trials that are not handed out
         self._stale = True
         self._open: dict[str, Job] = {}
         self._open_kinds: Counter[tuple[str, ...]] = Counter()
@@ -75,9 +76,8 @@ class Plan:
         return self._open_pools[fingerprint] > 0
 
     def waiting(self) -> list[Resources]:
-        """Return the different resources that trials at home ask for, those of the costliest group first."""
-        self._sort()
-        return list(dict.fromkeys(g.jobs[0].resources for g in self._order if g.jobs and not g.starting))
+        """Return the different resources that trials at home ask for."""
+        return [resources for resources, n in self._home.items() if n]
 
     def seconds_left(self) -> float | None:
         """Estimate the worker-seconds of what is left; None before the first measurement."""
@@ -155,6 +155,7 @@ class Plan:
         shares = bool(job.trial.budget.initial.number) and not job.history
         key = job.trial.start_id if shares else job.trial.trial_id
         self._groups.setdefault(key, _Group(key if shares else None)).jobs.append(job)
+        self._home[job.resources] += 1
         self._stale = True
 
     def _close(self, trial_id: str) -> Job:
@@ -180,6 +181,7 @@ class Plan:
             if (begun or taken) and (cost is None or cost > room):
                 break
             taken.append(group.jobs.popleft())
+            self._home[taken[-1].resources] -= 1
             room = 0.0 if cost is None else room - cost
         return taken, room
 
@@ -191,10 +193,10 @@ class Plan:
     def _sort(self) -> None:
         """Costliest first; a group with a kind that has no measurement goes before all, so that it gets one."""
         if self._stale:
-            self._order = sorted((g for g in self._groups.values() if g.jobs), key=self._priority)
+            self._order = deque(sorted((g for g in self._groups.values() if g.jobs), key=self._priority))
             self._stale = False
-        else:
-            self._order = [group for group in self._order if group.jobs]
+        while self._order and not self._order[0].jobs:
+            self._order.popleft()
 
     def _priority(self, group: _Group) -> tuple[float, str]:
         costs = [self._cost(job) for job in group.jobs]

@@ -12,14 +12,14 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from .loop import Start, run_trial, start
 from .types import Learner, Outcome, Pool, Resources, Round, Rows, Strategy, Trial, TrialEnd
 
-REPORT_EVERY_S = 0.25
+REPORT_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def execute(
     events: list[Event] = []
     reported = time.monotonic()
     known = dict(starts)
-    with threadpool_limits(limits=jobs[0].resources.threads):
+    with _pools_of_threads().limit(limits=jobs[0].resources.threads):
         for job in jobs:
             for event in _run(job, known, share, pool_of):
                 events.append(event)
@@ -165,6 +165,11 @@ def _deadline(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@cache  # looking for them takes 10 ms
+def _pools_of_threads() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _line(error: Exception) -> str:
