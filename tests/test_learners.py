@@ -11,7 +11,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from albench.benchmark import registry
-from albench.benchmark.learners import linear
 from albench.benchmark.learners.knn import KNN
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.svm import SVM
@@ -46,13 +45,6 @@ def test_linear_reaches_scikit_learns_optimum(name: str, n: int, C: float) -> No
     model = Linear(C=C).fit(x[:n], y[:n], int(y.max()) + 1, RNG)
     seen = np.unique(y[:n])
     np.testing.assert_allclose(model.scores(x)[:, seen], optimum(x[:n], y[:n], x, C), atol=1e-4)
-
-
-def test_linear_reaches_the_optimum_through_its_float32_stage_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "LARGE", 0)
-    x, y = TABLES["digits"]
-    model = Linear().fit(x[:300], y[:300], 10, RNG)
-    np.testing.assert_allclose(model.scores(x), optimum(x[:300], y[:300], x, 1.0), atol=1e-4)
 
 
 def test_linear_copes_with_scales_and_constant_columns() -> None:

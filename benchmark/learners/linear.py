@@ -12,13 +12,11 @@ from scipy.special import softmax
 from ..registry import learner
 from ..types import Features, Floats, Labels
 
-# The first stage walks most of the way on float32 products (where they are faster), the second to convergence.
-STAGES = ((np.float32, 1e-2), (np.float64, 1e-7))
-LARGE = 1_000_000  # entries of the features from which the first stage pays
+TOLERANCE = 1e-8  # of every component of the whitened gradient, which has no units
 BLOCK = 64  # rows per product: few enough for the kernels of BLAS that need not copy the features first
 MEMORY, MAX_ITERATIONS = 20, 1000
 
-Blocks = NDArray[np.floating]  # (B, BLOCK, D + 1) features, (B, BLOCK, P) logits and the like
+Blocks = NDArray[np.float64]  # (B, BLOCK, D + 1) features, (B, BLOCK, P) logits and the like
 
 
 @learner("linear", cite="Multinomial logistic regression; L-BFGS: Liu & Nocedal, Math. Programming 45, 1989")
@@ -28,7 +26,7 @@ class Linear:
 
     Minimises ``C · Σ cross-entropy + ½ ‖W‖²`` over weights W (D, C) and free intercepts. That is scikit-learn's
     objective, also in that two classes share one weight vector; probabilities agree with its optimum within 1e-4.
-    The variables are whitened by the weighted Gram matrix of the features, which makes the number of iterations
+    The variables are whitened by the Gram matrix of the features, which makes the number of iterations
     nearly independent of their scale; the optimum is the same.
     """
 
@@ -46,13 +44,10 @@ class Linear:
     def fit(self, features: Features, labels: Labels, n_classes: int, rng: np.random.Generator) -> "LinearModel":
         """Fit on the classes that have labels; ``rng`` is not used: the optimum is unique."""
         present, targets = np.unique(labels, return_inverse=True)
-        weights = np.zeros((features.shape[1] + 1, len(present)))
+        if len(present) == 1:
+            return LinearModel(np.zeros((features.shape[1] + 1, 1)), present, n_classes)
         C = self.C / 2 if len(present) == 2 else self.C  # w and -w each pay for half of one vector 2w
-        if len(present) > 1:
-            for dtype, tolerance in STAGES if features.size >= LARGE else STAGES[1:]:
-                X, onehot = _blocks(features, targets, len(present), dtype)
-                weights = _descend(X, onehot, weights, C, tolerance)
-        return LinearModel(weights, present, n_classes)
+        return LinearModel(_optimum(*_blocks(features, targets, len(present)), C), present, n_classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,28 +69,28 @@ class LinearModel:
         return np.asarray(self.scores(features).argmax(axis=1), dtype=np.int64)
 
 
-def _blocks(features: Features, targets: Labels, P: int, dtype: type[np.floating]) -> tuple[Blocks, Blocks]:
+def _blocks(features: Features, targets: Labels, P: int) -> tuple[Blocks, Blocks]:
     """Return features with a column of ones, and one-hot targets, padded with rows of zeros (a constant loss)."""
     n, D = features.shape
     rows = -(-n // BLOCK) * BLOCK
-    X, onehot = np.zeros((rows, D + 1), dtype=dtype), np.zeros((rows, P), dtype=dtype)
+    X, onehot = np.zeros((rows, D + 1)), np.zeros((rows, P))
     X[:n, :D], X[:n, D] = features, 1
     onehot[np.arange(n), targets] = 1
     return X.reshape(-1, BLOCK, D + 1), onehot.reshape(-1, BLOCK, P)
 
 
-def _descend(X: Blocks, onehot: Blocks, weights: Floats, C: float, tolerance: float) -> Floats:
-    """Run L-BFGS in whitened variables until every component of the whitened gradient is below the tolerance."""
-    half = _whitener(X, softmax(np.matmul(X, weights.astype(X.dtype)), axis=2), C)
+def _optimum(X: Blocks, onehot: Blocks, C: float) -> Floats:
+    """Run L-BFGS in whitened variables from zero; return the weights (D + 1, P)."""
+    half = _whitener(X, onehot.shape[2], C)
     back = solve_triangular(half, np.eye(len(half)))  # from whitened variables to weights
     result = minimize(
         partial(_objective, X=X, onehot=onehot, C=C, back=back),
-        (half @ weights).ravel(),
+        np.zeros(len(half) * onehot.shape[2]),
         jac=True,
         method="L-BFGS-B",
-        options={"gtol": tolerance, "ftol": 0.0, "maxcor": MEMORY, "maxiter": MAX_ITERATIONS, "maxls": 40},
+        options={"gtol": TOLERANCE, "ftol": 0.0, "maxcor": MEMORY, "maxiter": MAX_ITERATIONS, "maxls": 40},
     )
-    return np.asarray(back @ result.x.reshape(weights.shape))
+    return np.asarray(back @ result.x.reshape(len(half), -1))
 
 
 def _objective(whitened: Floats, *, X: Blocks, onehot: Blocks, C: float, back: Floats) -> tuple[float, Floats]:
@@ -103,23 +98,22 @@ def _objective(whitened: Floats, *, X: Blocks, onehot: Blocks, C: float, back: F
     weights = back @ whitened.reshape(len(back), -1)
     penalised = weights.copy()
     penalised[-1] = 0  # intercepts are free
-    residual = np.matmul(X, weights.astype(X.dtype))  # logits, then probabilities, then their error, in place
+    residual = np.matmul(X, weights)  # logits, then probabilities, then their error, in place
     residual -= residual.max(axis=2, keepdims=True)
     likelihood = float(np.vdot(residual, onehot))
     np.exp(residual, out=residual)
     total = residual.sum(axis=2, keepdims=True)
-    loss = C * (float(np.log(total).sum(dtype=np.float64)) - likelihood) + 0.5 * float(np.vdot(penalised, weights))
+    loss = C * (float(np.log(total).sum()) - likelihood) + 0.5 * float(np.vdot(penalised, weights))
     residual /= total
     residual -= onehot
-    gradient = C * np.matmul(residual.swapaxes(1, 2), X).sum(axis=0, dtype=np.float64).T + penalised
+    gradient = C * np.matmul(residual.swapaxes(1, 2), X).sum(axis=0).T + penalised
     return loss, (back.T @ gradient).ravel()
 
 
-def _whitener(X: Blocks, probs: Blocks, C: float) -> Floats:
-    """Upper Cholesky factor of the Hessian's class average (D + 1, D + 1) at these probabilities."""
-    root = X * np.sqrt(C * (probs * (1 - probs)).mean(axis=2, keepdims=True))
-    root = root.reshape(-1, X.shape[2])
-    hessian = (root.T @ root).astype(np.float64)
+def _whitener(X: Blocks, P: int, C: float) -> Floats:
+    """Upper Cholesky factor of the Hessian's class average (D + 1, D + 1) at zero, where all P classes are alike."""
+    rows = X.reshape(-1, X.shape[2])
+    hessian = C * (P - 1) / P**2 * (rows.T @ rows)
     ridge = np.ones(len(hessian))
     ridge[-1] = 1e-6 + 1e-3 * hessian[-1, -1]  # the intercept is not penalised; only kept away from a zero pivot
     hessian[np.diag_indices_from(hessian)] += ridge
