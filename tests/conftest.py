@@ -13,6 +13,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import pandas as pd
 import pytest
 from hypothesis import settings
+from support.plugins import install
 
 settings.register_profile("albench", deadline=None, derandomize=True)  # machines are shared; a red run can be repeated
 settings.load_profile("albench")
@@ -128,11 +129,4 @@ class Counting:
 def counting_plugin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment in which a learner ``counting`` is installed, by its entry point."""
     site = tmp_path_factory.mktemp("site")
-    (site / "counting_plugin.py").write_text(COUNTING, encoding="utf-8")
-    info = site / "counting_plugin-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counting-plugin\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(
-        "[albench.learners]\ncounting = counting_plugin:Counting\n", encoding="utf-8"
-    )
-    return {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    return install(site, "albench.learners", "counting", "counting_plugin:Counting", COUNTING)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from conftest import Program, answer
 from support.commands import Said, invoke, run, write_grid
+from support.plugins import install
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -192,12 +193,7 @@ class Fragile:
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment in which the strategy is installed, by its entry point."""
     site = tmp_path_factory.mktemp("site")
-    (site / "fragile_plugin.py").write_text(FRAGILE, encoding="utf-8")
-    info = site / "fragile_plugin-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fragile-plugin\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text("[albench.strategies]\nfragile = fragile_plugin:Fragile\n", encoding="utf-8")
-    return {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    return install(site, "albench.strategies", "fragile", "fragile_plugin:Fragile", FRAGILE)
 
 
 def test_a_strategy_that_raises_is_recorded_once_and_the_rest_goes_on(

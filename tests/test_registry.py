@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Program
+from support.plugins import install
 
 from albench.benchmark import registry
 from albench.benchmark.registry import Registry, UnknownNameError
@@ -73,11 +74,7 @@ def test_a_class_that_is_no_dataclass_is_told_the_order_of_decorators() -> None:
 
 
 def test_a_broken_plugin_of_another_package_is_one_line(albench: Program, tmp_path: Path) -> None:
-    (tmp_path / "broken_plugin.py").write_text("import no_such_module\n", encoding="utf-8")
-    info = tmp_path / "broken_plugin-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text("[albench.strategies]\nbad = broken_plugin:Bad\n", encoding="utf-8")
-    status, _, err = albench.run("list", "strategies", env={"PYTHONPATH": str(tmp_path)})
+    env = install(tmp_path, "albench.strategies", "bad", "broken_plugin:Bad", "import no_such_module\n")
+    status, _, err = albench.run("list", "strategies", env=env)
     said = "strategy 'bad' (broken_plugin:Bad) cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"
     assert (status, err) == (2, f"error: {said}\n")

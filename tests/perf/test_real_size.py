@@ -111,5 +111,5 @@ def test_a_real_size_trial_on_one_core() -> None:
     cpu = median(table["CPU"].sum() for table in tables)
     print(f"the trial takes {total:.2f} s on one core, {cpu:.2f} s of CPU time (goal at most 2)")
     print(f"fits, scikit-learn's LogisticRegression / albench: {ratio:.1f}")
-    assert cpu < 12  # far above what it takes on an idle machine: it tells a blunder, not a busy neighbour
-    assert ratio > 0.3
+    assert cpu < 6
+    assert ratio > 1
