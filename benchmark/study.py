@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ..datasets.base import DataError, Loaded, load
+from ..datasets.base import DataError
 from ..datasets.embeddings.base import Selective
 from ..datasets.embeddings.store import Embedded, embed, fingerprint
+from ..datasets.loading import Loaded, load
 from . import registry
 from .grid import Grid, GridError
 from .params import Choice

@@ -1,4 +1,4 @@
-"""What every dataset gives: a split into pool and test set, checked, with the hash of its content.
+"""What every dataset gives: a split into pool and test set.
 
 This folder has no ``__init__.py`` on purpose: it would shadow Hugging Face's ``datasets`` in Ray's workers.
 """
@@ -8,15 +8,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..benchmark.registry import Plugin, Registry, datasets, suggestion
+from ..benchmark.registry import Plugin, Registry, suggestion
 from ..benchmark.seeds import generator
 from ..benchmark.types import Labels, Rows, UserError, canonical_json
 
@@ -37,6 +37,26 @@ class DataError(UserError, ValueError):
         return "\n".join(self.messages)
 
 
+@runtime_checkable
+class Images(Protocol):
+    """Images (N, H, W, channels) uint8 that are decoded when asked for, so that they need not fit into memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | Rows) -> NDArray[np.uint8]:
+        """Return these images, or raise `DataError` with the file that cannot be decoded."""
+
+    def digest(self) -> str:
+        """Return the sha256 of what decides the pixels: encoded bytes, order, and how they are brought to one size."""
+
+
+Inputs = NDArray[Any] | Images
+"""Both give arrays for ``x[a:b]`` and ``x[rows]``; ``x[:]`` is everything, in memory."""
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """A pool of N rows and a test set of M rows with labels (N,), (M,) int64 in [0, C).
@@ -46,9 +66,9 @@ class Split:
     """
 
     kind: Kind
-    train: NDArray[Any]
+    train: Inputs
     train_labels: Labels
-    test: NDArray[Any]
+    test: Inputs
     test_labels: Labels
     class_names: tuple[str, ...]
 
@@ -117,62 +137,6 @@ def split_rows(labels: Labels, test: float, *, stratify: bool, rng: np.random.Ge
     return np.flatnonzero(~in_test), np.flatnonzero(in_test)
 
 
-@dataclass(frozen=True, eq=False)
-class Loaded:
-    """A checked split, with the names it goes by and the hash of its content."""
-
-    name: str
-    label: str
-    params: dict[str, Any]
-    split: Split
-    content: str
-
-
-def load(dataset: Dataset, seed: int) -> Loaded:
-    """Load a split, check it, and hash it: read once, encode as often as wanted.
-
-    The data are read each time, since only their content says whether an embedding is cached.
-    """
-    plugin = plugin_of(datasets, dataset)
-    split = dataset.load(seed)
-    label = label_of(plugin, dataset)
-    problems = validate(split)
-    if problems:
-        raise DataError([f"{label}: {problem}" for problem in problems])
-    return Loaded(plugin.name, label, parameters(dataset), split, content_hash(split))
-
-
-def validate(split: Split) -> list[str]:
-    """Return everything that is wrong with a split, one line each."""
-    problems = _part_problems("train", split, split.train, split.train_labels)
-    problems += _part_problems("test", split, split.test, split.test_labels)
-    if split.train.shape[1:] != split.test.shape[1:]:
-        train, test = ("x".join(map(str, x.shape[1:])) for x in (split.train, split.test))
-        problems.append(f"train has {train} features, test {test}")
-    if len(split.class_names) < 2:
-        problems.append(f"only {len(split.class_names)} class; at least 2 are needed")
-    if len(set(split.class_names)) < len(split.class_names):
-        twice = next(name for i, name in enumerate(split.class_names) if name in split.class_names[:i])
-        problems.append(f"class name {twice!r} is given twice")
-    return problems
-
-
-def _part_problems(name: str, split: Split, x: NDArray[Any], labels: Labels) -> list[str]:
-    dtype, ndim = (np.dtype(np.uint8), 4) if split.kind == "images" else (np.dtype(np.float32), 2)
-    if x.dtype != dtype or x.ndim != ndim or 0 in x.shape:
-        return [f"{name} is {x.dtype} of shape {x.shape}; {split.kind} are {dtype} with {ndim} axes, none empty"]
-    if labels.dtype != np.int64 or labels.ndim != 1:
-        return [f"{name}_labels is {labels.dtype} of shape {labels.shape}; labels are int64 with 1 axis"]
-    problems = not_finite(name, x)
-    if len(x) != len(labels):
-        problems.append(f"{name} has {len(x)} rows, {name}_labels {len(labels)}")
-    out = np.flatnonzero((labels < 0) | (labels >= len(split.class_names)))
-    if len(out):
-        where = f"first {labels[out[0]]} in row {out[0]}"
-        problems.append(f"{name}_labels: {len(out)} outside 0..{len(split.class_names) - 1}, {where}")
-    return problems
-
-
 def not_finite(name: str, x: NDArray[Any]) -> list[str]:
     """Return a line that counts the values of x (M, ...) that are NaN or infinite as float32, or nothing."""
     if x.dtype == np.uint8:
@@ -184,18 +148,13 @@ def not_finite(name: str, x: NDArray[Any]) -> list[str]:
     return [f"{name}: {bad.sum()} values are NaN or infinite, first in row {row}"]
 
 
-def content_hash(split: Split) -> str:
-    """Return the sha256 of everything an encoder or learner may see: order, dtypes, shapes and names included."""
-    arrays = [split.train, split.train_labels, split.test, split.test_labels]
-    return arrays_hash([split.kind, *split.class_names], arrays)
-
-
-def arrays_hash(names: list[str], arrays: list[NDArray[Any]]) -> str:
-    """Return the sha256 of some names and of the dtypes, shapes and bytes of some arrays."""
-    head = [names, [[array.dtype.str, list(array.shape)] for array in arrays]]
+def arrays_hash(names: list[str], arrays: Sequence[Inputs]) -> str:
+    """Return the sha256 of some names and of the dtypes, shapes and bytes of some arrays (`Images`: their digest)."""
+    head = [names, [[x.dtype.str if isinstance(x, np.ndarray) else x.digest(), list(x.shape)] for x in arrays]]
     digest = hashlib.sha256(canonical_json(head).encode())
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    for x in arrays:
+        if isinstance(x, np.ndarray):
+            digest.update(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from support.data import messages
 
 from albench.datasets.arrays import KEYS, Arrays
-from albench.datasets.base import load
+from albench.datasets.loading import load
 
 Write = Callable[[dict[str, Any]], str]
 
@@ -44,7 +44,7 @@ def test_text_labels_become_sorted_classes(npz: Write) -> None:
     assert split.class_names == ("a", "b", "c")
     assert list(split.train_labels) == [1, 0, 2, 0, 1, 2]
     assert list(split.test_labels) == [2, 0]
-    assert np.array_equal(split.train, content()["train"].astype(np.float32))
+    assert np.array_equal(split.train[:], content()["train"].astype(np.float32))
     assert (loaded.label, loaded.params) == ("arrays:x.npz", {})
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.embeddings import rng
+from support.embeddings import encode
 
 from albench.benchmark.types import Features
 from albench.datasets.base import Split
-from albench.datasets.embeddings.base import Encoder
+from albench.datasets.embeddings.base import Encoder, Work
 from albench.datasets.embeddings.pca import Pca
 from albench.datasets.embeddings.pixels import Pixels
 from albench.datasets.embeddings.store import embed, verify
@@ -34,11 +34,11 @@ PREAMBLE = """
     @encoder("slow", cite="")
     @dataclass(frozen=True)
     class Slow:
-        def encode(self, split, rng):
+        def encode(self, split, rng, work):
             with open(sys.argv[1], "a") as file:
                 file.write("x")
             time.sleep(float(sys.argv[2]))
-            return Pixels().encode(split, rng)
+            return Pixels().encode(split, rng, work)
 """
 
 
@@ -100,7 +100,7 @@ def test_a_killed_process_leaves_nothing_that_counts(cache: Path, tmp_path: Path
     other = embed(Wine(), Pca(dims=2))  # any computation sweeps what the dead left
     assert [path.name for path in cache.iterdir() if path.is_dir()] == [other.fingerprint]
     embedded = embed(Wine(), Pixels())
-    assert np.array_equal(embedded.features, Pixels().encode(Wine().load(0), rng())[0])
+    assert np.array_equal(embedded.features, encode(Pixels(), Wine().load(0))[0])
     assert verify() == {}
 
 
@@ -141,7 +141,7 @@ def test_a_full_disk_is_one_clean_line(cache: Path, tmp_path: Path) -> None:
 
 def test_an_error_of_the_encoder_is_its_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(Pixels):
-        def encode(self, split: Split, rng: np.random.Generator) -> tuple[Features, Features]:
+        def encode(self, split: Split, rng: np.random.Generator, work: Work) -> tuple[Features, Features]:
             raise FileNotFoundError("weights.pt")
 
     broken: Encoder = Broken()

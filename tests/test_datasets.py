@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from albench.benchmark.registry import datasets
-from albench.datasets.base import Dataset, Split, load, split_rows, validate
+from albench.datasets.base import Dataset, Split, split_rows
 from albench.datasets.digits import Digits
+from albench.datasets.loading import load, validate
 from albench.datasets.wdbc import Wdbc
 from albench.datasets.wine import Wine
 

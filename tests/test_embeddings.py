@@ -15,18 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from numpy.typing import NDArray
-from support.embeddings import features_file, rng, table
+from support.embeddings import encode, features_file, table
 
 from albench.benchmark.registry import encoders
 from albench.benchmark.types import Features
 from albench.datasets.arrays import Arrays
-from albench.datasets.base import Split, content_hash, load
+from albench.datasets.base import Split
 from albench.datasets.embeddings import store
 from albench.datasets.embeddings.base import Encoder
 from albench.datasets.embeddings.file import File
 from albench.datasets.embeddings.pca import Pca
 from albench.datasets.embeddings.pixels import Pixels
 from albench.datasets.embeddings.store import CorruptEntryError, StorageError, embed, fingerprint, make_pool, verify
+from albench.datasets.loading import content_hash, load
 from albench.datasets.wine import Wine
 
 # --- the fingerprint
@@ -49,7 +50,7 @@ def splits(draw: st.DrawFn) -> Split:
 
 def same(a: Split, b: Split) -> bool:
     def seen(split: Split) -> list[Any]:
-        arrays = (split.train, split.train_labels, split.test, split.test_labels)
+        arrays = (split.train[:], split.train_labels, split.test[:], split.test_labels)
         return [split.kind, split.class_names, [(x.shape, x.dtype, x.tobytes()) for x in arrays]]
 
     return seen(a) == seen(b)
@@ -58,7 +59,7 @@ def same(a: Split, b: Split) -> bool:
 @given(splits(), splits())
 def test_content_is_equal_exactly_when_its_hash_is(a: Split, b: Split) -> None:
     assert (content_hash(a) == content_hash(b)) == same(a, b)
-    copy = dataclasses.replace(a, train=np.asfortranarray(a.train), test=a.test.copy())
+    copy = dataclasses.replace(a, train=np.asfortranarray(a.train[:]), test=a.test[:].copy())
     assert content_hash(copy) == content_hash(a)
 
 
@@ -117,7 +118,7 @@ def test_an_embedding_is_computed_once_and_mapped_read_only(cache: Path) -> None
     again = embed(load(Wine(), 0), Pixels())
     assert (entry(cache) / "manifest.json").stat().st_mtime_ns == written
     assert entry(cache).name == first.fingerprint == again.fingerprint
-    expected = Pixels().encode(Wine().load(0), rng())
+    expected = encode(Pixels(), Wine().load(0))
     for embedded in (first, again):
         assert np.array_equal(embedded.features, expected[0])
         assert np.array_equal(embedded.test_features, expected[1])

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from support.data import messages
 
-from albench.datasets.base import load
 from albench.datasets.folder import Folder
+from albench.datasets.loading import load
 
 CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10-images.zip"
 
@@ -50,9 +50,9 @@ def test_a_folder_in_order_of_class_and_name(tmp_path: Path) -> None:
     assert split.kind == "images"
     assert split.class_names == ("cat", "dog")
     assert split.train.shape == (4, 4, 4, 3)
-    assert list(split.train[:, 0, 0, 0]) == [30, 20, 40, 10]  # "10.png" before "2.png"
+    assert list(split.train[:][:, 0, 0, 0]) == [30, 20, 40, 10]  # "10.png" before "2.png"
     assert list(split.train_labels) == [0, 0, 1, 1]
-    assert list(split.test[:, 0, 0, 1]) == [120, 100]
+    assert list(split.test[:][:, 0, 0, 1]) == [120, 100]
     assert list(split.test_labels) == [0, 1]
 
 
@@ -75,7 +75,7 @@ def test_size_resizes_bilinearly_and_grey_has_one_channel(tmp_path: Path) -> Non
     noise.save(buffer, "PNG")
     content["train/cat/10.png"] = buffer.getvalue()
     path = as_folder(tmp_path / "f", content)
-    colour, grey = (load(Folder(path, size=5, mode=mode), 0).split.train for mode in ("rgb", "grey"))
+    colour, grey = (load(Folder(path, size=5, mode=mode), 0).split.train[:] for mode in ("rgb", "grey"))
     assert colour.shape == (4, 5, 5, 3)
     assert grey.shape == (4, 5, 5, 1)
     assert np.array_equal(colour[0], np.asarray(noise.resize((5, 5), Image.Resampling.BILINEAR)))
@@ -169,4 +169,4 @@ def test_cifar10_reads_whole() -> None:
     split = load(Folder(str(CIFAR10)), 0).split
     assert split.train.shape == (50_000, 32, 32, 3)
     assert list(np.bincount(split.test_labels)) == [1000] * 10
-    assert split.train.mean(axis=(0, 1, 2)) == pytest.approx([125.3, 122.9, 113.9], abs=0.05)
+    assert split.train[:].mean(axis=(0, 1, 2)) == pytest.approx([125.3, 122.9, 113.9], abs=0.05)

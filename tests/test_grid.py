@@ -183,7 +183,7 @@ def test_a_resampled_dataset_is_another_pool_for_each_seed() -> None:
     assert set(prints) == {4, 9}
     assert prints[4] != prints[9]
     assert set(study.sources) == set(prints.values())
-    one, other = (study.sources[prints[seed]].data.split.train for seed in (4, 9))
+    one, other = (study.sources[prints[seed]].data.split.train[:] for seed in (4, 9))
     assert not np.array_equal(one, other)
 
 

@@ -18,7 +18,9 @@ LAYERS = [
     ["benchmark.study", "results.follower", "results.findings", "results.terminal"],
     ["benchmark.worker", "benchmark.grid", "benchmark.conformance", "results.store", "results.tables", "results.tail"],
     ["benchmark.loop", "benchmark.params"],
+    ["datasets.embeddings.store"],
     ["benchmark.structure", "results.metrics", "results.stats", "results.parts", "results.progress"],
+    ["datasets.loading"],
     ["datasets.embeddings.pixels"],  # the scaling that other encoders start from
     ["datasets.embeddings.base", "strategies._*", "results.schema"],
     ["datasets.base"],
@@ -26,7 +28,7 @@ LAYERS = [
     ["benchmark.types"],
 ]
 PLUGINS = ["benchmark.learners.*", "strategies.*", "datasets.embeddings.*", "datasets.*"]
-ABOVE_PLUGINS, BELOW_PLUGINS = 6, 8  # plugins lie between these layers
+ABOVE_PLUGINS, BELOW_PLUGINS = 9, 10  # plugins lie between these layers
 FOREIGN = {
     "ray": {"benchmark.scheduler"},
     "mlflow": {"results.tracking"},

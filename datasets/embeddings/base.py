@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,11 +13,52 @@ from ...benchmark.types import Features
 from ..base import Split, not_finite
 
 
+@dataclass(frozen=True)
+class Step:
+    """How far a long computation is: ``done`` of ``total`` ``unit`` (``images``, ``epochs``), and what else to show."""
+
+    what: str
+    done: int
+    total: int
+    unit: str
+    note: str = ""
+
+
+Report = Callable[[Step], None]
+
+
+def silent(step: Step) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where an encoder may put things while it works, and whom it tells how far it is.
+
+    ``scratch`` is removed when the embedding is written or failed. ``kept`` is a folder for what a later attempt can
+    go on from (checkpoints, trained weights): it is that of the encoder, its parameters and the inputs without labels,
+    locked for this process, and survives a crash. Neither need exist yet.
+    """
+
+    scratch: Path
+    kept: Path
+    report: Report = silent
+
+    def array(self, name: str, shape: tuple[int, int]) -> Features:
+        """Return float32 rows to fill, mapped from a file in ``scratch``: no more memory than is being written."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        path = self.scratch / f"{name}.npy"
+        return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+
+
 class Encoder(Protocol):
     """A frozen dataclass whose fields are its parameters."""
 
-    def encode(self, split: Split, rng: np.random.Generator) -> tuple[Features, Features]:
-        """Return features (N, D) of the pool and (M, D) of the test set, float32, fitted on the pool's part alone."""
+    def encode(self, split: Split, rng: np.random.Generator, work: Work) -> tuple[Features, Features]:
+        """Return features (N, D) of the pool and (M, D) of the test set, float32, fitted on the pool's part alone.
+
+        ``rng`` is fixed by the encoder, its parameters and the inputs; labels do not enter.
+        """
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from ...benchmark.registry import encoder
 from ...benchmark.types import Features
 from ..arrays import as_features, read_npz
 from ..base import PATH, DataError, Split, arrays_hash, path_label
-from .base import feature_problems
+from .base import Work, feature_problems
 
 
 @encoder("file", cite="")
@@ -26,7 +26,7 @@ class File:
     def content_hash(self) -> str:
         return arrays_hash(["file"], list(self._read()))
 
-    def encode(self, split: Split, rng: np.random.Generator) -> tuple[Features, Features]:
+    def encode(self, split: Split, rng: np.random.Generator, work: Work) -> tuple[Features, Features]:
         return self._read()
 
     def problems(self, split: Split) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features, Floats
 from ..base import Split, check_choice
+from .base import Work
 from .pixels import SCALES, Scale, scale_problems, scaled
 
 EXACT = 4096
@@ -34,7 +35,7 @@ class Pca:
         if self.dims < 1:
             raise ValueError(f"dims is {self.dims}; legal: a number of components, at least 1")
 
-    def encode(self, split: Split, rng: np.random.Generator) -> tuple[Features, Features]:
+    def encode(self, split: Split, rng: np.random.Generator, work: Work) -> tuple[Features, Features]:
         from threadpoolctl import threadpool_limits  # noqa: PLC0415  only needed here
 
         train, test = (x.astype(np.float64) for x in scaled(split, self.scale))

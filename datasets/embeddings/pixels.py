@@ -10,6 +10,7 @@ import numpy as np
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features
 from ..base import DataError, Split, check_choice
+from .base import Work
 
 Scale = Literal["auto", "range", "standard", "none"]
 SCALES = ("auto", "range", "standard", "none")
@@ -29,7 +30,7 @@ class Pixels:
     def __post_init__(self) -> None:
         check_choice("scale", self.scale, SCALES)
 
-    def encode(self, split: Split, rng: np.random.Generator) -> tuple[Features, Features]:
+    def encode(self, split: Split, rng: np.random.Generator, work: Work) -> tuple[Features, Features]:
         return scaled(split, self.scale)
 
     def problems(self, split: Split) -> list[str]:
@@ -50,7 +51,7 @@ def scaled(split: Split, scale: Scale) -> tuple[Features, Features]:
     if scale == "auto":
         by_kind: dict[str, Scale] = {"images": "range", "table": "standard", "features": "none"}
         scale = by_kind[split.kind]
-    train, test = (x.reshape(len(x), -1).astype(np.float32) for x in (split.train, split.test))
+    train, test = (x[:].reshape(len(x), -1).astype(np.float32) for x in (split.train, split.test))
     if scale == "range":
         return train / np.float32(255), test / np.float32(255)
     return standardised(train, test) if scale == "standard" else (train, test)

@@ -28,8 +28,9 @@ from ... import __version__
 from ...benchmark.registry import encoders
 from ...benchmark.seeds import generator
 from ...benchmark.types import Derived, Features, Labels, Pool, UserError, canonical_json
-from ..base import DataError, Dataset, Loaded, label_of, load, parameters, plugin_of
-from .base import Encoder, ReadsFile, feature_problems
+from ..base import DataError, Dataset, label_of, parameters, plugin_of
+from ..loading import Loaded, load
+from .base import Encoder, ReadsFile, Report, Work, feature_problems, silent
 
 LAYOUT = 1
 """Version of the folder's layout; another one is not read."""
@@ -105,7 +106,7 @@ def fingerprint(content: str, encoder: Encoder) -> str:
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 
 
-def embed(data: Dataset | Loaded, encoder: Encoder, seed: int = 0) -> Embedded:
+def embed(data: Dataset | Loaded, encoder: Encoder, seed: int = 0, report: Report = silent) -> Embedded:
     """Return the embedding from the cache, or compute it while other processes that ask for it wait.
 
     Load the data once (`load`) to encode it several times; ``seed`` is then ignored. A corrupt entry is set aside
@@ -125,7 +126,7 @@ def embed(data: Dataset | Loaded, encoder: Encoder, seed: int = 0) -> Embedded:
     except (OSError, CorruptEntryError):
         pass  # decided again below, when no other process is at it
     with _locked(folder):
-        return _recall(folder) or _compute(folder, loaded, encoder)
+        return _recall(folder) or _compute(folder, loaded, encoder, report)
 
 
 def verify() -> dict[str, str]:
@@ -180,19 +181,20 @@ def _recall(folder: Path) -> Embedded | None:
             return None
 
 
-def _compute(folder: Path, loaded: Loaded, encoder: Encoder) -> Embedded:
+def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report) -> Embedded:
     """Encode into a folder under another name, and give it its name when it is whole. Call it under the lock."""
     unfinished = folder.with_suffix(".tmp")
     shutil.rmtree(unfinished, ignore_errors=True)  # ours to remove: whoever wrote it has lost the lock
     _sweep(folder.parent)
     started = time.perf_counter()
-    arrays = _encode(loaded, encoder)
+    arrays = _encode(loaded, encoder, _work(folder, loaded, encoder, report))
     seconds = time.perf_counter() - started
     try:
         with _storage(folder.parent):
-            unfinished.mkdir()
+            unfinished.mkdir(exist_ok=True)
             files = {file: _write(unfinished / file, arrays[name]) for name, file in FILES.items()}
             manifest = _manifest(folder.name, loaded, encoder, files, seconds)
+            shutil.rmtree(unfinished / "scratch", ignore_errors=True)
             (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             unfinished.rename(folder)
             return _read(folder)
@@ -200,9 +202,16 @@ def _compute(folder: Path, loaded: Loaded, encoder: Encoder) -> Embedded:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _encode(loaded: Loaded, encoder: Encoder) -> dict[str, NDArray[Any]]:
+def _work(folder: Path, loaded: Loaded, encoder: Encoder, report: Report) -> Work:
+    plugin = plugin_of(encoders, encoder)
+    made_of = canonical_json([plugin.name, plugin.version, parameters(encoder), loaded.inputs])
+    kept = folder.parent / "training" / hashlib.sha256(made_of.encode()).hexdigest()
+    return Work(folder.with_suffix(".tmp") / "scratch", kept, report)
+
+
+def _encode(loaded: Loaded, encoder: Encoder, work: Work) -> dict[str, NDArray[Any]]:
     plugin, params, split = plugin_of(encoders, encoder), canonical_json(parameters(encoder)), loaded.split
-    train, test = encoder.encode(split, generator("encode", plugin.name, params, loaded.content))
+    train, test = encoder.encode(split, generator("encode", plugin.name, params, loaded.inputs), work)
     problems = feature_problems(train, test, split)
     if problems:
         label = label_of(plugin, encoder)

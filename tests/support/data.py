@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from albench.datasets.base import DataError, Dataset, load
+from albench.datasets.base import DataError, Dataset
+from albench.datasets.loading import load
 
 
 def messages(dataset: Dataset) -> list[str]:

@@ -8,7 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from albench.benchmark.types import Features
 from albench.datasets.base import Split
+from albench.datasets.embeddings.base import Encoder, Work
 
 
 def rng() -> np.random.Generator:
@@ -30,3 +32,9 @@ def features_file(path: Path, **changes: Any) -> str:
     draw = np.random.default_rng(0)
     np.savez(path, **({"train": draw.normal(size=(124, 4)), "test": draw.normal(size=(54, 4))} | changes))
     return str(path)
+
+
+def encode(encoder: Encoder, split: Split, folder: Path | None = None) -> tuple[Features, Features]:
+    """Encode without a cache; an encoder that keeps nothing needs no ``folder``."""
+    folder = folder or Path("/nowhere")
+    return encoder.encode(split, rng(), Work(folder / "scratch", folder / "kept"))
