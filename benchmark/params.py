@@ -101,7 +101,8 @@ def _check(
 
 
 def _part(plugin: Plugin, fields: Mapping[str, dataclasses.Field[Any]], value: Any) -> Part:
-    own = {key: getattr(value, key) for key, field in fields.items() if not field.metadata.get("path")}
+    said = {key: getattr(value, key) for key, field in fields.items() if not field.metadata.get("path")}
+    own = {key: v for key, v in said.items() if not (fields[key].metadata.get("later") and v == fields[key].default)}
     # an integer given for a float is the same number: one identity
     hints = typing.get_type_hints(plugin.cls)
     own = {key: float(v) if hints[key] is float else v for key, v in own.items()}

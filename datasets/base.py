@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -24,6 +25,16 @@ Kind = Literal["images", "table", "features"]
 
 PATH = {"path": True}
 """``field(metadata=PATH)`` marks a parameter that is a path of this machine: no part of any identity."""
+
+LATER = {"later": True}
+"""``field(metadata=LATER)`` marks a parameter that is part of an identity only where it is not at its default."""
+
+
+def cache_dir() -> Path:
+    """Return ``ALBENCH_CACHE``, or the user's cache folder."""
+    from platformdirs import user_cache_dir  # noqa: PLC0415  only needed here
+
+    return Path(os.environ.get("ALBENCH_CACHE") or user_cache_dir("albench")).expanduser()
 
 
 class DataError(UserError, ValueError):
@@ -73,6 +84,24 @@ class Split:
     class_names: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Step:
+    """How far a long computation is: ``done`` of ``total`` ``unit`` (``images``, ``epochs``), and what else to show."""
+
+    what: str
+    done: int
+    total: int
+    unit: str
+    note: str = ""
+
+
+Report = Callable[[Step], None]
+
+
+def silent(step: Step) -> None:
+    """Report to nobody."""
+
+
 class Dataset(Protocol):
     """A frozen dataclass whose fields are its parameters.
 
@@ -85,6 +114,14 @@ class Dataset(Protocol):
 
     def load(self, seed: int) -> Split:
         """Return the split, or raise `DataError`. Paths are taken from the current directory, ``~`` expanded."""
+
+
+@runtime_checkable
+class Fetched(Protocol):
+    """A dataset whose files come from elsewhere: brought here once, before `Dataset.load` reads them."""
+
+    def fetch(self, report: Report) -> None:
+        """Bring the files here that are missing, checked; `DataError` says which file is expected where."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +204,13 @@ def plugin_of(registry: Registry, value: object) -> Plugin:
 
 
 def parameters(value: Any) -> dict[str, Any]:
-    """Return the parameters of a plugin that are part of its identity: all but the paths of this machine."""
-    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not f.metadata.get("path")}
+    """Return the parameters of a plugin that are part of its identity.
+
+    Not the paths of this machine, and not what is `LATER` and at its default: a parameter that came with a later
+    version leaves the identities of before as they were.
+    """
+    fields = [(f, getattr(value, f.name)) for f in dataclasses.fields(value) if not f.metadata.get("path")]
+    return {f.name: v for f, v in fields if not (f.metadata.get("later") and v == f.default)}
 
 
 def label_of(plugin: Plugin, value: object) -> str:

@@ -10,7 +10,21 @@ import numpy as np
 
 from ..benchmark.registry import datasets
 from ..benchmark.types import Labels
-from .base import DataError, Dataset, Inputs, Split, arrays_hash, label_of, not_finite, parameters, plugin_of
+from .base import (
+    DataError,
+    Dataset,
+    Fetched,
+    Inputs,
+    Report,
+    Split,
+    arrays_hash,
+    label_of,
+    not_finite,
+    parameters,
+    plugin_of,
+    silent,
+)
+from .variants import Variants
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +43,18 @@ class Loaded:
         return arrays_hash(["inputs", self.split.kind], [self.split.train, self.split.test])
 
 
-def load(dataset: Dataset, seed: int) -> Loaded:
-    """Load a split, check it, and hash it: read once, encode as often as wanted.
+def load(dataset: Dataset, seed: int, report: Report = silent) -> Loaded:
+    """Fetch what is missing, load a split, vary it, check it, and hash it: read once, encode as often as wanted.
 
     The data are read each time, since only their content says whether an embedding is cached.
     """
     plugin = plugin_of(datasets, dataset)
-    split = dataset.load(seed)
     label = label_of(plugin, dataset)
+    if isinstance(dataset, Fetched):
+        dataset.fetch(report)
+    split = dataset.load(seed)
+    if isinstance(dataset, Variants):
+        split = dataset.vary(split, label)
     problems = validate(split)
     if problems:
         raise DataError([f"{label}: {problem}" for problem in problems])

@@ -23,6 +23,7 @@ LAYERS = [
     ["datasets.loading"],
     ["datasets.embeddings.pixels"],  # the scaling that other encoders start from
     ["datasets.embeddings.base", "strategies._*", "results.schema"],
+    ["datasets.variants", "datasets.downloads"],
     ["datasets.base"],
     ["benchmark.registry", "benchmark.seeds"],
     ["benchmark.types"],

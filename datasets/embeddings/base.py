@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -10,25 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ...benchmark.types import Features
-from ..base import Split, not_finite
-
-
-@dataclass(frozen=True)
-class Step:
-    """How far a long computation is: ``done`` of ``total`` ``unit`` (``images``, ``epochs``), and what else to show."""
-
-    what: str
-    done: int
-    total: int
-    unit: str
-    note: str = ""
-
-
-Report = Callable[[Step], None]
-
-
-def silent(step: Step) -> None:
-    """Report to nobody."""
+from ..base import Report, Split, not_finite, silent
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -28,9 +27,9 @@ from ... import __version__
 from ...benchmark.registry import encoders
 from ...benchmark.seeds import generator
 from ...benchmark.types import Derived, Features, Labels, Pool, UserError, canonical_json
-from ..base import DataError, Dataset, label_of, parameters, plugin_of
+from ..base import DataError, Dataset, Report, cache_dir, label_of, parameters, plugin_of, silent
 from ..loading import Loaded, load
-from .base import Encoder, ReadsFile, Report, Work, feature_problems, silent
+from .base import Encoder, ReadsFile, Work, feature_problems
 
 LAYOUT = 1
 """Version of the folder's layout; another one is not read."""
@@ -81,13 +80,6 @@ def make_pool(fingerprint: str, arrays: Mapping[str, NDArray[Any]]) -> Pool:
     derived = Derived(arrays["features"], partial(generator, "derived", fingerprint))
     class_names = tuple(arrays["class_names"].tolist())
     return Pool(**{name: arrays[name] for name in FILES}, class_names=class_names, derived=derived)
-
-
-def cache_dir() -> Path:
-    """Return ``ALBENCH_CACHE``, or the user's cache folder."""
-    from platformdirs import user_cache_dir  # noqa: PLC0415  only needed here
-
-    return Path(os.environ.get("ALBENCH_CACHE") or user_cache_dir("albench")).expanduser()
 
 
 def fingerprint(content: str, encoder: Encoder) -> str:
