@@ -88,6 +88,22 @@ def parse(text: str, source: str, overrides: Sequence[str] = ()) -> Grid:
     return Grid(name, **choices, budgets=budgets, seeds=seeds, resources=resources, source=source, text=resolved)
 
 
+def inline(text: str, where: str) -> object:
+    """Return what an entry of a grid's list stands for that is said on the command line: ``{...}`` is a mapping.
+
+    Raises
+    ------
+    GridError
+        When the mapping is not YAML.
+    """
+    if not text.startswith("{"):
+        return text
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader, with one more check
+    except yaml.YAMLError as error:
+        raise GridError([f"{where}: {text!r} is not YAML; expected {{name: ..., parameter: ...}}"]) from error
+
+
 class _UniqueKeys(yaml.SafeLoader):
     """A key given twice is an error; plain YAML keeps the last in silence."""
 

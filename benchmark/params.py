@@ -37,12 +37,12 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
     except UnknownNameError as error:
         problems.append(f"{where}: {error}")
         return None
-    fields = {field.name: field for field in dataclasses.fields(plugin.cls) if field.init}
+    fields = {field.name: field for field in _fields(plugin.cls)}
     if isinstance(params, str):
-        if not fields:
-            problems.append(f"{where}: {name!r} takes no parameters, got {params!r}")
+        first = next(iter(fields), None)
+        if first is None or fields[first].kw_only:
+            problems.append(f"{where}: {name!r} takes no {'value' if fields else 'parameters'}, got {params!r}")
             return None
-        first = next(iter(fields))
         params = {first: from_text(typing.get_type_hints(plugin.cls)[first], params)}
     found = _check(plugin, fields, params, where)
     if found:
@@ -60,14 +60,21 @@ def describe(plugin: Plugin) -> list[str]:
     """Return what there is to say about a plugin, line by line: summary, what was declared, parameters."""
     declared = {"cite": plugin.cite, "needs": ", ".join(sorted(plugin.needs)), **plugin.notes}
     lines = [f"{plugin.name} (version {plugin.version}): {plugin.summary}"]
-    lines += [f"  {key}: {value}" for key, value in declared.items() if value]
+    said = {key: value() if callable(value) else value for key, value in declared.items()}
+    lines += [f"  {key}: {value}" for key, value in said.items() if value]
     hints = typing.get_type_hints(plugin.cls)
-    for field in dataclasses.fields(plugin.cls):
+    for field in _fields(plugin.cls):
         hint = hints[field.name]
         kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
         default = "required" if field.default is dataclasses.MISSING else f"default {field.default!r}"
         lines.append(f"  parameter {field.name}: {kind}, {default}")
     return lines
+
+
+def _fields(cls: type) -> list[dataclasses.Field[Any]]:
+    """Return the parameters of a plugin, its own before those that its whole kind has (they are keyword-only)."""
+    fields = [field for field in dataclasses.fields(cls) if field.init]
+    return sorted(fields, key=lambda field: field.kw_only is True)
 
 
 def _a(noun: str) -> str:
@@ -95,9 +102,13 @@ def _check(
     for key, field in fields.items():
         if key in params:
             check(hints[key], params[key], f"{where}.{key}", problems)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        elif _required(field):
             problems.append(f"{where}: {plugin.name!r} needs the parameter {key!r}")
     return problems
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _part(plugin: Plugin, fields: Mapping[str, dataclasses.Field[Any]], value: Any) -> Part:
@@ -106,6 +117,8 @@ def _part(plugin: Plugin, fields: Mapping[str, dataclasses.Field[Any]], value: A
     # an integer given for a float is the same number: one identity
     hints = typing.get_type_hints(plugin.cls)
     own = {key: float(v) if hints[key] is float else v for key, v in own.items()}
-    special = ", ".join(f"{key}={v}" for key, v in own.items() if v != fields[key].default)
-    base = value.label() if hasattr(value, "label") else plugin.name
+    labels_itself = hasattr(value, "label")  # and then says itself what every use of it must say
+    base = value.label() if labels_itself else plugin.name
+    shown = {key: v for key, v in own.items() if not (labels_itself and _required(fields[key]))}
+    special = ", ".join(f"{key}={v}" for key, v in shown.items() if v != fields[key].default)
     return Part(plugin.name, canonical_json(own), plugin.version, f"{base}({special})" if special else base)

@@ -10,7 +10,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from importlib.metadata import entry_points
 from typing import TypeVar
@@ -18,6 +18,9 @@ from typing import TypeVar
 from .types import UserError
 
 C = TypeVar("C", bound=type)
+
+Note = str | Callable[[], str]
+"""A text, or what makes it when it is shown: a dataset's checksums are in torchvision, which is slow to import."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Plugin:
     cite: str
     version: int
     needs: frozenset[str] = frozenset()
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Note] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -143,9 +146,15 @@ def learner(name: str, *, cite: str, version: int = 1) -> Callable[[C], C]:
     return _declare(learners, name, cite, version, frozenset(), {})
 
 
-def dataset(name: str, *, cite: str, licence: str, version: int = 1) -> Callable[[C], C]:
-    """Declare a dataset with its citation and a note on its licence."""
-    return _declare(datasets, name, cite, version, frozenset(), {"licence": licence})
+def dataset(
+    name: str, *, cite: str, licence: str, version: int = 1, classes: str = "", sizes: str = "", revision: Note = ""
+) -> Callable[[C], C]:
+    """Declare a dataset: its citation, a note on its licence, how many classes, how many rows of what in each part.
+
+    ``revision`` says which files exactly: names and checksums.
+    """
+    notes = {"classes": classes, "sizes": sizes, "revision": revision, "licence": licence}
+    return _declare(datasets, name, cite, version, frozenset(), notes)
 
 
 def encoder(name: str, *, cite: str, version: int = 1) -> Callable[[C], C]:
@@ -154,7 +163,7 @@ def encoder(name: str, *, cite: str, version: int = 1) -> Callable[[C], C]:
 
 
 def _declare(
-    registry: Registry, name: str, cite: str, version: int, needs: frozenset[str], notes: dict[str, str]
+    registry: Registry, name: str, cite: str, version: int, needs: frozenset[str], notes: Mapping[str, Note]
 ) -> Callable[[C], C]:
     def register(cls: C) -> C:
         registry.add(Plugin(registry.kind, name, cls, cite, version, needs, notes))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 
-from ..datasets.base import DataError
+from ..datasets.base import DataError, Report, silent
 from ..datasets.embeddings.base import Selective
 from ..datasets.embeddings.store import Embedded, embed, fingerprint
 from ..datasets.loading import Loaded, load
@@ -17,6 +18,23 @@ from .params import Choice
 from .registry import suggestion
 from .types import FULL_DATA, Budget, Count, Part, Resources, Trial
 from .worker import Job
+
+KINDS = ("dataset", "embedding", "learner", "strategy", "budget", "seed")
+"""What tells the trials of a grid apart."""
+
+
+def chosen_kinds(values: Iterable[str]) -> dict[str, list[str]]:
+    """Return ``strategy=a,b`` and the like as kind -> names, or raise ValueError with what is legal."""
+    chosen: dict[str, list[str]] = {}
+    for value in values:
+        kind, text = (*value.split("=", 1), "")[:2]
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if kind not in KINDS:
+            raise ValueError(f"{value!r}: unknown kind {kind!r}{suggestion(kind, KINDS)}")
+        if not names:
+            raise ValueError(f"{value!r}: expected KIND=NAMES, for instance {kind}=a,b")
+        chosen.setdefault(kind, []).extend(names)
+    return chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +47,17 @@ class Source:
     data: Loaded
     encoder: Choice
 
-    def embed(self) -> Embedded:
+    def embed(self, report: Report = silent) -> Embedded:
         """Return the embedding from the cache, or compute it."""
-        return embed(self.data, self.encoder.value)
+        return embed(self.data, self.encoder.value, report=report)
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
     """A grid, resolved. ``jobs`` can run; ``unsupported`` cannot, with the reason; together they are all trials.
 
-    ``only`` restricts what is run now: kind of part (``strategy`` ...) -> names or labels.
+    ``only`` restricts what is run now: kind of part (``strategy`` ...) -> names or labels. ``facts`` are for the
+    manifest: what there is to know about these trials that is not in the grid.
     """
 
     grid: Grid
@@ -46,6 +65,7 @@ class Study:
     sources: dict[str, Source] = field(default_factory=dict)  # by fingerprint
     jobs: list[Job] = field(default_factory=list)
     unsupported: list[tuple[Trial, str]] = field(default_factory=list)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def trials(self) -> list[Trial]:
@@ -62,8 +82,8 @@ class Study:
         return all(_names(trial)[kind] & set(names) for kind, names in self.only.items())
 
 
-def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None) -> Study:
-    """Read the data of a grid and expand it to trials; nothing is encoded or written.
+def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None, report: Report = silent) -> Study:
+    """Read the data of a grid, downloading what is missing, and expand it to trials; nothing is encoded.
 
     Raises
     ------
@@ -71,12 +91,12 @@ def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None) -> Stud
         With everything that is wrong with the data, between budgets and data, or with ``only``.
     """
     study, problems = Study(grid, only or {}), list[str]()
-    for dataset, seeds, data in _load(grid, problems):
+    for dataset, seeds, data in _load(grid, problems, report):
         problems += _budget_problems(grid, dataset, data)
         for i, embedding in enumerate(grid.embeddings):
             try:
+                check_encoder(embedding, data)  # first: a fingerprint may need weights of hundreds of megabytes
                 key = fingerprint(data.content, embedding.value)
-                _check_encoder(embedding, data)
             except DataError as error:
                 problems += [f"embeddings[{i}]: {message}" for message in error.messages]
                 continue
@@ -92,7 +112,8 @@ def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None) -> Stud
     return study
 
 
-def _check_encoder(embedding: Choice, data: Loaded) -> None:
+def check_encoder(embedding: Choice, data: Loaded) -> None:
+    """Raise `DataError` when these data cannot be encoded so."""
     found = embedding.value.problems(data.split) if isinstance(embedding.value, Selective) else []
     if found:
         raise DataError([f"{problem} (dataset {data.label!r})" for problem in found])
@@ -117,12 +138,12 @@ def _names(trial: Trial) -> dict[str, set[str]]:
     return names | {"budget": {trial.budget.name}, "seed": {str(trial.seed)}}
 
 
-def _load(grid: Grid, problems: list[str]) -> Iterator[tuple[Choice, tuple[int, ...], Loaded]]:
+def _load(grid: Grid, problems: list[str], report: Report) -> Iterator[tuple[Choice, tuple[int, ...], Loaded]]:
     """Read each split once: one for all seeds, or one per seed where the dataset is resampled."""
     for i, dataset in enumerate(grid.datasets):
         for seeds in [(seed,) for seed in grid.seeds] if dataset.value.resampled else [grid.seeds]:
             try:
-                yield dataset, seeds, load(dataset.value, seeds[0])
+                yield dataset, seeds, load(dataset.value, seeds[0], report)
             except DataError as error:
                 problems += [f"datasets[{i}]: {message}" for message in error.messages]
                 break
@@ -169,11 +190,16 @@ def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...
                 _file(study, trial, strategy, learner, resources)
 
 
-def _file(study: Study, trial: Trial, strategy: Choice, learner: Choice, resources: Resources) -> None:
+def lacking(strategy: Choice, learner: Choice) -> str:
+    """Return what a strategy needs that the learner does not give, in words, or nothing."""
     missing = strategy.plugin.needs - {"labels"} - learner.value.gives
-    if missing:
-        gives = ", ".join(sorted(learner.value.gives)) or "predictions only"
-        reason = f"{strategy.part.label} needs {', '.join(sorted(missing))}; {learner.part.label} gives {gives}"
+    gives = ", ".join(sorted(learner.value.gives)) or "predictions only"
+    needs = f"{strategy.part.label} needs {', '.join(sorted(missing))}"
+    return f"{needs}; {learner.part.label} gives {gives}" if missing else ""
+
+
+def _file(study: Study, trial: Trial, strategy: Choice, learner: Choice, resources: Resources) -> None:
+    if reason := lacking(strategy, learner):
         study.unsupported.append((trial, reason))
     else:
         study.jobs.append(Job(trial, strategy.value, learner.value, resources))

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,6 @@ Rows = NDArray[np.int64]
 Features = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
-
-T = TypeVar("T")
 
 CAPABILITIES = ("probabilities", "scores", "head")
 """What a learner may give and a strategy may need.
@@ -203,19 +202,38 @@ class Trial:
         return (self.dataset.name, self.dataset.params, self.seed, purpose, round_)
 
 
-class Derived:
-    """Artefacts of one pool's features, each computed once and then shared by all rounds, trials and strategies."""
+Arrays = Mapping[str, NDArray[Any]]
 
-    def __init__(self, features: Features, generator: Callable[[str], np.random.Generator]) -> None:
+Keep = Callable[[str, Callable[[], Arrays]], Arrays]
+"""``keep(key, compute)`` returns what is kept under the key, or keeps what ``compute()`` gives."""
+
+
+class Derived:
+    """Artefacts of one pool's features, each computed once and then shared by all rounds, trials and strategies.
+
+    ``keep`` is where they are kept for other processes; without it they live as long as this object.
+    """
+
+    def __init__(
+        self, features: Features, generator: Callable[[str], np.random.Generator], keep: Keep | None = None
+    ) -> None:
         self._features = features
         self._generator = generator
-        self._artefacts: dict[str, object] = {}
+        self._keep = keep or (lambda _, compute: compute())
+        self._artefacts: dict[str, Arrays] = {}
 
-    def get(self, key: str, compute: Callable[[Features, np.random.Generator], T]) -> T:
-        """Return ``compute(features, rng)``, remembered under ``key``; ``rng`` is derived from ``key`` alone."""
+    def get(self, key: str, compute: Callable[[Features, np.random.Generator], Arrays]) -> Arrays:
+        """Return the arrays ``compute(features, rng)``, read-only, remembered under ``key``.
+
+        ``rng`` is derived from ``key`` alone. The key holds all else that decides the answer, and a version number of
+        the algorithm (``unit-rows/1``): what an older one left on disk must not be taken for it.
+        """
         if key not in self._artefacts:
-            self._artefacts[key] = compute(self._features, self._generator(key))
-        return cast(T, self._artefacts[key])
+            arrays = self._keep(key, lambda: compute(self._features, self._generator(key)))
+            for array in arrays.values():
+                array.setflags(write=False)
+            self._artefacts[key] = MappingProxyType(arrays)
+        return self._artefacts[key]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..benchmark.registry import dataset
 from ..benchmark.types import Features, Labels
 from .base import PATH, DataError, Split, path_label
+from .variants import Variants
 
 REQUIRED = ("train", "train_labels", "test", "test_labels")
 KEYS = (*REQUIRED, "class_names")
@@ -34,7 +35,7 @@ class Source:
 
 @dataset("arrays", cite="", licence="the user's own data")
 @dataclass(frozen=True)
-class Arrays:
+class Arrays(Variants):
     """Features (N, D) and (M, D) with labels: ``path`` to an .npz with the keys of this class, or a file for each key.
 
     The files are .npy or .parquet (features: one numeric column per feature, or one list column; labels: one column).
@@ -52,6 +53,7 @@ class Arrays:
     resampled: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         given = [key for key in KEYS if getattr(self, key)]
         if self.path and given:
             raise ValueError(f"path (an .npz) and {', '.join(given)} exclude each other; give one or the other")

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -82,6 +82,9 @@ class Split:
     test: Inputs
     test_labels: Labels
     class_names: tuple[str, ...]
+
+
+BLOCK_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -174,15 +177,22 @@ def split_rows(labels: Labels, test: float, *, stratify: bool, rng: np.random.Ge
     return np.flatnonzero(~in_test), np.flatnonzero(in_test)
 
 
+def blocks(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the rows of x in order, some MiB at a time, so that what is mapped from a file need not fit into memory."""
+    rows = max(1, BLOCK_BYTES * len(x) // max(x.nbytes, 1))
+    for start in range(0, len(x), rows):
+        yield x[start : start + rows]
+
+
 def not_finite(name: str, x: NDArray[Any]) -> list[str]:
     """Return a line that counts the values of x (M, ...) that are NaN or infinite as float32, or nothing."""
     if x.dtype == np.uint8:
         return []
-    bad = ~np.isfinite(x)
+    rows = [(~np.isfinite(block)).reshape(len(block), -1).sum(axis=1) for block in blocks(x)]
+    bad = np.concatenate(rows) if rows else np.zeros(0)
     if not bad.any():
         return []
-    row = np.flatnonzero(bad.reshape(len(x), -1).any(axis=1))[0]
-    return [f"{name}: {bad.sum()} values are NaN or infinite, first in row {row}"]
+    return [f"{name}: {bad.sum()} values are NaN or infinite, first in row {np.flatnonzero(bad)[0]}"]
 
 
 def arrays_hash(names: list[str], arrays: Sequence[Inputs]) -> str:

@@ -6,15 +6,18 @@ import numpy as np
 
 from ..benchmark.registry import dataset
 from .base import Bundled, Split
+from .variants import Variants
 
 
 @dataset(
     "digits",
     cite="Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI, doi:10.24432/C50P49",
     licence="CC BY 4.0; comes with scikit-learn",
+    classes="10",
+    sizes="1,257 train, 540 test, 8x8 grey",
 )
 @dataclass(frozen=True)
-class Digits(Bundled):
+class Digits(Variants, Bundled):
     """1,797 handwritten digits of 8x8 grey pixels, 10 classes (the test part of the UCI set).
 
     The 17 grey levels v become round(v x 255 / 16). Fixed split at ``test: 0.3``: 1,257 pool, 540 test.

@@ -1,4 +1,4 @@
-"""From a dataset to data that can be trusted: loaded, varied, checked, and known by its content."""
+"""From a dataset to data that can be trusted: loaded, checked, varied, and known by its content."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Loaded:
 
 
 def load(dataset: Dataset, seed: int, report: Report = silent) -> Loaded:
-    """Fetch what is missing, load a split, vary it, check it, and hash it: read once, encode as often as wanted.
+    """Fetch what is missing, load a split, check it, vary it, and hash it: read once, encode as often as wanted.
 
     The data are read each time, since only their content says whether an embedding is cached.
     """
@@ -53,11 +53,11 @@ def load(dataset: Dataset, seed: int, report: Report = silent) -> Loaded:
     if isinstance(dataset, Fetched):
         dataset.fetch(report)
     split = dataset.load(seed)
-    if isinstance(dataset, Variants):
-        split = dataset.vary(split, label)
     problems = validate(split)
     if problems:
         raise DataError([f"{label}: {problem}" for problem in problems])
+    if isinstance(dataset, Variants):
+        split = dataset.vary(split, plugin.name, label)
     return Loaded(plugin.name, label, parameters(dataset), split, content_hash(split))
 
 

@@ -6,15 +6,18 @@ import numpy as np
 
 from ..benchmark.registry import dataset
 from .base import Bundled, Split
+from .variants import Variants
 
 
 @dataset(
     "wdbc",
     cite="Wolberg, Mangasarian, Street, Street (1993), Breast Cancer Wisconsin (Diagnostic), UCI, doi:10.24432/C5DW2B",
     licence="CC BY 4.0; comes with scikit-learn",
+    classes="2",
+    sizes="398 train, 171 test; 30 features",
 )
 @dataclass(frozen=True)
-class Wdbc(Bundled):
+class Wdbc(Variants, Bundled):
     """569 breast masses described by 30 measurements of cell nuclei, malignant or benign.
 
     Fixed split at ``test: 0.3``: 398 pool, 171 test. Lu et al. (arXiv 2306.08954): ``split: resampled, test: 0.4``,

@@ -6,15 +6,18 @@ import numpy as np
 
 from ..benchmark.registry import dataset
 from .base import Bundled, Split
+from .variants import Variants
 
 
 @dataset(
     "wine",
     cite="Aeberhard and Forina (1991), Wine, UCI, doi:10.24432/C5PC7J",
     licence="CC BY 4.0; comes with scikit-learn",
+    classes="3",
+    sizes="124 train, 54 test; 13 features",
 )
 @dataclass(frozen=True)
-class Wine(Bundled):
+class Wine(Variants, Bundled):
     """178 wines described by 13 chemical measurements, from 3 growers.
 
     Fixed split at ``test: 0.3``: 124 pool, 54 test.

@@ -50,7 +50,7 @@ def unit_rows(features: Features) -> Features:
 
 def pool_units(query: Query) -> Features:
     """Return the unit rows (N, D) of the whole pool, computed once per pool."""
-    return query.derived.get("unit-rows", lambda features, _: unit_rows(features))
+    return query.derived.get("unit-rows/1", lambda features, _: {"units": unit_rows(features)})["units"]
 
 
 def blocks(size: int) -> Iterator[slice]:
@@ -134,40 +134,3 @@ def kmeans(features: Features, k: int, rng: np.random.Generator) -> tuple[Featur
 def _thread_pools() -> ThreadpoolController:
     """Return the thread pools of this process; asked for once scikit-learn is loaded, so that its own is among them."""
     return ThreadpoolController()
-
-
-def _tiles(rows: Features) -> Iterator[tuple[slice, slice, Matrix]]:
-    """Yield (a, b, distances between rows a and b) over the upper triangle of blocks: never (M, M) at once."""
-    parts = list(blocks(len(rows)))
-    for i, a in enumerate(parts):
-        for b in parts[i:]:
-            squares = squared_distances(rows[a], rows[b])
-            yield a, b, np.sqrt(squares, out=squares)
-
-
-def distance_to_other(rows: Features, classes: Positions) -> NDArray[np.float64]:
-    """Return each row's distance (M,) to the nearest row of another class; inf when there is none."""
-    nearest = np.full(len(rows), np.inf)
-    for a, b, distances in _tiles(rows):
-        distances[classes[a][:, None] == classes[b]] = np.inf
-        np.minimum(nearest[a], distances.min(axis=1), out=nearest[a])
-        np.minimum(nearest[b], distances.min(axis=0), out=nearest[b])
-    return nearest
-
-
-def ball_graph(rows: Features, radius: float) -> Any:  # Any: scipy.sparse.csr_array, which has no types
-    """Return the CSR graph (M, M) with an edge where the distance is below ``radius``, and from each row to itself.
-
-    Symmetric by construction: each pair is measured once, with the arithmetic of `distance_to_other`.
-    """
-    from scipy import sparse  # noqa: PLC0415 - a fifth of a second that only graph rules should pay
-
-    heads, tails = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
-    for a, b, distances in _tiles(rows):
-        near = distances < radius
-        head, tail = np.nonzero(np.triu(near, 1) if a == b else near)
-        heads.append((head + a.start).astype(np.int32))
-        tails.append((tail + b.start).astype(np.int32))
-    head, tail = np.concatenate(heads), np.concatenate(tails)
-    upper = sparse.csr_array((np.ones(len(head), dtype=bool), (head, tail)), shape=(len(rows), len(rows)))
-    return sparse.csr_array(upper + upper.T + sparse.eye_array(len(rows), dtype=bool))

@@ -1,19 +1,19 @@
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..benchmark.registry import strategy
-from ..benchmark.types import Query, Rows
-from ._kernels import argmax, ball_graph, distance_to_other, kmeans, pool_units
+from ..benchmark.types import Arrays, Features, Floats, Query, Rows
+from ._graphs import Graph, ball_graph, distance_to_other
+from ._kernels import argmax, kmeans, pool_units
 
 
 @strategy(
     "probcover",
     cite="Yehuda, Dekel, Hacohen and Weinshall, Active Learning Through a Covering Lens, NeurIPS 2022 "
     "(arXiv 2205.11320)",
-    version=1,
+    version=2,
 )
 @dataclass(frozen=True)
 class ProbCover:
@@ -39,7 +39,7 @@ class ProbCover:
 
     def select(self, query: Query) -> Rows:
         graph = self.graph(query)  # (N, N)
-        covers = np.bincount(graph[query.labelled].indices, minlength=len(query.features))  # balls that hold a row
+        covers = graph.counts(query.labelled)  # balls that hold a row
         is_open = np.zeros(len(covers), dtype=bool)
         is_open[query.unlabelled] = True
         target = np.zeros(len(covers), dtype=bool)  # rows of the present level that are still to be covered
@@ -48,36 +48,46 @@ class ProbCover:
         while len(picks) < query.n:
             if not target.any():
                 target = is_open & (covers == covers[is_open].min())
-                gain = np.bincount(graph[target].indices, minlength=len(covers))
+                gain = graph.counts(np.flatnonzero(target))
             pick = argmax(np.where(is_open, gain, -1), query.rng)
             picks.append(pick)
             is_open[pick] = False
-            ball = graph.indices[graph.indptr[pick] : graph.indptr[pick + 1]]
+            ball = graph.around(pick)
             covers[ball] += 1
             reached = ball[target[ball]]
             target[reached] = False
-            gain -= np.bincount(graph[reached].indices, minlength=len(covers))
+            gain -= graph.counts(reached)
         return np.array(picks, dtype=np.int64)
 
-    def graph(self, query: Query) -> Any:  # Any: scipy.sparse.csr_array, which has no types
+    def graph(self, query: Query) -> Graph:
         """Return the graph (N, N) of the balls over the query's pool."""
         units, delta = pool_units(query), self.radius(query)
-        return query.derived.get(f"probcover-graph/{delta!r}", lambda *_: ball_graph(units, delta))
+
+        def balls(*_: object) -> Arrays:
+            graph = ball_graph(units, delta)
+            return {"indptr": graph.indptr, "indices": graph.indices}
+
+        return Graph(**query.derived.get(f"ball-graph/1/{delta!r}", balls))
 
     def radius(self, query: Query) -> float:
         """Return delta: as given, or estimated over the query's pool."""
         if self.delta is not None:
             return float(self.delta)
-        units = pool_units(query)
-
-        def estimate(_: object, rng: np.random.Generator) -> float:
-            _, classes = kmeans(units, query.n_classes, rng)
-            return pure_radius(distance_to_other(units, classes), self.purity)
-
-        return query.derived.get(f"probcover-delta/{self.purity!r}/{query.n_classes}", estimate)
+        return pure_radius(distance_to_other_class(query), self.purity)
 
 
-def pure_radius(distance_to_other: np.ndarray[Any, np.dtype[np.float64]], purity: float) -> float:
+def distance_to_other_class(query: Query) -> Floats:
+    """Return each row's distance (N,) to the nearest of another pseudo-class, once per pool and number of classes."""
+    units = pool_units(query)
+
+    def measure(_: Features, rng: np.random.Generator) -> Arrays:
+        _, classes = kmeans(units, query.n_classes, rng)
+        return {"classes": classes, "distance": distance_to_other(units, classes)}
+
+    return query.derived.get(f"pseudo-classes/1/{query.n_classes}", measure)["distance"]
+
+
+def pure_radius(distance_to_other: Floats, purity: float) -> float:
     """Return the largest radius at which at least a share of ``purity`` of the balls are pure.
 
     The open ball around a row is pure exactly when its radius is at most the row's distance (N,) to the nearest row

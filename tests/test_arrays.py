@@ -78,7 +78,7 @@ def as_parquet(path: Path, array: NDArray[Any], as_list: bool) -> None:
 @pytest.mark.parametrize("kind", ["npy", "columns", "lists"])
 def test_separate_files_hold_the_same_data_as_an_npz(tmp_path: Path, npz: Write, kind: str) -> None:
     arrays = content(class_names=np.array(["a", "b", "c"]))
-    paths = {}
+    paths: dict[str, Any] = {}
     for key, array in arrays.items():
         path = tmp_path / f"{key}.{'npy' if kind == 'npy' else 'parquet'}"
         if kind == "npy":
@@ -95,7 +95,7 @@ def test_the_row_names_of_pandas_are_no_feature(tmp_path: Path, npz: Write) -> N
     import pandas as pd
 
     arrays = content()
-    paths = {key: str(tmp_path / f"{key}.parquet") for key in arrays}
+    paths: dict[str, Any] = {key: str(tmp_path / f"{key}.parquet") for key in arrays}
     for key, array in arrays.items():
         frame = pd.DataFrame(array if array.ndim == 2 else {"label": array}, index=[7, *range(1, len(array))])
         # an index that is no plain range is written as a column
@@ -160,14 +160,14 @@ def test_nothing_is_unpickled(npz: Write, tmp_path: Path) -> None:
     reason = "(Object arrays cannot be loaded when allow_pickle=False)"
     fault = f"is damaged, or no plain array with rows of one length {reason}"
     assert messages(Arrays(path)) == [f"{path}: train {fault}"]
-    paths = {key: str(tmp_path / f"{key}.npy") for key in content()}
+    paths: dict[str, Any] = {key: str(tmp_path / f"{key}.npy") for key in content()}
     for key, array in content(train=ragged).items():
         np.save(paths[key], array)
     assert messages(Arrays(**paths)) == [f"{paths['train']}: {fault}"]
 
 
 def test_ragged_lists_of_parquet(tmp_path: Path) -> None:
-    paths = {key: str(tmp_path / f"{key}.parquet") for key in content()}
+    paths: dict[str, Any] = {key: str(tmp_path / f"{key}.parquet") for key in content()}
     for key, array in content().items():
         as_parquet(Path(paths[key]), array, as_list=True)
     pq.write_table(pa.table({"embedding": [[1.0, 2.0], [1.0, 2.0], [3.0]]}), paths["train"])
@@ -197,8 +197,14 @@ def test_unreadable_separate_files_are_all_named(tmp_path: Path, npz: Write) -> 
     (tmp_path / "x.parquet").write_text("not parquet")
     several = npz(content())
     Path(several).rename(tmp_path / "several.npy")
-    paths = {"train": "x.csv", "train_labels": "x.parquet", "test": "several.npy", "test_labels": "no.npy"}
-    found = messages(Arrays(**{key: str(tmp_path / name) for key, name in paths.items()}))
+    paths: dict[str, Any] = {
+        "train": "x.csv",
+        "train_labels": "x.parquet",
+        "test": "several.npy",
+        "test_labels": "no.npy",
+    }
+    paths = {key: str(tmp_path / name) for key, name in paths.items()}
+    found = messages(Arrays(**paths))
     assert found[0] == f"{tmp_path / 'x.csv'}: unknown kind of file; legal: .npy, .parquet"
     assert found[1].startswith(f"{tmp_path / 'x.parquet'}: is damaged, or no Parquet file (")
     assert found[2] == f"{tmp_path / 'several.npy'}: holds several arrays; needed is one"

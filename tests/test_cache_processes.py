@@ -79,14 +79,14 @@ def test_two_processes_compute_once(cache: Path, tmp_path: Path) -> None:
 
 
 WRITE_AND_HANG = """
-    from albench.datasets.embeddings import store
-    write = store._write
-    def write_one_and_hang(path, array):
+    from albench.datasets.embeddings import entry
+    write = entry.write_array
+    def write_one_and_hang(path, array, dtype):
         if path.name == "test.npy":
             Path(sys.argv[3]).write_text("here")
             time.sleep(60)
-        return write(path, array)
-    store._write = write_one_and_hang
+        return write(path, array, dtype)
+    entry.write_array = write_one_and_hang
     embed(Wine(), Pixels())
 """
 

@@ -140,7 +140,14 @@ def quiet_nan_entropy(query: Query) -> Rows:
 
 
 def spoils_an_artefact(query: Query) -> Rows:
-    order: Rows = query.derived.get("order", lambda features, rng: rng.permutation(len(features)))
+    order = query.derived.get("order/1", lambda features, rng: {"order": rng.permutation(len(features))})["order"]
+    order[:] = order[::-1].copy()
+    return order[np.isin(order, query.unlabelled)][: query.n]
+
+
+def spoils_an_artefact_by_force(query: Query) -> Rows:
+    order: Rows = query.derived.get("order/1", lambda features, rng: {"order": rng.permutation(len(features))})["order"]
+    order.setflags(write=True)
     picks = order[np.isin(order, query.unlabelled)][: query.n]
     order[:] = order[::-1].copy()
     return picks
@@ -168,7 +175,8 @@ FAULTS = [
     (reads_the_model, NONE, "exact_batches", "this query has no model"),
     (nan_entropy, PROBABILITIES, "exact_batches", "raised RuntimeWarning: divide by zero"),
     (quiet_nan_entropy, PROBABILITIES, "renumbering", "picks points"),
-    (spoils_an_artefact, NONE, "fixed_by_the_generator", "artefacts that the first call left"),
+    (spoils_an_artefact, NONE, "exact_batches", "raised ValueError: assignment destination is read-only"),
+    (spoils_an_artefact_by_force, NONE, "fixed_by_the_generator", "artefacts that the first call left"),
 ]
 
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import logging
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from numpy.typing import NDArray
+from PIL import Image
+from support.commands import everything_below
 from support.embeddings import encode, features_file, table
 
 from albench.benchmark.registry import encoders
-from albench.benchmark.types import Features
+from albench.benchmark.types import Features, Pool
 from albench.datasets.arrays import Arrays
 from albench.datasets.base import Split
-from albench.datasets.embeddings import store
+from albench.datasets.embeddings import entry as entries
 from albench.datasets.embeddings.base import Encoder
 from albench.datasets.embeddings.file import File
 from albench.datasets.embeddings.pca import Pca
 from albench.datasets.embeddings.pixels import Pixels
-from albench.datasets.embeddings.store import CorruptEntryError, StorageError, embed, fingerprint, make_pool, verify
+from albench.datasets.embeddings.store import (
+    CorruptEntryError,
+    StaleEntryError,
+    StorageError,
+    embed,
+    fingerprint,
+    make_pool,
+    verify,
+)
+from albench.datasets.folder import Folder
 from albench.datasets.loading import content_hash, load
 from albench.datasets.wine import Wine
 
@@ -80,8 +92,8 @@ def test_the_fingerprint_is_the_hash_of_this_text() -> None:
 
 
 def test_the_fingerprint_depends_on_content_and_settings() -> None:
-    settings: list[Encoder] = [Pixels(), Pixels("none"), Pca(), Pca(dims=8), Pca(whiten=True)]
-    assert len({fingerprint(content, encoder) for content in ("x", "y") for encoder in settings}) == 10
+    settings: list[Encoder] = [Pixels(), Pixels("none"), Pca(), Pca(dims=8), Pca(whiten=True), Pca(store="float16")]
+    assert len({fingerprint(content, encoder) for content in ("x", "y") for encoder in settings}) == 12
 
 
 def test_the_fingerprint_depends_on_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +109,49 @@ def test_the_fingerprint_of_a_file_is_that_of_its_content(tmp_path: Path) -> Non
     other = features_file(tmp_path / "c.npz", test=np.zeros((54, 4)))
     assert fingerprint("x", File(here)) == fingerprint("x", File(str(tmp_path / "elsewhere" / "b.npz")))
     assert fingerprint("x", File(here)) != fingerprint("x", File(other))
+
+
+ELSEWHERE = """
+import sys
+from albench.datasets.embeddings.pca import Pca
+from albench.datasets.embeddings.store import fingerprint
+from albench.datasets.folder import Folder
+from albench.datasets.loading import load
+print(fingerprint(load(Folder(sys.argv[1]), 0).content, Pca(dims=2)))
+"""
+
+
+def image_folder(root: Path, change: str = "") -> str:
+    """Write 12 images in 2 classes; ``change`` one pixel, or the order of two images."""
+    draw = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for c in "ab":
+            (root / part / c).mkdir(parents=True)
+            images = draw.integers(0, 255, (3, 4, 4, 3), dtype=np.uint8)
+            if (part, c, change) == ("train", "a", "order"):
+                images = images[[1, 0, 2]]
+            if (part, c, change) == ("test", "b", "pixel"):
+                images[2, 0, 0, 0] += 1
+            for i, image in enumerate(images):
+                Image.fromarray(image).save(root / part / c / f"{i}.png")
+    return str(root)
+
+
+def test_one_pixel_or_the_order_of_two_images_is_another_embedding(tmp_path: Path) -> None:
+    prints = {
+        fingerprint(load(Folder(image_folder(tmp_path / change, change)), 0).content, Pca(dims=2))
+        for change in ("none", "order", "pixel")
+    }
+    assert len(prints) == 3
+
+
+def test_the_fingerprint_is_the_same_elsewhere_and_with_other_threads(tmp_path: Path) -> None:
+    here = fingerprint(load(Folder(image_folder(tmp_path / "here")), 0).content, Pca(dims=2))
+    there = image_folder(tmp_path / "another" / "place")
+    environment = {**os.environ, "ALBENCH_CACHE": str(tmp_path / "other"), "OMP_NUM_THREADS": "3", "HOSTNAME": "other"}
+    command = [sys.executable, "-c", ELSEWHERE, there]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == here
 
 
 def test_the_kind_of_data_is_content_since_scaling_depends_on_it() -> None:
@@ -140,7 +195,9 @@ def test_the_manifest_says_what_it_is(cache: Path) -> None:
         "params": {"split": "fixed", "test": 0.3},
         "content": data.content,
     }
-    assert manifest["encoder"] == {"name": "pca", "version": 1, "params": {"dims": 2, "whiten": False, "scale": "auto"}}
+    params = {"dims": 2, "whiten": False, "scale": "auto"}
+    assert manifest["encoder"] == {"name": "pca", "label": "pca", "version": 1, "params": params}
+    assert 0.8 < manifest["quality"]["nearest_accuracy"] < 1
     assert (manifest["kind"], manifest["n_classes"], manifest["class_names"][0]) == ("table", 3, "class_0")
     assert manifest["files"]["train.npy"]["shape"] == [124, 2]
     assert manifest["files"]["test.npy"]["dtype"] == "<f4"
@@ -173,8 +230,11 @@ def test_the_same_content_from_two_places_is_one_entry(cache: Path, tmp_path: Pa
 
 
 def test_pools_draw_from_fingerprint_and_key_alone(cache: Path) -> None:
-    def draw(features: Features, generator: np.random.Generator) -> float:
-        return float(generator.random())
+    def draw(features: Features, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
+        return {"x": generator.random(3)}
+
+    def drawn(pool: Pool, key: str) -> list[float]:
+        return [float(x) for x in pool.derived.get(key, draw)["x"]]
 
     embedded = embed(Wine(), Pixels())
     pool = embedded.pool()
@@ -183,8 +243,8 @@ def test_pools_draw_from_fingerprint_and_key_alone(cache: Path) -> None:
     assert (len(pool), pool.n_classes) == (124, 3)
     assert not rebuilt.features.flags.writeable
     assert np.array_equal(pool.test_labels, rebuilt.test_labels)
-    assert pool.derived.get("a", draw) == rebuilt.derived.get("a", draw) != pool.derived.get("b", draw)
-    assert make_pool("other", copies).derived.get("a", draw) != pool.derived.get("a", draw)
+    assert drawn(pool, "a") == drawn(rebuilt, "a") != drawn(pool, "b")
+    assert drawn(make_pool("other", copies), "a") != drawn(pool, "a")
 
 
 FILES = ["train.npy", "train_labels.npy", "test.npy", "test_labels.npy"]
@@ -211,55 +271,60 @@ def cut(path: Path) -> None:
         ("manifest.json", Path.unlink, "unreadable (FileNotFoundError)"),
     ],
 )
-def test_a_corrupt_entry_is_named_set_aside_and_computed_again(
-    cache: Path, caplog: pytest.LogCaptureFixture, name: str, damage: Any, fault: str | None
+def test_a_corrupt_entry_is_an_error_that_says_what_mends_it(
+    cache: Path, name: str, damage: Any, fault: str | None
 ) -> None:
     first = embed(Wine(), Pixels())
     expected = first.features.copy()
     folder = entry(cache)
     size = (folder / name).stat().st_size
     damage(folder / name)
-    assert list(verify()) == [first.fingerprint]
-    with caplog.at_level(logging.WARNING, "albench"):
-        again = embed(Wine(), Pixels())
-    assert np.array_equal(again.features, expected)
-    assert verify() == {}
-    aside = f"{first.fingerprint}.corrupt-1"
-    assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == [first.fingerprint, aside]
-    (record,) = caplog.records
-    start, end = f"corrupt embedding in the cache, computed again: {folder / name}: ", f"; kept as {aside}"
-    assert record.getMessage().startswith(start)
-    assert record.getMessage().endswith(end)
-    if fault is not None:
-        assert record.getMessage() == f"{start}{fault.format(size=size, less=size - 7)}{end}"
-
-
-def test_a_second_corrupt_entry_does_not_replace_the_first(cache: Path) -> None:
-    for n in (1, 2):
-        key = embed(Wine(), Pixels()).fingerprint
-        flip(cache / key / "train.npy")
+    before = everything_below(folder)
+    with pytest.raises(CorruptEntryError) as caught:
         embed(Wine(), Pixels())
-        assert (cache / f"{key}.corrupt-{n}").is_dir()
+    assert everything_below(folder) == before  # nothing is computed again unasked
+    start, _, remedy = str(caught.value).partition("; ")
+    command = f"'albench cache remove {first.fingerprint[:12]}'"
+    assert remedy == f"{command} removes the entry, and it is computed again when it is asked for"
+    assert verify() == {first.fingerprint: start}
+    assert start.startswith(f"{folder / name}: ")
+    if fault is not None:
+        assert start == f"{folder / name}: {fault.format(size=size, less=size - 7)}"
+    assert np.array_equal(embed(Wine(), Pixels(), recompute=True).features, expected)
+    assert verify() == {}
+    assert entry(cache) == folder
+
+
+def test_a_replaced_entry_takes_along_what_was_derived_from_it(cache: Path) -> None:
+    key = embed(Wine(), Pixels()).fingerprint
+    for name in (f"{key}.derived", f"{key}.corrupt-1", f"{'0' * 64}.derived"):
+        (cache / name).mkdir()
+        (cache / name / "file").touch()
+    embed(Wine(), Pixels(), recompute=True)
+    assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == [f"{'0' * 64}.derived", key]
 
 
 def test_big_entries_are_hashed_on_demand_only(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "CHECKED", 1000)
+    monkeypatch.setattr(entries, "CHECKED", 1000)
     embedded = embed(Wine(), Pixels())
     flip(entry(cache) / "train.npy")
     assert embed(Wine(), Pixels()).fingerprint == embedded.fingerprint
-    assert len(list(cache.glob("*.corrupt-*"))) == 0
     fault = f"{entry(cache) / 'train.npy'}: its bytes are not those that were written (sha256)"
     assert verify() == {embedded.fingerprint: fault}
     cut(entry(cache) / "train.npy")  # sizes are checked whatever they are
-    embed(Wine(), Pixels())
-    assert len(list(cache.glob("*.corrupt-*"))) == 1
+    with pytest.raises(CorruptEntryError, match="were written"):
+        embed(Wine(), Pixels())
 
 
-def test_an_entry_of_another_layout_is_not_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_of_another_layout_is_stale(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embed(Wine(), Pixels())
-    monkeypatch.setattr(store, "LAYOUT", 2)
-    with pytest.raises(CorruptEntryError, match=r"manifest\.json: layout 1, this version reads 2$"):
-        store._read(entry(cache))
+    monkeypatch.setattr(entries, "LAYOUT", 9)
+    with pytest.raises(StaleEntryError) as caught:
+        embed(Wine(), Pixels())
+    assert str(caught.value) == (
+        f"{entry(cache) / 'manifest.json'}: layout 2, this version reads 9; 'albench cache remove --stale' removes all"
+        " such entries; they are computed again when asked for"
+    )
 
 
 def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+from albench.strategies import _graphs as graphs
 from albench.strategies import _kernels as kernels
 
 
@@ -68,28 +69,6 @@ def test_distances_in_blocks_equal_direct_ones(monkeypatch: pytest.MonkeyPatch) 
     direct = cdist(rows, centres, "sqeuclidean")
     assert np.allclose(kernels.squared_distances(rows, centres), direct, atol=1e-5)
     assert np.allclose(kernels.squared_to_nearest(rows, centres), direct.min(axis=1), atol=1e-5)
-    classes = np.arange(40) % 3
-    other = np.where(classes[:, None] == classes, np.inf, cdist(rows, rows))
-    assert np.allclose(kernels.distance_to_other(rows, classes), other.min(axis=1), atol=1e-5)
-    assert np.isinf(kernels.distance_to_other(rows, np.zeros(40, dtype=np.int64))).all()
-
-
-@pytest.mark.parametrize("block", [7, 40, 2048])
-@pytest.mark.parametrize("radius", [1e-9, 0.5, 1.3, np.inf])
-def test_the_ball_graph_is_every_pair_below_the_radius(
-    monkeypatch: pytest.MonkeyPatch, block: int, radius: float
-) -> None:
-    monkeypatch.setattr(kernels, "BLOCK", block)
-    rows = points(3)
-    graph = kernels.ball_graph(rows, radius)
-    dense = (cdist(rows, rows) < radius) | np.eye(len(rows), dtype=bool)
-    assert np.array_equal(graph.toarray(), dense)
-    assert graph.nnz == dense.sum()
-
-
-def test_an_edge_at_exactly_the_radius_is_left_out() -> None:
-    rows = np.array([[0, 0], [3, 4], [0, 1]], dtype=np.float32)
-    assert kernels.ball_graph(rows, 5.0).toarray().tolist() == [[1, 0, 1], [0, 1, 1], [1, 1, 1]]
 
 
 def test_spread_draws_in_proportion_to_the_squared_distance() -> None:
@@ -129,3 +108,100 @@ def test_kmeans_finds_the_clouds_and_is_fixed_by_the_generator() -> None:
     again = kernels.kmeans(rows, 3, np.random.default_rng(5))
     assert np.array_equal(centres, again[0])
     assert np.array_equal(assigned, again[1])
+
+
+# Graphs
+
+Clouds = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+
+
+@pytest.fixture(params=[(2048, 4096), (7, 4096), (16, 20)], ids=["whole", "tiles", "leading coordinates"])
+def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small pools go the way of large ones."""
+    for name, value in zip(("TILE", "SMALL"), request.param, strict=True):
+        monkeypatch.setattr(graphs, name, value)
+    monkeypatch.setattr(graphs, "STRIP", 9)
+    monkeypatch.setattr(graphs, "FIRST", (2, 4))
+
+
+def awkward(seed: int, size: int = 90) -> Clouds:
+    """Rows in clouds, some equal, some zero, most of the variance in a few directions; perhaps far from the origin."""
+    rng = np.random.default_rng(seed)
+    rows = 0.2 * rng.normal(size=(size, 12)) / np.arange(1, 13) + rng.normal(size=(4, 12))[rng.integers(4, size=size)]
+    rows[5], rows[6:9] = rows[11], 0
+    return np.asarray(rows + rng.choice([0, 1000]), dtype=np.float32)
+
+
+def direct(rows: Clouds) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    return np.asarray(np.sqrt(np.square(rows[:, None].astype(np.float64) - rows).sum(axis=2)))
+
+
+def dense(graph: graphs.Graph) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    size = len(graph.indptr) - 1
+    edges = np.zeros((size, size), dtype=bool)
+    for row in range(size):
+        assert (np.diff(graph.around(row)) > 0).all()
+        edges[row, graph.around(row)] = True
+    assert graph.indptr[-1] == len(graph.indices) == edges.sum()
+    return edges
+
+
+@pytest.mark.parametrize("radius", [1e-9, 0.1, 0.4, 3.0, np.inf])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_ball_graph_is_every_pair_below_the_radius(sizes: None, seed: int, radius: float) -> None:
+    rows = awkward(seed)
+    expected = (direct(rows) < radius) | np.eye(len(rows), dtype=bool)
+    assert np.array_equal(dense(graphs.ball_graph(rows, radius)), expected)
+
+
+def test_an_edge_at_exactly_the_radius_is_left_out(sizes: None) -> None:
+    rows = np.array([[0, 0], [3, 4], [0, 1]], dtype=np.float32)
+    assert dense(graphs.ball_graph(rows, 5.0)).tolist() == [[1, 0, 1], [0, 1, 1], [1, 1, 1]]
+    rows = awkward(1)
+    for radius in np.quantile(direct(rows), [0.01, 0.1, 0.5]):  # about at a distance that occurs
+        near = float(direct(rows).flat[np.abs(direct(rows) - radius).argmin()])
+        assert np.array_equal(dense(graphs.ball_graph(rows, near)), (direct(rows) < near) | np.eye(90, dtype=bool))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_distance_to_another_class_is_the_least_of_all(sizes: None, seed: int) -> None:
+    rows, classes = awkward(seed), np.random.default_rng(seed).integers(1 + seed % 4, size=90)
+    expected = np.where(classes[:, None] == classes, np.inf, direct(rows)).min(axis=1)
+    assert np.allclose(graphs.distance_to_other(rows, classes), expected, rtol=1e-12)
+    assert np.isinf(graphs.distance_to_other(rows, np.zeros(90, dtype=np.int64))).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 9, 90])
+@pytest.mark.parametrize("spare", [0, 16])
+def test_neighbours_are_the_nearest_with_ties_by_row(
+    sizes: None, monkeypatch: pytest.MonkeyPatch, spare: int, size: int
+) -> None:
+    monkeypatch.setattr(graphs, "SPARE", spare)
+    grid = np.random.default_rng(0).integers(3, size=(90, 12)).astype(np.float32)  # many ties
+    for rows in (awkward(2)[-size:], grid[:size], np.ones((size, 3), dtype=np.float32)):
+        ids, far = graphs.nearest_neighbours(rows, 10)
+        expected = direct(rows)
+        np.fill_diagonal(expected, np.inf)
+        order = np.argsort(expected, axis=1, kind="stable")[:, : min(10, size - 1)]
+        assert np.array_equal(ids, order)
+        assert np.allclose(far, np.take_along_axis(expected, order, axis=1), rtol=1e-12)
+
+
+def test_faiss_finds_the_same_neighbours() -> None:
+    import faiss
+
+    rows = awkward(3)
+    products = graphs._Products((rows - rows.mean(axis=0)).astype(np.float32))
+    found, last = graphs._search_by_faiss(faiss.IndexFlatL2(12), products, 20)(np.arange(90))
+    ids, far = graphs._ranked(rows, np.arange(90), found, 10)
+    ours, their_far = graphs.nearest_neighbours(rows, 10)
+    certain = np.square(far[:, -1]) / 2 < last - products.error
+    assert certain.sum() > 60
+    assert np.array_equal(ids[certain], ours[certain])
+    assert np.array_equal(far[certain], their_far[certain])
+
+
+def test_counts_of_neighbours(sizes: None) -> None:
+    graph = graphs.ball_graph(awkward(0), 0.4)
+    for rows in (np.arange(0), np.array([3]), np.array([80, 5, 5, 11])):
+        assert np.array_equal(graph.counts(rows), dense(graph)[rows].sum(axis=0))

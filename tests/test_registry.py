@@ -44,7 +44,8 @@ def test_every_plugin_says_what_it_is(kind: str) -> None:
         assert plugin.summary.endswith("."), plugin.origin
         assert plugin.version >= 1
         file = plugin.cls.__module__.rsplit(".", 1)[1]
-        assert file == name.replace("-", "_"), "a plugin is found in the file of its name"
+        in_family = kind == "datasets"  # files in one format are read in one place
+        assert file == name.replace("-", "_") or in_family, "a plugin is found in the file of its name"
         assert plugin.cite or kind in ("datasets", "encoders"), f"{name} cites nothing"
 
 

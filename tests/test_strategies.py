@@ -14,7 +14,8 @@ from scipy.spatial.distance import cdist
 from albench.benchmark.registry import strategies
 from albench.benchmark.seeds import generator
 from albench.benchmark.types import Derived, Features, Floats, Labels, Query, Strategy
-from albench.strategies._kernels import kmeans, unit_rows
+from albench.strategies._graphs import pool_neighbours
+from albench.strategies._kernels import kmeans, pool_units, unit_rows
 from albench.strategies.badge import Badge, Gradients
 from albench.strategies.coreset import CoreSet
 from albench.strategies.entropy import Entropy
@@ -311,11 +312,21 @@ def test_probcover_estimates_its_radius_once_per_pool() -> None:
     rule = ProbCover()
     delta = rule.radius(asked)
     units = unit_rows(asked.features)
-    _, classes = kmeans(units, 3, generator("test", "probcover-delta/0.95/3"))
+    _, classes = kmeans(units, 3, generator("test", "pseudo-classes/1/3"))
     to_other = np.where(classes[:, None] == classes, np.inf, cdist(units, units)).min(axis=1)
     assert delta == pytest.approx(pure_radius(to_other, 0.95), rel=1e-4)
-    assert rule.graph(asked) is rule.graph(asked)
-    assert rule.graph(asked) is not ProbCover(delta=0.1).graph(asked)
+    assert rule.graph(asked).indices is rule.graph(asked).indices
+    assert rule.graph(asked).indices is not ProbCover(delta=0.1).graph(asked).indices
+
+
+def test_neighbours_are_those_of_unit_rows_once_per_pool() -> None:
+    asked = query(cloud(3, 60), 4)
+    ids, far = pool_neighbours(asked, 5)
+    expected = cdist(pool_units(asked), pool_units(asked))
+    assert np.array_equal(ids, expected.argsort(axis=1)[:, 1:6])
+    assert np.allclose(far, np.sort(expected, axis=1)[:, 1:6])
+    assert pool_neighbours(asked, 5)[0] is ids
+    assert pool_neighbours(asked, 6)[0].shape == (60, 6)
 
 
 # Parameters and golden picks

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from ...benchmark.types import Features
-from ..base import Report, Split, not_finite, silent
+from ..base import LATER, DataError, Report, Split, not_finite, silent
+
+Precision = Literal["float32", "float16"]
+FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,34 @@ class Work:
     report: Report = silent
 
     def array(self, name: str, shape: tuple[int, int]) -> Features:
-        """Return float32 rows to fill, mapped from a file in ``scratch``: no more memory than is being written."""
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        """Return float32 rows to fill, mapped from a file in ``scratch``: no more memory than is being written.
+
+        Raises
+        ------
+        DataError
+            When the disk has no room for all of them; a row written later would end the process without a word.
+        """
         path = self.scratch / f"{name}.npy"
-        return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        try:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            if hasattr(os, "posix_fallocate"):  # until then the file is one large hole
+                with path.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise DataError([f"{path}: cannot be written ({error.strerror or error})"]) from error
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """The parameter that every encoder has: the type its features have on disk.
+
+    ``float16`` halves the cache and rounds once, to 11 bits; in use they are float32 all the same. It is part of the
+    fingerprint and of nothing that is drawn or trained: both types hold the answer of the same network.
+    """
+
+    store: Precision = field(default="float32", metadata=LATER)
 
 
 class Encoder(Protocol):
@@ -58,8 +86,8 @@ class Selective(Protocol):
         """Return what is wrong with ``split`` for this encoder, one line each, without encoding it."""
 
 
-def feature_problems(train: Features, test: Features, split: Split) -> list[str]:
-    """Return everything that is wrong with an encoder's answer, one line each."""
+def feature_problems(train: Features, test: Features, split: Split, precision: Precision = "float32") -> list[str]:
+    """Return everything that is wrong with an encoder's answer, one line each, if it is kept as ``precision``."""
     problems = []
     for name, features, rows in (("train", train, len(split.train)), ("test", test, len(split.test))):
         if features.ndim != 2 or features.dtype != np.float32 or features.shape[1] == 0:
@@ -69,7 +97,11 @@ def feature_problems(train: Features, test: Features, split: Split) -> list[str]
             continue
         if len(features) != rows:
             problems.append(f"{name} has {len(features)} rows, the dataset's {name} part {rows}")
-        problems += not_finite(name, features)
+        found = not_finite(name, features)
+        largest = max(-float(features.min()), float(features.max())) if precision == "float16" and not found else 0.0
+        if largest > FLOAT16_MAX:
+            found = [f"{name} has values up to {largest:.3g}, float16 holds {FLOAT16_MAX:.0f}; use store: float32"]
+        problems += found
     if not problems and train.shape[1] != test.shape[1]:
         problems.append(f"train has {train.shape[1]} features, test {test.shape[1]}")
     return problems

@@ -10,12 +10,12 @@ from ...benchmark.registry import encoder
 from ...benchmark.types import Features
 from ..arrays import as_features, read_npz
 from ..base import PATH, DataError, Split, arrays_hash, path_label
-from .base import Work, feature_problems
+from .base import Stored, Work, feature_problems
 
 
 @encoder("file", cite="")
 @dataclass(frozen=True)
-class File:
+class File(Stored):
     """Features made elsewhere: an .npz with ``train`` (N, D) and ``test`` (M, D), rows as in the dataset."""
 
     path: str = field(metadata=PATH)

@@ -9,7 +9,7 @@ import numpy as np
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features, Floats
 from ..base import Split, check_choice
-from .base import Work
+from .base import Stored, Work
 from .pixels import SCALES, Scale, scale_problems, scaled
 
 EXACT = 4096
@@ -18,7 +18,7 @@ EXACT = 4096
 
 @encoder("pca", cite="Pearson (1901), On lines and planes of closest fit to systems of points in space")
 @dataclass(frozen=True)
-class Pca:
+class Pca(Stored):
     """The first ``dims`` principal components of the pool, after the scaling of ``pixels``.
 
     Fewer when the pool has fewer directions that vary. Each direction points where its largest loading (by absolute

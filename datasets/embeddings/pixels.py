@@ -10,7 +10,7 @@ import numpy as np
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features
 from ..base import DataError, Split, check_choice
-from .base import Work
+from .base import Stored, Work
 
 Scale = Literal["auto", "range", "standard", "none"]
 SCALES = ("auto", "range", "standard", "none")
@@ -18,7 +18,7 @@ SCALES = ("auto", "range", "standard", "none")
 
 @encoder("pixels", cite="")
 @dataclass(frozen=True)
-class Pixels:
+class Pixels(Stored):
     """The inputs themselves, flattened: images in [0, 1], tables standardised, features as they are.
 
     ``scale: range`` divides images by 255; ``standard`` subtracts the pool's mean and divides by its standard

@@ -1,0 +1,177 @@
+"""The cache as a whole: what is in it, and how entries leave it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from ...benchmark.registry import Registry, datasets, encoders
+from ...benchmark.types import UserError
+from ..base import cache_dir
+from . import entry
+from .entry import CorruptEntryError, StaleEntryError
+
+SHORT = 12
+"""Digits of a fingerprint that are shown."""
+
+
+class ShelfError(UserError):
+    """What was asked for is not in the cache, or not in one entry alone; one line per name."""
+
+
+def find(prefixes: Sequence[str]) -> list[str]:
+    """Return the fingerprints that begin so, each once; also of those of which only remains are there."""
+    known = {path.name.partition(".")[0] for path in cache_dir().glob("[0-9a-f]" * 64 + "*") if path.is_dir()}
+    found, problems = [], []
+    for prefix in prefixes:
+        fitting = sorted(name for name in known if name.startswith(prefix))
+        if len(fitting) == 1:
+            found += fitting
+        elif fitting:
+            some = ", ".join(name[:SHORT] for name in fitting[:3]) + (" ..." if len(fitting) > 3 else "")
+            problems.append(f"{prefix!r} is the start of {len(fitting)} entries: {some}; give more digits")
+        else:
+            problems.append(f"no entry of the cache starts with {prefix!r}; 'albench cache list' shows them")
+    if problems:
+        raise ShelfError("\n".join(problems))
+    return list(dict.fromkeys(found))
+
+
+def remove(prefixes: Sequence[str], stale: bool = False) -> list[str]:
+    """Remove these entries with all that was derived from them or set aside; return a line for each.
+
+    ``stale`` adds those that another version wrote. All prefixes are looked up before anything is removed.
+    """
+    doomed = find(prefixes)
+    doomed += [path.name for path in entry.folders() if stale and _is_stale(path) and path.name not in doomed]
+    return [_remove(cache_dir() / name) for name in doomed]
+
+
+def _remove(folder: Path) -> str:
+    what = _what(folder)
+    try:
+        with entry.locked(folder, timeout=0), entry.storage(folder.parent):
+            entry.discard(folder)
+    except Timeout as error:
+        raise ShelfError(f"{folder.name[:SHORT]} is being computed by another process; nothing was removed") from error
+    return f"removed {folder.name[:SHORT]}  {what}"
+
+
+def _what(folder: Path) -> str:
+    facts = _facts(folder)
+    return " / ".join(filter(None, (facts.get(key) for key in ("dataset", "embedding"))))
+
+
+def _is_stale(folder: Path) -> bool:
+    try:
+        entry.read_manifest(folder)
+    except CorruptEntryError as error:
+        return isinstance(error, StaleEntryError)
+    return False
+
+
+def verified() -> Iterator[tuple[str, bool]]:
+    """Hash every entry, whatever its size; yield a line for each, with what mends it, and whether it is sound."""
+    for folder in entry.folders():
+        error = entry.fault(folder)
+        word = "ok" if error is None else "stale" if isinstance(error, StaleEntryError) else "corrupt"
+        yield f"{word:8}{folder.name[:SHORT]}  {error or _what(folder)}", error is None
+
+
+def listing() -> list[str]:
+    """Return what is in the cache: a line of headings, one per entry, and how much it all takes."""
+    found = entry.folders()
+    total = _megabytes(sum(map(_bytes, found)))
+    columns = ("fingerprint", "dataset", "embedding", "rows", "dims", "MB", "1-NN", "linear", "last used")
+    return [*_aligned(columns, map(_facts, found)), f"{len(found)} entries, {total} MB, in {cache_dir()}"]
+
+
+def qualities() -> list[str]:
+    """Return what each embedding in the cache is worth: a line of headings, and one per entry."""
+    columns = ("fingerprint", "dataset", "embedding", "1-NN", "linear", "dimension", "seconds")
+    return _aligned(columns, map(_facts, entry.folders()))
+
+
+def described(prefix: str) -> list[str]:
+    """Return what the embedding whose fingerprint begins so is, and what it is worth."""
+    (name,) = find([prefix])
+    return quality_lines(entry.read_manifest(cache_dir() / name))
+
+
+def quality_lines(manifest: Mapping[str, Any]) -> list[str]:
+    """Return what one embedding is and what it is worth, in words."""
+    quality, facts = manifest["quality"], _described(manifest)
+    n, m = (manifest["files"][file]["shape"][0] for file in ("train.npy", "test.npy"))
+    used = ("nearest_rows", m), ("linear_rows", n), ("dimension_rows", n)
+    asked, fitted, spread = (f" (on {quality[key]} of {rows} rows)" * (quality[key] < rows) for key, rows in used)
+    return [
+        f"{manifest['fingerprint']}",
+        f"  {facts['dataset']} / {facts['embedding']}: {n} + {m} rows of {facts['dims']} features",
+        f"  1-NN accuracy {facts['1-NN']}{asked}",
+        f"  linear accuracy {facts['linear']}{fitted}",
+        f"  effective dimension {facts['dimension']}{spread}",
+        f"  computed in {facts['seconds']} s",
+    ]
+
+
+def _facts(folder: Path) -> dict[str, str]:
+    """Return the columns of an entry; of one that cannot be read, why."""
+    facts = {
+        "fingerprint": folder.name[:SHORT],
+        "MB": _megabytes(_bytes(folder)),
+        "last used": datetime.fromtimestamp(folder.stat().st_mtime).astimezone().date().isoformat(),
+    }
+    try:
+        return {**facts, **_described(entry.read_manifest(folder))}
+    except StaleEntryError:
+        return {**facts, "dataset": "(stale)"}
+    except CorruptEntryError:
+        return {**facts, "dataset": "(corrupt)"}
+
+
+def _described(manifest: Mapping[str, Any]) -> dict[str, str]:
+    quality, (n, dims) = manifest["quality"], manifest["files"]["train.npy"]["shape"]
+    return {
+        "dataset": _label(datasets, manifest["dataset"]),
+        "embedding": _label(encoders, manifest["encoder"]),
+        "rows": f"{n}+{manifest['files']['test.npy']['shape'][0]}",
+        "dims": str(dims),
+        "1-NN": f"{quality['nearest_accuracy']:.3f}",
+        "linear": f"{quality['linear_accuracy']:.3f}",
+        "dimension": f"{quality['effective_dimension']:.1f}",
+        "seconds": f"{manifest['seconds']:.2f}",
+    }
+
+
+def _label(registry: Registry, saved: Mapping[str, Any]) -> str:
+    """Return the label with the parameters that are not at their default; all, of a plugin that is not installed."""
+    installed = saved["name"] in registry.names()
+    fields = dataclasses.fields(registry.get(saved["name"]).cls) if installed else ()
+    usual = {f.name: f.default for f in sorted(fields, key=lambda f: f.kw_only is True)}  # the plugin's own first
+    params = {name: saved["params"][name] for name in [*usual, *saved["params"]] if name in saved["params"]}
+    special = [f"{name}={value}" for name, value in params.items() if value != usual.get(name, ...)]
+    return f"{saved['label']}({', '.join(special)})" if special else str(saved["label"])
+
+
+def _bytes(folder: Path) -> int:
+    """Return what an entry and all that belongs to it takes."""
+    parts = [folder, *(path for path in folder.parent.glob(f"{folder.name}.*") if path.is_dir())]
+    return sum(file.stat().st_size for path in parts for file in path.rglob("*") if file.is_file())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f}"
+
+
+def _aligned(columns: Sequence[str], facts: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return the chosen columns, names to the left and numbers to the right."""
+    rows = [columns, *([row.get(column, "") for column in columns] for row in facts)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    left = {"fingerprint", "dataset", "embedding", "last used"}
+    pads = ["<" if column in left else ">" for column in columns]
+    return ["  ".join(f"{x:{p}{w}}" for x, p, w in zip(row, pads, widths, strict=True)).rstrip() for row in rows]
