@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
@@ -17,12 +17,12 @@ from albench import __version__
 
 if TYPE_CHECKING:
     from albench.benchmark.registry import Registry
+    from albench.benchmark.run import Result
 
 # The commands import what they need when they run: `albench --help` loads neither pandas nor Ray nor MLflow.
 
 PIPED_WIDTH = 100
 RETRIES = {"failed": "failed", "timeout": "timeout", "oom": "out-of-memory"}
-KINDS = ("dataset", "embedding", "learner", "strategy", "budget", "seed")
 LISTS = ("strategies", "datasets", "encoders", "learners")
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -44,28 +44,30 @@ class _Warnings(logging.Handler):
 
 
 def _only(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict[str, list[str]]:
-    from albench.benchmark.registry import suggestion
+    from albench.benchmark.study import chosen_kinds
 
-    chosen: dict[str, list[str]] = {}
-    for value in values:
-        kind, text = (*value.split("=", 1), "")[:2]
-        names = [name.strip() for name in text.split(",") if name.strip()]
-        if kind not in KINDS:
-            raise click.BadParameter(f"{value!r}: unknown kind {kind!r}{suggestion(kind, KINDS)}")
-        if not names:
-            raise click.BadParameter(f"{value!r}: expected KIND=NAMES, for instance {kind}=a,b")
-        chosen.setdefault(kind, []).extend(names)
-    return chosen
+    try:
+        return chosen_kinds(values)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _engine_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where trials run."""
+    engines = click.Choice(["ray", "inline"])
+    for option in (
+        click.option("--address", help="A running Ray cluster ('auto', or host:port)."),
+        click.option("--workers", type=click.IntRange(min=1), help="How many trials run at once [all cores]."),
+        click.option("--engine", type=engines, default="ray", show_default=True, help="On all cores, or in here."),
+    ):
+        command = option(command)
+    return command
 
 
 @main.command()
 @click.option("--grid", "path", required=True, type=click.Path(path_type=Path), help="The grid file (YAML).")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where results go [runs/<grid name>].")
-@click.option(
-    "--engine", type=click.Choice(["ray", "inline"]), default="ray", show_default=True, help="On all cores, or in here."
-)
-@click.option("--workers", type=click.IntRange(min=1), help="How many trials run at once [all cores].")
-@click.option("--address", help="A running Ray cluster ('auto', or host:port).")
+@_engine_options
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the grid; repeatable.")
 @click.option("--only", multiple=True, callback=_only, metavar="KIND=NAMES", help="Run now only e.g. strategy=a,b.")
 @click.option("--retry", multiple=True, type=click.Choice(list(RETRIES)), help="Try trials again that ended so.")
@@ -88,18 +90,51 @@ def run(
     from albench.benchmark import run as runs
     from albench.benchmark.study import preview, resolve
     from albench.benchmark.types import Outcome
+    from albench.results.progress import StepProgress
 
     console = _console()
     with _user_errors():
         grid = grids.load(path, overrides)
         if dry_run:
-            for line in preview(resolve(grid, only)):
-                click.echo(line)
+            with StepProgress(console) as steps:
+                study = resolve(grid, only, steps.report)
+            click.echo("\n".join(preview(study)))
             return
         outcomes = frozenset(Outcome(RETRIES[name]) for name in retry)
         out = out or Path("runs") / grid.name
         options = runs.Options(out, engine, workers, address, only, outcomes, mlflow)
         result = runs.run(grid, options, console, lambda: _write_report([out], None, "random", console))
+    _end(result, console)
+
+
+@main.command()
+@click.argument("directory", type=EXISTING)
+@click.option("--learner", help="What to fit on the picks (said as in a grid) [as in the run].")
+@click.option("--embedding", help="What to see them through (said as in a grid) [as in the run].")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where results go [beside DIRECTORY].")
+@click.option("--mlflow", metavar="URI|off", help="Tracking server [an SQLite file in the output folder].")
+@_engine_options
+def replay(directory: Path, learner: str | None, embedding: str | None, out: Path | None, **engine: Any) -> None:
+    """Score the picks of a finished run by another learner or embedding: select on A, evaluate on B."""
+    from albench.benchmark import replay as replays
+    from albench.benchmark import run as runs
+    from albench.results.progress import StepProgress
+
+    if not (learner or embedding):
+        raise click.UsageError("--learner or --embedding is needed: what to score the picks with")
+    console, out = _console(), out or replays.default_out(directory, learner, embedding)
+    with _user_errors():
+        with StepProgress(console) as steps:
+            study = replays.prepare(directory, learner, embedding, steps.report)
+        options = runs.Options(out, **engine)
+        result = runs.carry_out(study, options, console, lambda: _write_report([out], None, "random", console))
+    _end(result, console)
+
+
+def _end(result: Result, console: Console) -> NoReturn:
+    """Say what is left to say of a run, and exit: 0 when all is done, 1 when trials failed, 130 after Ctrl-C."""
+    from albench.benchmark.types import Outcome
+
     for notice in result.notices:
         console.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
     if result.interrupted:
@@ -110,13 +145,46 @@ def run(
 
 
 @main.command()
-@click.argument("directories", nargs=-1, required=True, type=EXISTING)
+@click.argument("directories", nargs=-1, type=EXISTING)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where to write [report/ in the run].")
 @click.option("--baseline", default="random", show_default=True, help="The strategy that gains are measured against.")
-def report(directories: Sequence[Path], out: Path | None, baseline: str) -> None:
-    """Write the tables of one or several runs (Markdown, CSV, HTML) and show them."""
+@click.option("--figures", is_flag=True, help="Draw every chart as PNG and SVG as well.")
+@click.option("--tables", is_flag=True, help="Only the tables (Markdown, CSV, LaTeX): no statistics, charts, page.")
+@click.option("--literature", is_flag=True, help="Instead: print the published tables that albench carries.")
+def report(
+    directories: Sequence[Path], out: Path | None, baseline: str, figures: bool, tables: bool, literature: bool
+) -> None:
+    """Write the report of one or several runs (HTML, Markdown, CSV, LaTeX) and show its tables.
+
+    Several runs make one report; where they share cells, it says what moved.
+    """
+    if literature:
+        _print_literature(bool(directories or out or figures or tables))
+        return
+    if not directories:
+        raise click.UsageError("DIRECTORIES are needed, or --literature")
+    if figures and tables:
+        raise click.UsageError("--figures and --tables exclude each other")
     with _user_errors():
-        _write_report(directories, out, baseline, _console())
+        _write_report(directories, out, baseline, _console(), figures=figures, tables_only=tables)
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The run to make.")
+@click.option("--columns", default="", metavar="OURS=THEIRS,..", help="What its columns are: accuracy=test_accuracy.")
+def import_(file: Path, out: Path, columns: str) -> None:
+    """Make a run of learning curves that others measured, so that the report and its statistics apply to them.
+
+    FILE is a CSV with the columns dataset, strategy, seed, n_labels and accuracy (a share), and perhaps embedding,
+    learner (or head and trainer), budget or batch_size, balanced_accuracy, macro_f1, elapsed_seconds.
+    """
+    from albench.results.foreign import import_curves
+    from albench.results.foreign_table import parse_columns
+
+    with _user_errors():
+        lines = import_curves(file, out, parse_columns(columns)).lines
+    click.echo("\n".join(lines))
 
 
 @main.command()
@@ -131,18 +199,125 @@ def status(directory: Path) -> None:
 
 
 @main.command("list")
-@click.argument("kind", type=click.Choice(LISTS))
+@click.argument("kind", type=click.Choice([*LISTS, "embeddings"]))
 @click.argument("name", required=False)
 def list_(kind: str, name: str | None) -> None:
-    """List plugins, one line each; with a NAME its parameters, citation and needs."""
+    """List plugins, one line each; with a NAME its parameters, citation and needs.
+
+    Embeddings are those in the cache with their quality; NAME is the start of a fingerprint.
+    """
     from albench.benchmark import registry
     from albench.benchmark.params import describe
 
+    if kind == "embeddings":
+        from albench.datasets.embeddings import shelf
+
+        with _user_errors():
+            click.echo("\n".join(shelf.described(name) if name else shelf.qualities()))
+        return
     plugins: Registry = getattr(registry, kind)
     with _user_errors():
         width = max(map(len, plugins.names()))
         lines = [f"{each:{width}}  {plugins.get(each).summary}" for each in plugins.names()]
         click.echo("\n".join(describe(plugins.get(name)) if name else lines))
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--embedding", required=True, help="What the data are seen through (said as in a grid).")
+@click.option("--strategy", "strategies", multiple=True, help="Show what it buys; repeatable, one panel each.")
+@click.option("--n", default="1/class", show_default=True, help="How many labels each strategy buys.")
+@click.option("--learner", default="linear", show_default=True, help="The model of strategies that need one.")
+@click.option("--initial", default="0", show_default=True, help="How many labels there are before, drawn at random.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The seed of the trial.")
+@click.option(
+    "--projection", type=click.Choice(["t-sne", "pca"]), default="t-sne", show_default=True, help="To two dimensions."
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A .png or .svg file [show-<data>.png].")
+def show(dataset: str, embedding: str, strategies: Sequence[str], **said: Any) -> None:
+    """Draw a picture of a dataset: its embedding in two dimensions, and what strategies would buy in it."""
+    from albench.benchmark.show import Asked
+    from albench.benchmark.show import show as draw
+    from albench.results.progress import StepProgress
+
+    with _user_errors(), StepProgress(_console()) as steps:
+        path, notices = draw(Asked(dataset, embedding, strategies, **said), steps.report)
+    for notice in notices:
+        click.echo(notice, err=True)
+    click.echo(path)
+
+
+@main.command()
+@click.option("--dataset", help="What to embed (said as in a grid: name, name:value or '{name: ..., key: ...}').")
+@click.option("--encoder", help="How (said as in a grid).")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For data split by seed.")
+@click.option("--recompute", is_flag=True, help="Replace what the cache holds.")
+@click.option("--verify", is_flag=True, help="Instead: hash everything in the cache and name what is damaged.")
+def embed(dataset: str | None, encoder: str | None, seed: int, recompute: bool, verify: bool) -> None:
+    """Compute an embedding ahead of a run, and say what it is worth; or verify the cache."""
+    from albench.benchmark.fill import fill
+    from albench.datasets.embeddings import shelf
+    from albench.results.progress import StepProgress
+
+    if verify and (dataset or encoder or recompute):
+        raise click.UsageError("--verify takes no other option: it reads all that is in the cache")
+    if verify:
+        sys.exit(_verify())
+    if not (dataset and encoder):
+        raise click.UsageError("--dataset and --encoder are needed, or --verify")
+    with _user_errors(), StepProgress(_console()) as steps:
+        embedded = fill(dataset, encoder, seed, recompute, steps.report)
+    click.echo("\n".join(shelf.quality_lines(embedded.entry.manifest)))
+
+
+@main.group()
+def cache() -> None:
+    """List, remove, export and import the embeddings in the cache."""
+
+
+@cache.command("list")
+def cache_list() -> None:
+    """List what is in the cache, one line each."""
+    from albench.datasets.embeddings import shelf
+
+    click.echo("\n".join(shelf.listing()))
+
+
+@cache.command("remove")
+@click.argument("fingerprints", nargs=-1)
+@click.option("--stale", is_flag=True, help="All that another version of albench wrote.")
+def cache_remove(fingerprints: Sequence[str], stale: bool) -> None:
+    """Remove the entries with these FINGERPRINTS (their first digits are enough), and all derived from them."""
+    from albench.datasets.embeddings import shelf
+
+    if not fingerprints and not stale:
+        raise click.UsageError("FINGERPRINTS are needed, or --stale")
+    with _user_errors():
+        lines = shelf.remove(fingerprints, stale)
+    click.echo("\n".join(lines or ["nothing to remove"]))
+
+
+@cache.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("fingerprints", nargs=-1, required=True)
+def cache_export(file: Path, fingerprints: Sequence[str]) -> None:
+    """Write the entries with these FINGERPRINTS (their first digits are enough) into a FILE for a colleague."""
+    from albench.datasets.embeddings import bundle, shelf
+
+    with _user_errors():
+        packed = bundle.export(shelf.find(fingerprints), file)
+    click.echo("\n".join(f"exported {entry}" for entry in packed))
+
+
+@cache.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def cache_import(file: Path) -> None:
+    """Bring the entries of an exported FILE into the cache; each is checked."""
+    from albench.datasets.embeddings import bundle
+
+    with _user_errors():
+        packed = bundle.import_(file)
+    click.echo("\n".join(f"{'had already' if entry.present else 'imported'} {entry}" for entry in packed))
 
 
 @main.command()
@@ -154,9 +329,8 @@ def check(strategy: str) -> None:
     with _user_errors():
         results = check_named(strategy)
     for result in results:
-        click.echo(
-            f"{'pass' if result.passed else 'FAIL'}  {result.name}{': ' + result.message if result.message else ''}"
-        )
+        why = f": {result.message}" if result.message else ""
+        click.echo(f"{'pass' if result.passed else 'FAIL'}  {result.name}{why}")
     sys.exit(0 if all(result.passed for result in results) else 1)
 
 
@@ -172,17 +346,40 @@ def mlflow_sync(directory: Path, uri: str | None) -> None:
     click.echo(f"level: {result.trials} trials, {result.rounds} rounds; {result.written} trials written now")
 
 
+def _verify() -> int:
+    """Print each entry of the cache as it is hashed, and return the exit status."""
+    from albench.datasets.embeddings import shelf
+
+    damaged = []
+    for line, sound in shelf.verified():
+        click.echo(line)
+        damaged.append(not sound)
+    click.echo(f"{len(damaged)} entries, {sum(damaged)} damaged")
+    return 1 if any(damaged) else 0
+
+
+def _print_literature(with_others: bool) -> None:
+    from albench.results.surveys import survey_text
+
+    if with_others:
+        raise click.UsageError("--literature goes alone; the report of a run has its published numbers in it")
+    console = _console()
+    text = survey_text(console.width)
+    click.echo(text if console.encoding.startswith("utf") else text.replace("±", "+/-"))
+
+
 def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
 
 
-def _write_report(directories: Sequence[Path], out: Path | None, baseline: str, console: Console) -> None:
+def _write_report(directories: Sequence[Path], out: Path | None, baseline: str, console: Console, **how: bool) -> None:
     from albench.results import report as reports
     from albench.results.terminal import render
 
-    written = reports.write_report(directories, out or directories[0] / "report", baseline)
+    written = reports.write_report(directories, out or directories[0] / "report", baseline, **how)
     render(written.summary, console)
-    console.print(f"report: {', '.join(str(file) for file in written.files[:2])}", highlight=False, soft_wrap=True)
+    made = [str(file) for file in written.files if file.stem == "report"]
+    console.print(f"report: {', '.join(made)}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

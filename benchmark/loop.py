@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,38 @@ from .types import Learner, Model, Pool, Query, Round, Rows, Strategy, Trial
 
 class InvalidSelectionError(RuntimeError):
     """A strategy answered with anything but n distinct unlabelled rows."""
+
+
+class Purchase(NamedTuple):
+    """Rows bought at once, who chose them (`Round.bought_by`), and the seconds that took."""
+
+    rows: Rows
+    bought_by: Literal["initial", "strategy", "random"]
+    select_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """Stands in for a strategy: what it bought in another run, the initial labels first, is bought again."""
+
+    purchases: tuple[Purchase, ...]
+
+    def after(self, labelled: Rows) -> Purchase:
+        """Return what was bought next after these rows; its seconds are those of the strategy, then.
+
+        Raises
+        ------
+        InvalidSelectionError
+            When these are not the rows that were bought, in this order, before one of the purchases.
+        """
+        n = 0
+        for purchase in self.purchases:
+            if n == len(labelled):
+                return purchase
+            if not np.array_equal(purchase.rows, labelled[n : n + len(purchase.rows)]):
+                break
+            n += len(purchase.rows)
+        raise InvalidSelectionError(f"the {len(labelled)} labels bought so far are not those of the run on record")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +73,7 @@ def start(trial: Trial, pool: Pool, learner: Learner) -> Start | None:
 def run_trial(
     trial: Trial,
     pool: Pool,
-    strategy: Strategy,
+    strategy: Strategy | Recorded,
     learner: Learner,
     history: Sequence[Rows] = (),
     begin: Start | None = None,
@@ -73,11 +105,10 @@ def run_trial(
     for index in range(first + len(bought), len(purchases) + 1):
         if model is None and len(labelled):
             model = _fit(trial, pool, learner, index - 1, labelled)
-        began = time.perf_counter()
-        rows, bought_by = _buy(trial, pool, strategy, labelled, purchases[index - 1], index, model)
-        select_s = time.perf_counter() - began
-        labelled = np.concatenate([labelled, rows])
-        model, round_ = _fit_and_score(trial, pool, learner, index, labelled, len(rows), bought_by, select_s)
+        n = purchases[index - 1]
+        bought_now = _buy(trial, pool, strategy, labelled, n, index, model)
+        labelled = np.concatenate([labelled, bought_now.rows])
+        model, round_ = _fit_and_score(trial, pool, learner, index, labelled, n, *bought_now[1:])
         yield round_
 
 
@@ -101,15 +132,20 @@ def initial_rows(trial: Trial, pool: Pool) -> Rows:
 
 
 def _buy(
-    trial: Trial, pool: Pool, strategy: Strategy, labelled: Rows, n: int, index: int, model: Model | None
-) -> tuple[Rows, Literal["strategy", "random"]]:
+    trial: Trial, pool: Pool, strategy: Strategy | Recorded, labelled: Rows, n: int, index: int, model: Model | None
+) -> Purchase:
     """Ask the strategy, or ``random`` in its place where it needs labels and there are none yet."""
+    free = np.ones(len(pool), dtype=bool)
+    free[labelled] = False
+    if isinstance(strategy, Recorded):
+        again = strategy.after(labelled)
+        _check(again.rows, free, n, trial.strategy.label)
+        return again
+    began = time.perf_counter()
     plugin = registry.strategies.of(type(strategy))
     needs = plugin.needs if plugin else frozenset()
     random = bool(needs) and not len(labelled)
     asked = registry.strategies.get("random").cls() if random else strategy
-    free = np.ones(len(pool), dtype=bool)
-    free[labelled] = False
     query = Query(
         features=pool.features,
         labelled=labelled,
@@ -123,7 +159,7 @@ def _buy(
     )
     rows = asked.select(query)
     _check(rows, free, n, trial.strategy.label)
-    return rows.copy(), "random" if random else "strategy"
+    return Purchase(rows.copy(), "random" if random else "strategy", time.perf_counter() - began)
 
 
 def _check(rows: Rows, free: np.ndarray[tuple[int], np.dtype[np.bool_]], n: int, name: str) -> None:

@@ -7,7 +7,7 @@ import platform
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from .. import __version__
+from ..datasets.base import Step
 from ..datasets.embeddings import store as embeddings
 from ..results.follower import Follower, check_uri, default_uri
-from ..results.progress import RunProgress
+from ..results.progress import RunProgress, StepProgress
 from ..results.schema import round_row, trial_row
 from ..results.store import RunStore, StorageError
 from . import inline
@@ -82,12 +83,18 @@ def run(grid: Grid, options: Options, console: Console, show: Callable[[], None]
     ------
     GridError, StorageError, TrackingError
         Before anything is run: grid or data are wrong, the output folder or the tracker's address cannot be used.
-    StoppedError, EngineError
-        When the disk or the cluster refuses during the run.
+    StoppedError, EngineError, CorruptEntryError
+        When the disk, the cluster or a damaged embedding ends the run.
     """
-    study = resolve(grid, options.only)
+    with StepProgress(console) as steps:
+        study = resolve(grid, options.only, steps.report)
+    return carry_out(study, options, console, show)
+
+
+def carry_out(study: Study, options: Options, console: Console, show: Callable[[], None]) -> Result:
+    """Run what is left of a study; as `run` otherwise."""
     uri = "off" if options.mlflow == "off" else check_uri(options.mlflow or default_uri(options.out))
-    store = RunStore.create(options.out, grid.text, _manifest(study, options))
+    store = RunStore.create(options.out, study.grid.text, _manifest(study, options))
     try:
         with store:
             return _run(study, options, store, uri, console, show)
@@ -148,6 +155,10 @@ def _left(study: Study, store: RunStore, options: Options) -> tuple[list[Job], C
     return jobs, outcomes
 
 
+class _StopError(Exception):
+    """Ctrl-C came while data were embedded, which may take long: what is begun is given up."""
+
+
 class _Driver:
     """Feeds an engine with jobs and writes down what comes back."""
 
@@ -166,9 +177,10 @@ class _Driver:
     def run(self, jobs: Sequence[Job]) -> None:
         """Run the jobs to their end, or until the interrupt."""
         trials = {job.trial.trial_id: job.trial for job in jobs}
-        embedded = {}
-        for key in dict.fromkeys(trial.fingerprint for trial in trials.values()):
-            embedded[key] = self._study.sources[key].embed()
+        try:
+            embedded = self._embed(dict.fromkeys(trial.fingerprint for trial in trials.values()))
+        except _StopError:
+            return
         with _engine(self._options, jobs, embedded) as (plan, stream), closing(stream):
             for events in stream:
                 self._record(events, trials)
@@ -179,6 +191,21 @@ class _Driver:
                     sum(self._outcomes.values()), failed, None if left is None else left / plan.workers
                 )
                 plan.stopped = self._interrupt.requested
+
+    def _embed(self, keys: Iterable[str]) -> dict[str, embeddings.Embedded]:
+        embedded = {}
+        for key in keys:
+            self._go_on()
+            embedded[key] = self._study.sources[key].embed(self._report)
+        return embedded
+
+    def _report(self, step: Step) -> None:
+        self._go_on()
+        self._progress.report(step)
+
+    def _go_on(self) -> None:
+        if self._interrupt.requested:
+            raise _StopError
 
     def _record(self, events: Sequence[Event], trials: Mapping[str, Trial]) -> None:
         rounds, ends = [], []
@@ -270,6 +297,7 @@ def _manifest(study: Study, options: Options) -> dict[str, Any]:
             "budget": [budget.name for budget in grid.budgets],
             "strategy": [c.part.label for c in grid.strategies],
         },
+        **study.facts,
     }
 
 

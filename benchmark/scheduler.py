@@ -93,7 +93,7 @@ class Cluster:
         cpus = None if address else (workers or os.cpu_count() or 1)
         try:
             ray.init(
-                address=address,
+                address=address or "local",  # never one that happens to run here
                 num_cpus=cpus,
                 include_dashboard=None if address else False,
                 log_to_driver=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from . import registry
 from .grid import Grid, GridError
 from .params import Choice
 from .registry import suggestion
-from .types import FULL_DATA, Budget, Count, Part, Resources, Trial
+from .types import FULL_DATA, Budget, Count, Part, Trial, canonical_json
 from .worker import Job
 
 KINDS = ("dataset", "embedding", "learner", "strategy", "budget", "seed")
@@ -88,28 +89,41 @@ def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None, report:
     Raises
     ------
     GridError
-        With everything that is wrong with the data, between budgets and data, or with ``only``.
+        With everything that is wrong with the data, between budgets and data, or with ``only``; and with an encoder
+        that can see none of the datasets. What it cannot see beside others is unsupported.
     """
     study, problems = Study(grid, only or {}), list[str]()
+    refused: dict[int, list[str]] = {i: [] for i in range(len(grid.embeddings))}
+    seen: set[int] = set()
     for dataset, seeds, data in _load(grid, problems, report):
         problems += _budget_problems(grid, dataset, data)
         for i, embedding in enumerate(grid.embeddings):
-            try:
-                check_encoder(embedding, data)  # first: a fingerprint may need weights of hundreds of megabytes
-                key = fingerprint(data.content, embedding.value)
-            except DataError as error:
-                problems += [f"embeddings[{i}]: {message}" for message in error.messages]
-                continue
-            source = Source(key, dataset.part, embedding.part, data, embedding)
-            twin = study.sources.setdefault(key, source).dataset.label
+            source, why = _source(dataset, embedding, data)
+            refused[i] += why
+            twin = study.sources.setdefault(source.fingerprint, source).dataset.label
             if twin != dataset.part.label:
                 problems.append(f"datasets: {twin!r} and {dataset.part.label!r} hold the same data")
+            if not why:
+                seen.add(i)
             for learner in grid.learners:
-                _expand(study, source, learner, seeds)
+                _expand(study, source, learner, seeds, "; ".join(why))
+    for i in refused.keys() - seen:
+        problems += [f"embeddings[{i}]: {message}" for message in refused[i]]
     if problems:
         raise GridError([f"{grid.source}: {problem}" for problem in dict.fromkeys(problems)])
     _check_only(study)
     return study
+
+
+def _source(dataset: Choice, embedding: Choice, data: Loaded) -> tuple[Source, list[str]]:
+    """Return what the embedding makes of the data, with the reasons why it cannot."""
+    try:
+        check_encoder(embedding, data)  # first: a fingerprint may need weights of hundreds of megabytes
+        key, why = fingerprint(data.content, embedding.value), list[str]()
+    except DataError as error:
+        identity = canonical_json([data.content, embedding.part.identity()])  # of cells that are only listed
+        key, why = hashlib.sha256(identity.encode()).hexdigest(), error.messages
+    return Source(key, dataset.part, embedding.part, data, embedding), why
 
 
 def check_encoder(embedding: Choice, data: Loaded) -> None:
@@ -159,8 +173,11 @@ def _budget_problems(grid: Grid, dataset: Choice, data: Loaded) -> list[str]:
     return problems
 
 
-def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...]) -> None:
-    """Add the trials of one pool and learner, and the full-data bound: one fit on the whole pool."""
+def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...], refused: str) -> None:
+    """Add the trials of one pool and learner, and the full-data bound: one fit on the whole pool.
+
+    ``refused`` says why there is no such pool, if so: then all of them are unsupported.
+    """
     grid = study.grid
     resources = grid.resources[learner.part.label]
     whole = Budget(FULL_DATA, Count(len(source.data.split.train)), ())
@@ -174,7 +191,7 @@ def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...
         seed=min(seeds),
         fingerprint=source.fingerprint,
     )
-    study.jobs.append(Job(bound, random.cls(), learner.value, resources))
+    _file(study, Job(bound, random.cls(), learner.value, resources), refused)
     for budget in grid.budgets:
         for seed in seeds:
             for strategy in grid.strategies:
@@ -187,7 +204,8 @@ def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...
                     seed=seed,
                     fingerprint=source.fingerprint,
                 )
-                _file(study, trial, strategy, learner, resources)
+                reason = refused or lacking(strategy, learner)
+                _file(study, Job(trial, strategy.value, learner.value, resources), reason)
 
 
 def lacking(strategy: Choice, learner: Choice) -> str:
@@ -198,11 +216,11 @@ def lacking(strategy: Choice, learner: Choice) -> str:
     return f"{needs}; {learner.part.label} gives {gives}" if missing else ""
 
 
-def _file(study: Study, trial: Trial, strategy: Choice, learner: Choice, resources: Resources) -> None:
-    if reason := lacking(strategy, learner):
-        study.unsupported.append((trial, reason))
+def _file(study: Study, job: Job, unsupported: str) -> None:
+    if unsupported:
+        study.unsupported.append((job.trial, unsupported))
     else:
-        study.jobs.append(Job(trial, strategy.value, learner.value, resources))
+        study.jobs.append(job)
 
 
 def preview(study: Study) -> list[str]:

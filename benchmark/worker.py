@@ -16,7 +16,7 @@ from functools import cache, cached_property
 
 from threadpoolctl import ThreadpoolController
 
-from .loop import Start, run_trial, start
+from .loop import Recorded, Start, run_trial, start
 from .types import Learner, Outcome, Pool, Resources, Round, Rows, Strategy, Trial, TrialEnd
 
 REPORT_EVERY_S = 0.5
@@ -27,7 +27,7 @@ class Job:
     """A trial with its plugins and what is on record of it already."""
 
     trial: Trial
-    strategy: Strategy
+    strategy: Strategy | Recorded
     learner: Learner
     resources: Resources
     history: tuple[Rows, ...] = ()

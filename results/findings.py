@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..benchmark.types import FULL_DATA
-from .tables import IDENTITY, Summary
+from ..benchmark.types import FULL_DATA, Outcome
+from .tables import IDENTITY, STATES, Summary
 
 ENOUGH_SEEDS = 10
+FIXED = {"knn", "linear", "svm"}
+"""Learners that take their parameters as given."""
+LEARNED, UNLEARNED = {"simclr", "timm", "torchvision"}, {"pixels", "pca", "random-conv"}
+"""Encoders with and without training on images."""
+SEMI = {"flexmatch", "label-propagation"}
+"""Learners that use the unlabelled rows."""
 PLACE = IDENTITY[:4]  # dataset, embedding, learner, budget
 _NEVER = np.iinfo(np.int64).max
 
@@ -117,70 +125,135 @@ def first_batches(rounds: pd.DataFrame) -> list[str]:
     ]
 
 
-def grade(rounds: pd.DataFrame, trials: pd.DataFrame, summary: Summary) -> list[str]:
-    """Say what limits the study: seeds, anchors, machines, and the five pitfalls of Lüth et al. 2023 it covers."""
-    return [*_seeds(summary), *_anchors(summary), *_machines(trials), *_pitfalls(rounds)]
+class Grade(NamedTuple):
+    """One question to a study: ``yes``, ``no``, ``in part`` or ``not known``, and what the answer rests on."""
+
+    question: str
+    answer: str
+    why: str
 
 
-def _seeds(summary: Summary) -> list[str]:
+def grade(rounds: pd.DataFrame, trials: pd.DataFrame, summary: Summary) -> list[Grade]:
+    """Say how far the study carries: the pitfalls of Lüth et al. 2023 (arXiv 2301.10625), seeds, anchors, machines.
+
+    It informs; it refuses nothing.
+    """
+    return [*_pitfalls(rounds), _seeds(summary), *_anchors(summary), *_machines(trials), _ended(summary)]
+
+
+def _seeds(summary: Summary) -> Grade:
     counts = [cell.n for cell in summary.cells.values() if cell.n]
+    question = f"{ENOUGH_SEEDS} seeds or more"
     if not counts:
-        return []
+        return Grade(question, "no", "no trial of a strategy is finished")
     if max(counts) == 1:
-        return ["one seed: no interval can be given, and no difference between strategies can be told from chance"]
+        why = "one seed: no interval can be given, and no difference between strategies can be told from chance"
+        return Grade(question, "no", why)
     if min(counts) < ENOUGH_SEEDS:
-        return [f"some cells rest on {min(counts)} seeds; with fewer than {ENOUGH_SEEDS} small differences stay open"]
-    return []
+        why = f"some cells rest on {min(counts)} seeds; with fewer than {ENOUGH_SEEDS} small differences stay open"
+        return Grade(question, "no", why)
+    return Grade(question, "yes", f"each cell rests on {_span(counts)}")
 
 
-def _anchors(summary: Summary) -> list[str]:
-    lines = []
-    have = {(key.setting, key.budget) for key, cell in summary.cells.items() if key.strategy == summary.baseline}
-    if without := {f"{key.setting}/{key.budget}" for key in summary.cells if (key.setting, key.budget) not in have}:
-        lines.append(f"no {summary.baseline} to compare with, so no gain: {', '.join(sorted(without))}")
-    if without := {str(s) for s in summary.settings() if s not in summary.bounds or not summary.bounds[s].n}:
-        lines.append(f"no full-data bound: {', '.join(sorted(without))}")
-    return lines
+def _span(counts: list[int]) -> str:
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
 
-def _machines(trials: pd.DataFrame) -> list[str]:
-    lines = []
-    for column in ("host", "device"):
-        names = sorted(set(trials.loc[trials["outcome"] == "done", column]) - {""})
-        if len(names) > 1:
-            lines.append(f"several {column}s: {', '.join(names)}; pairs of trials may be mixed across them")
-    return lines
-
-
-def _pitfalls(rounds: pd.DataFrame) -> list[str]:
-    bought = rounds[rounds["budget"] != FULL_DATA]
-    if bought.empty:
-        return []
-    first = bought.sort_values("round").drop_duplicates("trial_id")
-    starts = (first["n_labelled"] - first["selected"].map(len).where(first["round"] > 0, 0)).unique()
-    queries = _query_sizes(bought[bought["trial_id"].isin(first.drop_duplicates(["dataset", "budget"])["trial_id"])])
-    semi = [name for name in bought["learner"].unique() if name.startswith(("flexmatch", "label-propagation"))]
-    learned = [name for name in bought["embedding"].unique() if not name.startswith(("pixels", "pca"))]
+def _anchors(summary: Summary) -> list[Grade]:
+    places = {(key.setting, key.budget): None for key in summary.cells}
+    bare = [f"{s}/{b}" for s, b in places if not (cell := summary.get(s, b, summary.baseline)) or not cell.n]
+    unbound = [str(s) for s in summary.settings() if s not in summary.bounds or not summary.bounds[s].n]
     return [
-        _covered("several data distributions", "datasets", list(bought["dataset"].unique())),
-        _covered("several starting budgets", "initial labels", sorted(starts.tolist())),
-        _covered("several query sizes", "labels per query", queries),
-        f"pitfall 'tuned classifier': see the parameters of {', '.join(sorted(bought['learner'].unique()))}",
-        f"pitfall 'self- and semi-supervised regimes': {'covered' if learned and semi else 'covered in part'}"
-        f" (learned features: {', '.join(learned) or 'none'}; semi-supervised learners: {', '.join(semi) or 'none'})"
-        if learned or semi
-        else "pitfall 'self- and semi-supervised regimes': not covered",
+        _everywhere(f"{summary.baseline} as an anchor", f"no {summary.baseline} to compare with, so no gain", bare),
+        _everywhere("full-data bound as an anchor", "no full-data bound", unbound),
     ]
 
 
-def _query_sizes(bought: pd.DataFrame) -> list[object]:
-    """Return the sizes of all purchases, less a last one that took what was left of the pool."""
-    bought = bought[bought["round"] > 0].sort_values(["trial_id", "round"])
-    sizes = bought["selected"].map(len)
-    is_last = ~bought["trial_id"].duplicated(keep="last")
-    return sorted(sizes[~is_last | (sizes >= sizes.groupby(bought["trial_id"]).shift(fill_value=0))].unique().tolist())
+def _everywhere(question: str, lack: str, without: list[str]) -> Grade:
+    return (
+        Grade(question, "no", f"{lack}: {', '.join(without)}") if without else Grade(question, "yes", "in all settings")
+    )
 
 
-def _covered(pitfall: str, of: str, values: list[object]) -> str:
-    state = "covered" if len(values) > 1 else "not covered"
-    return f"pitfall '{pitfall}': {state} ({of}: {', '.join(map(str, values))})"
+def _machines(trials: pd.DataFrame) -> list[Grade]:
+    grades = []
+    for column in ("host", "device"):
+        names = sorted(set(trials.loc[trials["outcome"] == "done", column].dropna()) - {""})
+        if len(names) > 1:
+            why = f"several {column}s: {', '.join(names)}; pairs of trials may be mixed across them"
+            grades.append(Grade(f"one {column}", "no", why))
+        elif names:
+            grades.append(Grade(f"one {column}", "yes", names[0]))
+    return grades
+
+
+def _ended(summary: Summary) -> Grade:
+    counts: Counter[str] = Counter()
+    for cell in (*summary.cells.values(), *summary.bounds.values()):
+        counts.update(cell.outcomes)
+    done = counts.pop(Outcome.DONE, 0)
+    rest = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
+    return Grade("all trials done", "no" if rest else "yes", rest or f"{done}")
+
+
+def _pitfalls(rounds: pd.DataFrame) -> list[Grade]:
+    bought = rounds[rounds["budget"] != FULL_DATA]
+    if bought.empty:
+        return []
+    starts, queries = _schedules(bought)
+    datasets, embeddings, learners = (sorted(rounds[name].unique()) for name in ("dataset", "embedding", "learner"))
+    why = f"datasets: {', '.join(datasets)}"
+    return [
+        Grade("several data distributions", "yes" if len(datasets) > 1 else "no", why),
+        _several("several starting budgets", "initial labels", starts),
+        _several("several query sizes", "labels per query", queries),
+        _tuned(learners),
+        _regimes(embeddings, learners),
+    ]
+
+
+def _several(question: str, of: str, values: Mapping[str, set[int]]) -> Grade:
+    """Grade by dataset: the same schedule per class on two datasets is one schedule."""
+    several = [len(numbers) > 1 for numbers in values.values()]
+    answer = "yes" if all(several) else "in part" if any(several) else "no"
+    return Grade(question, answer, f"{of}: {', '.join(map(str, sorted(set().union(*values.values()))))}")
+
+
+def _tuned(learners: list[str]) -> Grade:
+    known = all(_name(label) in FIXED for label in learners)
+    return Grade("tuned classifier", "no" if known else "not known", f"parameters as given: {', '.join(learners)}")
+
+
+def _regimes(embeddings: list[str], learners: list[str]) -> Grade:
+    learned = [label for label in embeddings if _name(label) in LEARNED]
+    semi = [label for label in learners if _name(label) in SEMI]
+    question = "self- and semi-supervised regimes"
+    why = f"learned features: {', '.join(learned) or 'none'}; semi-supervised learners: {', '.join(semi) or 'none'}"
+    if foreign := [label for label in embeddings if _name(label) not in LEARNED | UNLEARNED]:
+        why += f"; not known: {', '.join(foreign)}"
+    answer = "yes" if learned and semi else "in part" if learned or semi else "not known" if foreign else "no"
+    return Grade(question, answer, why)
+
+
+def _name(label: str) -> str:
+    return label.partition("(")[0]
+
+
+def _schedules(bought: pd.DataFrame) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
+    """Return the numbers of initial labels, and of labels per query, by dataset.
+
+    Those of most trials of a budget: imported ones may buy other numbers. A last purchase that is smaller took what
+    was left of the pool, and does not count.
+    """
+    medians = bought.groupby(["dataset", "budget", "round"])["n_labelled"].median().astype(int)
+    counts: dict[tuple[str, str], dict[int, int]] = {}  # by dataset and budget: round -> labels
+    for dataset, budget, round_, n in medians.reset_index().itertuples(index=False):
+        counts.setdefault((dataset, budget), {})[round_] = n
+    starts: dict[str, set[int]] = {}
+    queries: dict[str, set[int]] = {}
+    for (dataset, _), labels in counts.items():
+        start = labels.pop(0, 0)
+        sizes = np.diff([start, *labels.values()]).tolist()
+        starts.setdefault(dataset, set()).add(start)
+        queries.setdefault(dataset, set()).update(sizes[:-1] if sizes[-1:] < sizes[-2:-1] else sizes)
+    return starts, queries

@@ -1,44 +1,65 @@
-"""Runs -> a report: Markdown, one self-contained HTML page, and the tables as CSV."""
+"""Runs -> a report: Markdown, one self-contained HTML page, the tables as CSV and LaTeX, the charts as PNG and SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import jinja2
 import pandas as pd
 
 from ..benchmark.registry import suggestion
 from ..benchmark.types import UserError
-from .blocks import Block, blocks, state
+from . import latex
+from .blocks import Block, stem
+from .evidence import Evidence, Runs, read_runs
+from .look import png, svg
+from .markdown import markdown
+from .page import html
 from .parts import write_atomic
-from .store import RunStore
-from .tables import IDENTITY, Cell, Summary, finished_rounds, summarise
+from .sections import (
+    accuracy,
+    balance,
+    costs,
+    curves,
+    forensics,
+    gains,
+    leaderboard,
+    literature,
+    moved,
+    overview,
+    provenance,
+    ranks,
+    reading,
+    savings,
+)
+from .tables import IDENTITY, Cell, Summary, finished_rounds
 from .terminal import unfinished
 
 DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
-TEMPLATE = "report.html.j2"
+CSV_TABLES = ("cells", "bounds", "not_done", "curves", "cost")
+
+_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """The rounds and trials of some runs, one trial per cell and seed; ``manifests`` by directory name."""
+class Section(Protocol):
+    """A module of `sections`."""
 
-    rounds: pd.DataFrame
-    trials: pd.DataFrame
-    plan: pd.DataFrame
-    manifests: dict[str, dict[str, Any]]
-    notices: tuple[str, ...]
+    __name__: str
 
-    def summarise(self, baseline: str = "random") -> Summary:
-        order: dict[str, list[str]] = {}
-        for manifest in self.manifests.values():
-            for column, labels in manifest.get("order", {}).items():
-                order[column] = list(dict.fromkeys([*order.get(column, []), *labels]))
-        return summarise(self.rounds, self.trials, baseline, order, self.plan)
+    def blocks(self, evidence: Evidence, /) -> list[Block]: ...
+
+
+TABLES: tuple[Section, ...] = (reading, moved, overview, leaderboard, accuracy, gains, provenance)
+"""Those that take no statistics and no charts."""
+SECTIONS: tuple[Section, ...] = (
+    *(reading, moved, overview, leaderboard, curves, accuracy, gains, savings, ranks, costs, balance),
+    *(literature, forensics, provenance),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,84 +71,111 @@ class Report:
     notices: tuple[str, ...]
 
 
-def read_runs(directories: Sequence[Path]) -> Runs:
-    """Read some runs as one. Where trials have the same names and seed, the one that is planned, or newest, stays.
-
-    Raises
-    ------
-    StorageError
-        When a directory holds no run, or one of a newer albench.
-    """
-    stores = [RunStore.open(directory) for directory in directories]
-    # trials first: a trial that ends in between is then one that is left, not one without rounds
-    trials = pd.concat([store.trials() for store in stores], ignore_index=True)
-    rounds = pd.concat([store.rounds() for store in stores], ignore_index=True)
-    plans = [plan for store in stores if (plan := store.plan()) is not None]
-    plan = pd.concat([trials[_NAMES].iloc[:0], *(plan[_NAMES] for plan in plans)], ignore_index=True)
-    notices = [notice for store in stores for notice in store.notices]
-    chosen = _chosen(trials, rounds, plan)
-    if dropped := (set(trials["trial_id"]) | set(rounds["trial_id"])) - chosen:
-        notices.append(
-            f"{len(dropped)} trials are left out: others have their names and seed (another version of the data, a"
-            " strategy or a learner)"
-        )
-    trials = trials[trials["trial_id"].isin(chosen)].sort_values("ended_at", kind="stable")
-    trials = trials.sort_values("outcome", key=lambda outcome: outcome == "done", kind="stable")
-    trials = trials.drop_duplicates("trial_id", keep="last").sort_values("trial_id", ignore_index=True)
-    rounds = rounds[rounds["trial_id"].isin(chosen)].drop_duplicates(["trial_id", "round"])
-    rounds = rounds.sort_values(["trial_id", "round"], ignore_index=True)
-    return Runs(rounds, trials, plan, {_name(store, stores): store.manifest for store in stores}, tuple(notices))
-
-
 def status_lines(directory: Path) -> list[str]:
     """Say how far a run is: the trials by outcome, then each cell that is not done, and what is wrong with files."""
     runs = read_runs([directory])
     summary = runs.summarise()
-    return [*state(summary), *unfinished(summary), *runs.notices]
+    return [*overview.state(summary), *unfinished(summary), *runs.notices]
 
 
-def write_report(directories: Sequence[Path], out: Path, baseline: str = DEFAULT_BASELINE) -> Report:
-    """Write ``report.md``, ``report.html`` and ``tables/*.csv`` under ``out``.
+def write_report(
+    directories: Sequence[Path],
+    out: Path,
+    baseline: str = DEFAULT_BASELINE,
+    figures: bool = False,
+    tables_only: bool = False,
+) -> Report:
+    """Write ``report.md``, ``report.html``, ``tables/*.csv`` and ``tables/*.tex`` under ``out``.
 
-    The same runs give the same files. Raises as `read_runs` does, `DiskError` when ``out`` refuses, and `UserError`
+    With ``figures``, ``figures/*.svg`` and ``*.png`` as well; with ``tables_only`` neither the page nor what is not in
+    `TABLES`. The same runs give the same files. A section or picture
+    that fails is a line in the report. Raises as `read_runs` does, `DiskError` when ``out`` refuses, and `UserError`
     for a baseline that no run has.
     """
     runs = read_runs(directories)
     strategies = sorted({*runs.plan["strategy"], *runs.rounds["strategy"]})
     if baseline not in strategies and baseline != DEFAULT_BASELINE:
         raise UserError(f"--baseline {baseline}: no strategy of these runs{suggestion(baseline, strategies)}")
-    summary = runs.summarise(baseline)
-    content = blocks(runs.rounds, runs.trials, summary, runs.manifests, runs.notices)
+    evidence = Evidence.of(runs, baseline)
+    sections = TABLES if tables_only else SECTIONS
+    content = prepared(evidence.summary, (block for section in sections for block in section_blocks(section, evidence)))
     title = "albench: " + ", ".join(str(m.get("name", name)) for name, m in runs.manifests.items())
-    texts = {"report.md": markdown(title, content), "report.html": html(title, content)}
-    for name, frame in csv_tables(runs, summary).items():
-        texts[f"tables/{name}.csv"] = frame.to_csv(index=False, lineterminator="\n")
-    for name, text in texts.items():
-        write_atomic(out / name, text.encode())
-    return Report(tuple(out / name for name in texts), summary, runs.notices)
+    files = _tables(runs, evidence.summary, content)
+    shown: dict[str, str] = {}
+    if figures:
+        drawn, failures = draw(content)
+        content = [*content, *([Block("Pictures that could not be drawn", items=failures)] if failures else [])]
+        files |= drawn
+        shown = {Path(name).stem: name for name in drawn if name.endswith(".svg")}
+    texts = {"report.md": markdown(title, content, shown)}
+    if not tables_only:
+        texts["report.html"] = html(title, content)
+    files = {name: text.encode() for name, text in texts.items()} | files
+    for name, data in files.items():
+        write_atomic(out / name, data)
+    return Report(tuple(out / name for name in files), evidence.summary, runs.notices)
 
 
-def markdown(title: str, content: Sequence[Block]) -> str:
-    """Return the report as Markdown with pipe tables; names are escaped so that they cannot become markup."""
-    lines = [f"# {_md(title)}"]
+def section_blocks(section: Section, evidence: Evidence) -> list[Block]:
+    """Return what a section says, or, where it fails, that it does."""
+    try:
+        return section.blocks(evidence)
+    except Exception as error:  # a fault in one section must not cost the others
+        name = section.__name__.rpartition(".")[2]
+        line = f"section {name} could not be made: {type(error).__name__}: {error}"
+        _log.warning(line)
+        _log.debug(line, exc_info=True)
+        return [Block(f"Section {name}", text=line)]
+
+
+def prepared(summary: Summary, content: Iterable[Block]) -> list[Block]:
+    """Return the blocks with names of their own, and with what they are about where the title ends in a setting.
+
+    A figure is named as its block, or by its title; what is taken gets a number.
+    """
+    places: dict[str, dict[str, str]] = {str(setting): setting._asdict() for setting in summary.settings()}
+    for budget, setting in product(summary.budgets(), summary.settings()):
+        places[f"{setting}, {budget}"] = {**setting._asdict(), "budget": budget}
+    taken: Counter[str] = Counter(CSV_TABLES)
+    named = []
     for block in content:
-        lines += ["", f"{'#' * block.level} {_md(block.title)}"]
-        if block.text:
-            lines += ["", _md(block.text)]
-        if block.items:
-            lines += ["", *(f"- {_md(item)}" for item in block.items)]
-        if block.columns:
-            lines += ["", _md_row(block.columns), "|" + " --- |" * len(block.columns)]
-        for i, row in enumerate(block.rows):
-            lines.append(_md_row([f"**{t}**" if (i, j) in block.strong else t for j, t in enumerate(row)]))
-    return "\n".join(lines) + "\n"
+        name = block.name or (stem(block.title) if block.figure else "")
+        taken[name] += 1
+        if name and taken[name] > 1:
+            name = f"{name}-{taken[name]}"
+        figure = block.figure and replace(block.figure, name=name)
+        about = block.about or places.get(block.title.rpartition(": ")[2], {})
+        named.append(replace(block, name=name if block.name else "", figure=figure, about=about))
+    return named
 
 
-def html(title: str, content: Sequence[Block]) -> str:
-    """Return the report as one page that needs nothing else and runs no script."""
-    template = Path(__file__).with_name(TEMPLATE).read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string(template).render(title=title, content=content)
+def draw(content: Iterable[Block]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Return the pictures of all figures by file name, and a line for each that could not be drawn."""
+    files: dict[str, bytes] = {}
+    failures = []
+    for figure in (block.figure for block in content if block.figure is not None):
+        try:
+            drawn = svg(figure.spec)
+            files |= {f"figures/{figure.name}.svg": drawn.encode(), f"figures/{figure.name}.png": png(drawn)}
+        except ValueError as error:  # what vl-convert raises
+            failures.append(f"{figure.name}: {str(error).splitlines()[0]}")
+    return files, tuple(failures)
+
+
+def _tables(runs: Runs, summary: Summary, content: Iterable[Block]) -> dict[str, bytes]:
+    """Return the files of the values, and of every table that has a name as CSV and LaTeX."""
+    texts = {
+        f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n")
+        for name, frame in csv_tables(runs, summary).items()
+    }
+    heading = ""
+    for block in content:
+        heading = block.title if block.level == 2 else heading
+        if block.name and block.columns:
+            frame = pd.DataFrame(block.rows, columns=block.columns)
+            texts[f"tables/{block.name}.csv"] = frame.to_csv(index=False, lineterminator="\n")
+            texts[f"tables/{block.name}.tex"] = latex.table(block, heading if block.level > 2 else "")
+    return {name: text.encode() for name, text in texts.items()}
 
 
 def csv_tables(runs: Runs, summary: Summary) -> dict[str, pd.DataFrame]:
@@ -146,7 +194,6 @@ def csv_tables(runs: Runs, summary: Summary) -> dict[str, pd.DataFrame]:
     }
 
 
-_NAMES = [*IDENTITY, "seed", "trial_id"]
 _INTERVALS = {"aubc/1": "aubc", "final/1": "final", "gain/1 of aubc/1": "gain_aubc", "gain/1 of final/1": "gain_final"}
 _CSV = [
     *IDENTITY,
@@ -164,25 +211,3 @@ def _csv_row(cell: Cell) -> list[object]:
     values = [value for i in intervals for value in (i.mean, i.low, i.high, i.n)]
     points = cell.by_seed["aubc-points/1"].mean()
     return [*cell.key, *values, cell.aubc_sd, cell.final_sd, points, cell.status, "; ".join(cell.reasons)]
-
-
-def _name(store: RunStore, stores: Sequence[RunStore]) -> str:
-    """Return the folder's own name where that tells the runs apart, so that a report can be moved and compared."""
-    names = [other.directory.resolve().name for other in stores]
-    own = store.directory.resolve().name
-    return own if names.count(own) == 1 else str(store.directory)
-
-
-def _chosen(trials: pd.DataFrame, rounds: pd.DataFrame, plan: pd.DataFrame) -> set[str]:
-    columns = [*_NAMES, "ended_at"]
-    ended = pd.concat([trials[columns], rounds[columns]]).sort_values(["ended_at", "trial_id"])
-    every = pd.concat([ended[_NAMES], plan])
-    return set(every.drop_duplicates([*IDENTITY, "seed"], keep="last")["trial_id"])
-
-
-def _md(text: str) -> str:
-    return escape(" ".join(text.split()), quote=False).replace("|", "\\|")
-
-
-def _md_row(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(_md(text) for text in texts) + " |"

@@ -11,6 +11,8 @@ from ..benchmark.types import Round, Trial, TrialEnd
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"albench_schema"
+IMPORTED = "imported"
+"""``bought_by`` of a round that other people measured: nobody says which rows it bought, so ``selected`` is empty."""
 _METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
 
 _IDENTITY = [

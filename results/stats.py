@@ -1,11 +1,29 @@
-"""Means over seeds and how sure they are: pure functions of arrays and a given Generator."""
+"""Means over seeds and how sure they are: pure functions of arrays."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import nctdtrinc, stdtr, stdtrit
+
+from ..benchmark.types import Floats
+
+LEVEL = 0.95
+"""Of every interval; what two strategies differ by is tested at one less this."""
+INTERVALS = (
+    "Intervals of means are 95 %, Student's t over seeds (over blocks for rank/1), of paired differences where two"
+    " strategies are compared: simulated at 5, 10 and 30 seeds, they hold the truth 93 to 96 times in 100 for"
+    " accuracies and their differences, where the percentile bootstrap of ten seeds does so 89 to 92 times (fewer"
+    " where values are strongly skewed, as accuracies near 1 are: 71 to 91 at 5 seeds). saving/1 and iqm/1, which are"
+    " no means over seeds, have bootstrap intervals."
+)
+FEWEST_ALIKE = 6
+"""Pairs that all differ alike tell two strategies apart from here on: 2 / 2^6 < 0.05."""
+_ROUNDING = 1e-12  # differences of shares that are closer than this are the same
 
 
 @dataclass(frozen=True)
@@ -26,22 +44,77 @@ class Interval:
         return self.low <= 0 <= self.high
 
 
-def bootstrap_mean(values: ArrayLike, rng: np.random.Generator, level: float = 0.95, draws: int = 10_000) -> Interval:
-    """Return the mean of values (S,) with its percentile bootstrap interval (Efron 1979).
+def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
+    """Return the mean of values (S,) with Student's t interval (1908). For a paired comparison give the differences.
 
-    For a paired comparison give the differences. With few values the interval is somewhat too narrow: for ten normal
-    values it holds the true mean about 90 times in 100, not 95.
+    Not the percentile bootstrap: of ten normal values that holds the true mean 91 times in 100, of five 83 times; BCa
+    does no better, the studentised bootstrap is right but half as wide again at five values, and infinite where
+    values repeat. This one holds it 93 to 96 times in 100 for accuracies and their differences (simulated at 5, 10
+    and 30 values), 89 times for ten values as skewed as an exponential. It agrees with the paired t-test: 0 is outside
+    where `paired_p` is below 1 - ``level``.
     """
     array = np.asarray(values, dtype=np.float64)
     n = len(array)
     if n < 2:
         return Interval(float(array[0]) if n else np.nan, np.nan, np.nan, n)
-    means = array[rng.integers(n, size=(draws, n), dtype=np.uint32)].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(array.mean()), float(low), float(high), n)
+    mean, half = float(array.mean()), float(stdtrit(n - 1, (1 + level) / 2) * array.std(ddof=1) / sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
 
 
 def sd(values: ArrayLike) -> float:
     """Return the standard deviation of values (S,) with ddof = 1; NaN below two values."""
     array = np.asarray(values, dtype=np.float64)
     return float(array.std(ddof=1)) if len(array) > 1 else np.nan
+
+
+def paired_p(differences: ArrayLike) -> Floats:
+    """Return the two-sided p-values (...) of paired t-tests on differences (..., S) of shares.
+
+    As `scipy.stats.ttest_1samp`, except where all S differences are alike, of which a t-test makes 0 or nothing: 1
+    where they are 0, else 2 / 2^S, as the sign test has it (small test sets make this happen by chance). 1 for S < 2.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    n = d.shape[-1]
+    if n < 2:
+        return np.ones(d.shape[:-1])
+    mean = d.mean(axis=-1)
+    is_flat = np.ptp(d, axis=-1) <= _ROUNDING
+    t = mean * sqrt(n) / np.where(is_flat, 1, d.std(axis=-1, ddof=1))
+    p: Floats = np.where(is_flat, np.where(np.abs(mean) <= _ROUNDING, 1, 2.0 ** (1 - n)), 2 * stdtr(n - 1, -np.abs(t)))
+    return p
+
+
+def holm(p: ArrayLike) -> Floats:
+    """Return p-values (..., M) adjusted for M tests (Holm 1979), as statsmodels has it for one family at a time."""
+    array = np.asarray(p, dtype=np.float64)
+    order = array.argsort(axis=-1)
+    m = array.shape[-1]
+    steps = np.maximum.accumulate(np.take_along_axis(array, order, axis=-1) * np.arange(m, 0, -1), axis=-1)
+    adjusted = np.empty_like(array)
+    np.put_along_axis(adjusted, order, np.minimum(steps, 1), axis=-1)
+    return adjusted
+
+
+def detectable(n: int, power: float = 0.8) -> float:
+    """Return the least mean difference, in its standard deviations, that n pairs show with this probability.
+
+    By the paired two-sided t-test at 5 %: the noncentrality at which its upper tail has this power (Cohen 1988).
+    NaN below two pairs.
+    """
+    return float(nctdtrinc(n - 1, 1 - power, stdtrit(n - 1, (1 + LEVEL) / 2)) / sqrt(n)) if n > 1 else np.nan
+
+
+def seeds_needed(differences: ArrayLike, most: int = 10_000) -> int | None:
+    """Return how many pairs a test at 5 % needs to show, in four cases of five, what differences (S,), S > 1, show.
+
+    A guess as good as their mean and SD are. None: more than ``most``, as where the mean is 0.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    mean = abs(float(d.mean()))
+    if mean <= _ROUNDING:
+        return None
+    if np.ptp(d) <= _ROUNDING:
+        return FEWEST_ALIKE
+    effect = mean / sd(d)
+    n = bisect_left(range(2, most + 1), True, key=lambda n: detectable(n) <= effect) + 2
+    return n if n <= most else None

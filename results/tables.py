@@ -9,19 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
 
-from ..benchmark.seeds import generator
 from ..benchmark.types import FULL_DATA, Outcome
 from .metrics import CURVE_METRICS, gain
-from .stats import Interval, bootstrap_mean, sd
+from .stats import Interval, mean_interval, sd
 
 IDENTITY = ["dataset", "embedding", "learner", "budget", "strategy"]
 LEFT = "left"
 """The count of seeds without an ended trial, beside those of the outcomes."""
+UNUSABLE = "unusable"
+"""The count of done trials that some accuracy is missing of: they are in no table."""
+STATES = (*Outcome, UNUSABLE, LEFT)
+Value: TypeAlias = str | int
+"""What cells are compared by: a metric of `CURVE_METRICS`, or ``at/1`` at a number of labels."""
 Outcomes: TypeAlias = tuple[dict[str, int], tuple[str, ...]]  # counts, reasons
 
 
@@ -53,16 +57,22 @@ class Key(NamedTuple):
         return f"{self.setting}, {self.budget}, {self.strategy}"
 
 
+def key_of(names: object) -> Key:
+    """Return the key of a group of rows, as a groupby over `IDENTITY` names it."""
+    return Key(*map(str, cast("tuple[object, ...]", names)))
+
+
 @dataclass(frozen=True, eq=False)
 class Cell:
     """One strategy on one setting and budget.
 
-    ``by_seed`` has one row per finished seed and the columns of `CURVE_METRICS`. Gains are over the baseline, in
-    points, over the seeds that both have. ``outcomes`` counts seeds by outcome, and `LEFT`; ``reasons`` says why
-    some are not done.
+    ``curves`` (S, R) holds the accuracy of each finished seed by number of labels, NaN where a seed has no such round;
+    ``by_seed`` (S, metrics) the values of `CURVE_METRICS`. Gains are over the baseline, in points, over the seeds that
+    both have. ``outcomes`` counts seeds by `STATES`; ``reasons`` says why some are not done.
     """
 
     key: Key
+    curves: pd.DataFrame
     by_seed: pd.DataFrame
     aubc: Interval
     final: Interval
@@ -84,9 +94,20 @@ class Cell:
     def final_sd(self) -> float:
         return sd(self.by_seed["final/1"])
 
-    def gain_over(self, other: Cell) -> Interval:
-        """Return the mean difference of ``aubc/1`` to another cell in points, paired by seed."""
-        return _gain(self.key, self.by_seed, other.by_seed, other.key.strategy, "aubc/1")
+    def values(self, of: Value) -> pd.Series[float]:
+        """Return a value by seed; at a number of labels none, unless each finished seed has a round with just that."""
+        if isinstance(of, str):
+            return self.by_seed[of]
+        column = self.curves.get(of)
+        return pd.Series(dtype=float) if column is None or column.hasnans else column
+
+    def at(self, labels: int) -> Interval:
+        """Return the mean of ``at/1`` over the seeds."""
+        return mean_interval(self.values(labels))
+
+    def gain_over(self, other: Cell, of: Value = "aubc/1") -> Interval:
+        """Return the mean difference to another cell in points, paired by seed."""
+        return _gain(self.values(of), other.values(of))
 
     @property
     def status(self) -> str:
@@ -109,22 +130,34 @@ class Summary:
         return list(dict.fromkeys(key.strategy for key in self.cells))
 
     def settings(self, budget: str | None = None) -> list[Setting]:
-        return list(dict.fromkeys(key.setting for key in self.cells if budget in {None, key.budget}))
+        """Return the settings where something can run; the others are listed among the cells that are not done."""
+        cells = [cell for cell in self.cells.values() if budget in {None, cell.key.budget}]
+        return list(dict.fromkeys(cell.key.setting for cell in cells if set(cell.outcomes) != {Outcome.UNSUPPORTED}))
 
     def get(self, setting: Setting, budget: str, strategy: str) -> Cell | None:
         return self.cells.get(Key(*setting, budget, strategy))
 
-    def best(self, setting: Setting, budget: str) -> set[str]:
-        """Return the strategy of highest mean ``aubc/1``, and those whose paired difference to it may be zero.
+    def of(self, setting: Setting, budget: str) -> list[Cell]:
+        """Return the cells of a setting and budget, in the order of the strategies."""
+        cells = (self.get(setting, budget, strategy) for strategy in self.strategies())
+        return [cell for cell in cells if cell is not None]
+
+    def labels(self, setting: Setting, budget: str) -> list[int]:
+        """Return the numbers of labels at which most strategies have a round in every finished trial."""
+        curves = [cell.curves for cell in self.of(setting, budget) if cell.n]
+        counts = Counter(int(n) for curve in curves for n in curve.columns[curve.notna().all()])
+        return sorted(n for n, times in counts.items() if times > len(curves) / 2)
+
+    def best(self, setting: Setting, budget: str, of: Value = "aubc/1") -> set[str]:
+        """Return the strategy of highest mean, and those whose paired difference to it may be zero.
 
         Empty where the best has fewer than two seeds. A strategy that shares fewer than two seeds with it is not in.
         """
-        every = (self.get(setting, budget, strategy) for strategy in self.strategies())
-        cells = [cell for cell in every if cell is not None and cell.n]
-        best = max(cells, key=lambda cell: cell.aubc.mean, default=None)
+        cells = {cell: values for cell in self.of(setting, budget) if len(values := cell.values(of))}
+        best = max(cells, key=lambda cell: float(cells[cell].mean()), default=None)
         if best is None or best.n < 2:
             return set()
-        return {cell.key.strategy for cell in cells if cell.gain_over(best).contains_zero}
+        return {cell.key.strategy for cell in cells if cell.gain_over(best, of).contains_zero}
 
 
 def summarise(
@@ -141,13 +174,17 @@ def summarise(
     trials are asked for besides those that have begun.
     """
     expected = _expected(trials, rounds, *([] if plan is None else [plan]))
-    finished = dict(list(curve_values(rounds, trials).groupby(IDENTITY)))
-    ended = dict(list(trials.groupby(IDENTITY)))
+    finished = finished_rounds(rounds, trials)
+    curves = {key_of(names): _curves(of) for names, of in finished.groupby(IDENTITY)}
+    values = {key_of(names): _by_seed(of) for names, of in _curve_values(finished).groupby(IDENTITY)}
+    ended = {key_of(names): of for names, of in trials.groupby(IDENTITY)}
+    no_curves, no_values, unusable = _curves(finished[:0]), _by_seed(_curve_values(finished[:0])), _unusable(rounds)
     cells: dict[Key, Cell] = {}
     bounds: dict[Setting, Cell] = {}
     for key in sorted(expected, key=_sorter(baseline, order or {})):
-        values, other = _by_seed(finished.get(key)), _by_seed(finished.get(key._replace(strategy=baseline)))
-        cell = _cell(key, values, other, baseline, _outcomes(ended.get(key), values, expected[key]))
+        own, other = (values.get(k, no_values) for k in (key, key._replace(strategy=baseline)))
+        outcomes = _outcomes(ended.get(key), own, expected[key], unusable)
+        cell = _cell(key, curves.get(key, no_curves), own, other, baseline, outcomes)
         if key.budget == FULL_DATA:
             bounds[key.setting] = cell
         else:
@@ -157,28 +194,27 @@ def summarise(
 
 def curve_values(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return one row per trial that is done and whole: its identity, seed and the columns of `CURVE_METRICS`."""
-    rounds = finished_rounds(rounds, trials)
-    first = ~rounds["trial_id"].duplicated()
-    values = rounds.loc[first, [*IDENTITY, "seed"]].reset_index(drop=True)
-    starts = np.flatnonzero(first)[1:]
-    xs, ys = (np.split(rounds[column].to_numpy(), starts) for column in ("n_labelled", "accuracy"))
-    for name, metric in CURVE_METRICS.items():
-        values[name] = [metric(x, y) for x, y in zip(xs, ys, strict=True)] if len(values) else pd.Series(dtype=float)
-    return values
+    return _curve_values(finished_rounds(rounds, trials))
 
 
 def finished_rounds(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the rounds of the trials that are done and whole, by (trial_id, round).
 
     A trial is whole when its purchases add up to its labels (else a part of the run was lost) and it got as far as
-    the others of its setting and budget.
+    the others of its setting and budget. A curve of other people comes without purchases, and is whole. A trial
+    with an accuracy that is not a number is left out.
     """
-    done = trials.loc[trials["outcome"] == Outcome.DONE, "trial_id"]
+    done = set(trials.loc[trials["outcome"] == Outcome.DONE, "trial_id"]) - _unusable(rounds)
     rounds = rounds[rounds["trial_id"].isin(done)].sort_values(["trial_id", "round"])
     bought = rounds["selected"].map(len).groupby(rounds["trial_id"]).transform("sum")
     reached = rounds.groupby("trial_id")["n_labelled"].transform("max")
-    furthest = rounds.groupby(IDENTITY[:4])["n_labelled"].transform("max")
-    return rounds[((bought == reached) | (rounds["budget"] == FULL_DATA)) & (reached == furthest)]
+    furthest = reached.where(bought > 0).groupby([rounds[name] for name in IDENTITY[:4]]).transform("max")
+    whole = ((bought == reached) | (rounds["budget"] == FULL_DATA)) & (reached == furthest)
+    return rounds[whole | (bought == 0)]
+
+
+def _unusable(rounds: pd.DataFrame) -> set[str]:
+    return set(rounds.loc[~np.isfinite(rounds["accuracy"].to_numpy(dtype=np.float64)), "trial_id"])
 
 
 def _expected(*frames: pd.DataFrame) -> dict[Key, set[int]]:
@@ -200,43 +236,60 @@ def _sorter(baseline: str, order: Mapping[str, Sequence[str]]) -> Callable[[Key]
     return sorter
 
 
-def _by_seed(values: pd.DataFrame | None) -> pd.DataFrame:
-    if values is None:
-        return pd.DataFrame(columns=list(CURVE_METRICS), dtype=float)
+def _curves(rounds: pd.DataFrame) -> pd.DataFrame:
+    return rounds.pivot(index="seed", columns="n_labelled", values="accuracy")
+
+
+def _curve_values(finished: pd.DataFrame) -> pd.DataFrame:
+    first = ~finished["trial_id"].duplicated()
+    values = finished.loc[first, [*IDENTITY, "seed"]].reset_index(drop=True)
+    starts = np.flatnonzero(first)[1:]
+    xs, ys = (np.split(finished[column].to_numpy(), starts) for column in ("n_labelled", "accuracy"))
+    for name, metric in CURVE_METRICS.items():
+        values[name] = [metric(x, y) for x, y in zip(xs, ys, strict=True)] if len(values) else pd.Series(dtype=float)
+    return values
+
+
+def _by_seed(values: pd.DataFrame) -> pd.DataFrame:
     return values.set_index("seed")[list(CURVE_METRICS)].sort_index()
 
 
-def _cell(key: Key, values: pd.DataFrame, other: pd.DataFrame, baseline: str, outcomes: Outcomes) -> Cell:
+def _cell(
+    key: Key, curves: pd.DataFrame, values: pd.DataFrame, other: pd.DataFrame, baseline: str, outcomes: Outcomes
+) -> Cell:
     return Cell(
         key=key,
+        curves=curves,
         by_seed=values,
-        aubc=bootstrap_mean(values["aubc/1"], generator("report", *key, "aubc/1")),
-        final=bootstrap_mean(values["final/1"], generator("report", *key, "final/1")),
-        gain_aubc=_gain(key, values, other, baseline, "aubc/1"),
-        gain_final=_gain(key, values, other, baseline, "final/1"),
+        aubc=mean_interval(values["aubc/1"]),
+        final=mean_interval(values["final/1"]),
+        gain_aubc=_gain(values["aubc/1"], other["aubc/1"]),
+        gain_final=_gain(values["final/1"], other["final/1"]),
         outcomes=outcomes[0],
         reasons=outcomes[1],
         is_baseline=key.strategy == baseline,
     )
 
 
-def _gain(key: Key, values: pd.DataFrame, other: pd.DataFrame, other_name: str, metric: str) -> Interval:
-    """Return the mean paired difference of two `Cell.by_seed` in points, over the seeds that both have."""
+def _gain(values: pd.Series[float], other: pd.Series[float]) -> Interval:
+    """Return the mean paired difference of two series by seed in points, over the seeds that both have."""
     shared = values.index.intersection(other.index)
-    differences = gain(values.loc[shared, metric], other.loc[shared, metric])
-    return bootstrap_mean(differences, generator("report", *key, "gain/1", metric, other_name))
+    return mean_interval(gain(values.loc[shared], other.loc[shared]))
 
 
-def _outcomes(ended: pd.DataFrame | None, values: pd.DataFrame, seeds: set[int]) -> Outcomes:
-    """Count a cell's seeds by outcome, with the reasons of those not done; a done trial that lost rounds is left."""
+def _outcomes(ended: pd.DataFrame | None, values: pd.DataFrame, seeds: set[int], unusable: set[str]) -> Outcomes:
+    """Count a cell's seeds by `STATES`, with the reasons of those not done; a done trial that lost rounds is left."""
     if ended is None:
         return {LEFT: len(seeds)}, ()
     done = len(values)
     counts = Counter(ended["outcome"].tolist())
-    lost_rounds = counts[Outcome.DONE] - done
+    counts[UNUSABLE] = int(((ended["outcome"] == Outcome.DONE) & ended["trial_id"].isin(unusable)).sum())
+    lost_rounds = counts[Outcome.DONE] - done - counts[UNUSABLE]
     counts[Outcome.DONE] = done
     counts[LEFT] = len(seeds - set(ended["seed"])) + lost_rounds
     reasons = sorted(set(ended.loc[ended["outcome"] != Outcome.DONE, "reason"]) - {""})
+    if counts[UNUSABLE]:
+        reasons.append(f"{counts[UNUSABLE]} done, but with an accuracy that is not a number: in no table")
     if lost_rounds:
         reasons.append(f"{lost_rounds} done but without all rounds: run the grid again")
-    return {name: counts[name] for name in (*Outcome, LEFT) if counts[name]}, tuple(reasons)
+    return {name: counts[name] for name in STATES if counts[name]}, tuple(reasons)

@@ -55,7 +55,7 @@ def caption(summary: Summary, mark: str, n: int | None) -> str:
     """Say what the numbers of an overview table are; ``mark`` is how the best are marked."""
     seeds = "n=1 seed, so no interval," if n == 1 else f"n={n} seeds"
     return (
-        f"aubc/1: mean and half of its 95 % bootstrap interval, {seeds} where not said; then gain/1: aubc/1 less that"
+        f"aubc/1: mean and half of its 95 % interval, {seeds} where not said; then gain/1: aubc/1 less that"
         f" of {summary.baseline} on the same seeds, in points. {mark}: the best, and all whose paired difference to it"
         " has 0 in its 95 % interval."
     )

@@ -43,7 +43,11 @@ def test_every_command_and_option_explains_itself(name: str, command: click.Comm
 
 
 def test_the_commands_are_those_of_the_manual() -> None:
-    assert sorted(main.commands) == ["check", "list", "mlflow-sync", "report", "run", "status"]
+    expected = ["cache", "check", "embed", "import", "list", "mlflow-sync", "replay", "report", "run", "show", "status"]
+    assert sorted(main.commands) == expected
+    cache = main.commands["cache"]
+    assert isinstance(cache, click.Group)
+    assert sorted(cache.commands) == ["export", "import", "list", "remove"]
 
 
 def test_the_version(albench: Program) -> None:
@@ -69,10 +73,13 @@ def test_help_loads_nothing_heavy() -> None:
         (["run", "--gird", "x"], "No such option '--gird'"),
         (["status"], "Missing argument 'DIRECTORY'."),
         (["status", "nowhere"], "Directory 'nowhere' does not exist."),
-        (["report"], "Missing argument 'DIRECTORIES...'."),
+        (["report"], "DIRECTORIES are needed, or --literature"),
         (["report", "nowhere"], "Directory 'nowhere' does not exist."),
         (["mlflow-sync", "nowhere"], "Directory 'nowhere' does not exist."),
-        (["list", "plugins"], "'plugins' is not one of 'strategies', 'datasets', 'encoders', 'learners'."),
+        (
+            ["list", "plugins"],
+            "'plugins' is not one of 'strategies', 'datasets', 'encoders', 'learners', 'embeddings'.",
+        ),
     ],
 )
 def test_what_click_refuses(arguments: list[str], problem: str) -> None:
@@ -101,7 +108,7 @@ def test_list_has_one_line_each(kind: str) -> None:
             "strategies",
             "probcover",
             [
-                "probcover (version 1): Greedy cover of the pool by balls of radius delta: each pick covers the most"
+                "probcover (version 2): Greedy cover of the pool by balls of radius delta: each pick covers the most"
                 " rows not covered yet.",
                 "  cite: Yehuda, Dekel, Hacohen and Weinshall, Active Learning Through a Covering Lens, NeurIPS 2022"
                 " (arXiv 2205.11320)",
@@ -115,9 +122,16 @@ def test_list_has_one_line_each(kind: str) -> None:
             [
                 "wine (version 1): 178 wines described by 13 chemical measurements, from 3 growers.",
                 "  cite: Aeberhard and Forina (1991), Wine, UCI, doi:10.24432/C5PC7J",
+                "  classes: 3",
+                "  sizes: 124 train, 54 test; 13 features",
                 "  licence: CC BY 4.0; comes with scikit-learn",
                 "  parameter split: Literal['fixed', 'resampled'], default 'fixed'",
                 "  parameter test: float, default 0.3",
+                "  parameter per_class: int | None, default None",
+                "  parameter long_tail: float, default 1.0",
+                "  parameter step: float, default 1.0",
+                "  parameter noise: float, default 0.0",
+                "  parameter noise_kind: Literal['symmetric', 'asymmetric'], default 'symmetric'",
             ],
         ),
     ],

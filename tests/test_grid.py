@@ -177,6 +177,19 @@ def test_the_trials_are_the_product_of_the_lists_and_a_bound_each() -> None:
     assert {study.total(t) for t in study.trials} == {124, 9}
 
 
+def test_what_an_encoder_cannot_see_beside_other_data_is_unsupported() -> None:
+    study = resolve(grid(datasets=["digits", "wine"], embeddings=["pixels", "simclr"], seeds=1))
+    why = "simclr is for images, not for table (dataset 'wine')"
+    assert {(t.dataset.name, t.embedding.name, reason) for t, reason in study.unsupported} == {("wine", "simclr", why)}
+    run = {(job.trial.dataset.name, job.trial.embedding.name) for job in study.jobs}
+    assert run == {("digits", "pixels"), ("digits", "simclr"), ("wine", "pixels")}
+    with pytest.raises(GridError) as caught:
+        resolve(grid(datasets=["wdbc", "wine"], embeddings=["pixels", "simclr"]))
+    assert [m.split(": ", 1)[1] for m in caught.value.messages] == [
+        f"embeddings[1]: simclr is for images, not for table (dataset {name!r})" for name in ("wdbc", "wine")
+    ]
+
+
 def test_a_resampled_dataset_is_another_pool_for_each_seed() -> None:
     study = resolve(grid(datasets=[{"name": "wine", "split": "resampled"}], seeds=[4, 9]))
     prints = {job.trial.seed: job.trial.fingerprint for job in study.jobs}

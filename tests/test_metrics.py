@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import entropy
 from sklearn.metrics import f1_score, log_loss, recall_score
 
 from albench.benchmark.types import Floats, Labels
-from albench.results import metrics, stats
+from albench.results import metrics
 
 Case: TypeAlias = tuple[Labels, Labels, int, Floats]
 
@@ -91,26 +92,56 @@ def test_the_three_curve_metrics_differ_where_they_should() -> None:
     assert all(metrics.METRICS[name][0] is function for name, function in metrics.CURVE_METRICS.items())
 
 
-def test_the_interval_of_ten_normal_values_holds_the_mean_nine_times_in_ten() -> None:
+# --- at, saving, balance -------------------------------------------------------------------------------------------
+
+
+def test_accuracy_at_a_number_of_labels_is_never_interpolated() -> None:
+    curves = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
+    assert metrics.at([10, 20, 40], curves, 20).tolist() == [0.2, 0.5]
+    assert metrics.at([10, 20, 40], curves[0], 40) == 0.3
+    assert np.isnan(metrics.at([10, 20, 40], curves, 30)).all()
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "labels"),
+    [(0.5, 10), (0.55, 15), (0.6, 20), (0.65, 55), (0.7, 60), (0.75, np.inf), (0.4, -np.inf)],
+)
+def test_the_baseline_needs_the_labels_at_which_it_first_reaches_the_accuracy(accuracy: float, labels: float) -> None:
+    got = metrics.saving([10, 20, 30, 60], [0.5, 0.6, 0.4, 0.7], [5], [accuracy])  # it falls once
+    assert got == pytest.approx([labels / 5])
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1)), min_size=2, max_size=15),
+    st.lists(st.floats(0, 1), min_size=1, max_size=5),
+)
+def test_saving_is_the_first_crossing_of_the_line(steps: list[tuple[int, float]], reached: list[float]) -> None:
+    x, y = np.cumsum([step for step, _ in steps]), np.array([value for _, value in steps])
+    at = np.arange(1, len(reached) + 1)
+    got = metrics.saving(x, y, at, reached)
+    for n, target, value in zip(at, reached, got, strict=True):
+        if target < y[0]:
+            assert value == -np.inf
+        elif target > y.max():
+            assert value == np.inf
+        else:
+            needed = value * n
+            assert np.interp(needed, x, y) == pytest.approx(target, abs=1e-6)
+            before = np.linspace(x[0], needed, 200)[:-1]
+            assert (np.interp(before, x, y) <= target + 1e-6).all()
+
+
+def test_savings_of_many_curves_are_those_of_each() -> None:
     rng = np.random.default_rng(0)
-    intervals = [stats.bootstrap_mean(rng.normal(3, 2, size=10), rng, draws=2000) for _ in range(1000)]
-    coverage = np.mean([i.low <= 3 <= i.high for i in intervals])
-    assert 0.88 <= coverage <= 0.93
-    assert np.mean([i.high < 3 for i in intervals]) == pytest.approx(0.05, abs=0.03)  # it misses on both sides alike
-    assert np.mean([i.low > 3 for i in intervals]) == pytest.approx(0.05, abs=0.03)
+    x, base, reached = np.arange(10, 60, 10), rng.random((7, 5)), rng.random((7, 2))
+    each = [metrics.saving(x, b, [20, 40], r) for b, r in zip(base, reached, strict=True)]
+    np.testing.assert_array_equal(metrics.saving(x, base, [20, 40], reached), each)
 
 
-def test_a_wider_level_is_a_wider_interval_and_a_generator_fixes_it() -> None:
-    values = [0.1, 0.5, 0.3, 0.9]
-    wide, narrow = (stats.bootstrap_mean(values, np.random.default_rng(1), level=level) for level in (0.95, 0.5))
-    assert wide.low < narrow.low < wide.mean < narrow.high < wide.high
-    assert wide == stats.bootstrap_mean(values, np.random.default_rng(1))
-    assert wide.mean == pytest.approx(0.45)
-    assert wide.n == 4
-    assert stats.sd(values) == pytest.approx(np.std(values) * np.sqrt(4 / 3))
-
-
-def test_one_value_has_no_interval_and_none_has_no_mean() -> None:
-    one, none = (stats.bootstrap_mean(values, np.random.default_rng(0)) for values in ([0.5], []))
-    assert (one.mean, one.n, none.n) == (0.5, 1, 0)
-    assert np.isnan([one.low, one.high, none.mean, none.low, stats.sd([0.5])]).all()
+def test_class_balance_by_hand() -> None:
+    assert metrics.balance([5, 5, 5, 5]) == pytest.approx(1)
+    assert metrics.balance([7, 0, 0]) == 0
+    assert metrics.balance([3, 1]) == pytest.approx(entropy([3, 1], base=2))
+    assert metrics.balance([4, 1, 0]) == pytest.approx(entropy([4, 1, 0], base=3))
+    assert (metrics.rarest([2, 8, 4]), metrics.rarest([0, 3]), metrics.rarest([3, 3])) == (0.25, 0, 1)
+    assert np.isnan([metrics.balance([5]), metrics.balance([]), metrics.balance([0, 0]), metrics.rarest([0])]).all()

@@ -40,17 +40,18 @@ def completed(said: Said, undisturbed: pd.DataFrame) -> None:
 # --- files that are damaged ------------------------------------------------------------------------------------------
 
 
-def test_a_corrupt_embedding_is_named_set_aside_and_computed_again(grid: Path, undisturbed: pd.DataFrame) -> None:
+def test_a_corrupt_embedding_ends_the_run_with_what_mends_it(grid: Path, undisturbed: pd.DataFrame) -> None:
     (entry,) = (path for path in Path("cache").iterdir() if path.is_dir())
     damaged = entry / "train.npy"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
     said = run(grid, "out")
+    assert said.status == 1
     assert said.err == (
-        f"warning: corrupt embedding in the cache, computed again: {damaged.absolute()}: its bytes are not those that"
-        f" were written (sha256); kept as {entry.name}.corrupt-1\n"
+        f"error: {damaged.absolute()}: its bytes are not those that were written (sha256);"
+        f" 'albench cache remove {entry.name[:12]}' removes the entry, and it is computed again when it is asked for\n"
     )
-    assert (Path("cache") / f"{entry.name}.corrupt-1" / "train.npy").exists()
-    completed(said, undisturbed)
+    assert run(grid, "out").err == said.err
+    assert invoke("cache", "remove", entry.name[:12]).out == f"removed {entry.name[:12]}  wine / pixels\n"
     completed(run(grid, "out"), undisturbed)
 
 

@@ -46,6 +46,9 @@ class Packed:
     bytes: int
     present: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.fingerprint[:12]}  {self.dataset} / {self.encoder}"
+
 
 def export(fingerprints: Sequence[str], path: Path) -> list[Packed]:
     """Write these entries to a new file; the same entries make the same bytes.

@@ -13,7 +13,7 @@ from filelock import Timeout
 from ...benchmark.registry import Registry, datasets, encoders
 from ...benchmark.types import UserError
 from ..base import cache_dir
-from . import entry
+from . import artefacts, entry
 from .entry import CorruptEntryError, StaleEntryError
 
 SHORT = 12
@@ -76,11 +76,18 @@ def _is_stale(folder: Path) -> bool:
 
 
 def verified() -> Iterator[tuple[str, bool]]:
-    """Hash every entry, whatever its size; yield a line for each, with what mends it, and whether it is sound."""
+    """Hash every entry and what is derived from it; yield a line for each, with what mends it, and if it is sound."""
     for folder in entry.folders():
         error = entry.fault(folder)
         word = "ok" if error is None else "stale" if isinstance(error, StaleEntryError) else "corrupt"
         yield f"{word:8}{folder.name[:SHORT]}  {error or _what(folder)}", error is None
+    for derived in sorted(cache_dir().glob(f"*{entry.DERIVED}")):
+        fingerprint = derived.name.removesuffix(entry.DERIVED)
+        for fault in artefacts.faults(fingerprint):
+            yield (
+                f"corrupt {fingerprint[:SHORT]}  {fault}; `albench cache remove {fingerprint[:SHORT]}` mends it",
+                False,
+            )
 
 
 def listing() -> list[str]:

@@ -53,8 +53,8 @@ def test_a_report_of_100_000_rounds_is_made_in_time_and_grows_linearly(tmp_path:
             assert peak < 2048
     assert seconds["everything"][-1] < 30
     assert seconds["tables alone"][-1] < 3
-    for times in seconds.values():
-        (first, second) = (after - before for before, after in pairwise(times))
+    for of in seconds.values():
+        first, second = (after - before for before, after in pairwise(of))
         assert second < 1.5 * first + 0.5
 
 

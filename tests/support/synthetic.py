@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def _trial(store: RunStore, dataset: str, budget: str, strategy: str, seed: int,
         accuracy = float(np.clip(0.85 - 0.5 * np.exp(-(r + 1) / (0.3 * rounds)) + lift * (r > 0) + noise, 0, 1))
         accuracy += float(own.normal(0, 0.003)) * (r > 0)
         scores = Scores(accuracy, accuracy, accuracy, 1 - accuracy, 0.05)
-        by = "strategy" if r else "initial"
+        by: Literal["initial", "strategy"] = "strategy" if r else "initial"
         timing = (0.001 * (1 + len(strategy)), 0.02, 0.005, 200.0)
         written.append(
             schema.round_row(trial, Round(r, selected, BATCH * (r + 1), counts, by, scores, *timing), 1_000 + r)

@@ -1,0 +1,47 @@
+"""The accuracy at each number of labels."""
+
+from __future__ import annotations
+
+from ..blocks import Block, interval_text, stem
+from ..curves import thinned
+from ..evidence import Evidence
+from ..tables import Setting, Summary
+from ..terminal import FULL_DATA_ROW
+
+
+def blocks(evidence: Evidence) -> list[Block]:
+    """Return one table for each setting and budget that has any values."""
+    summary = evidence.summary
+    places = [(s, budget) for budget in summary.budgets() for s in summary.settings(budget)]
+    tables = [_table(summary, *place) for place in places if any(cell.n for cell in summary.of(*place))]
+    if not tables:
+        return []
+    text = (
+        "at/1: mean accuracy over n seeds with its 95 % interval, in the round with exactly so many labels."
+        " Shown are the first count, its doublings and the last, of those that most strategies have; nothing is"
+        " interpolated for the others. Bold: the best of a column, and all whose paired difference to it has 0 in its"
+        " 95 % interval."
+    )
+    return [Block("Accuracy by number of labels", text=text), *tables]
+
+
+def _table(summary: Summary, setting: Setting, budget: str) -> Block:
+    cells = summary.of(setting, budget)
+    labels = thinned(summary.labels(setting, budget))
+    best = [summary.best(setting, budget, n) for n in labels]
+    rows = [(c.key.strategy, str(c.n), *(interval_text(c.at(n)) for n in labels), c.status) for c in cells]
+    if bound := summary.bounds.get(setting):
+        last = interval_text(bound.final) if bound.n else "-"
+        rows.append((FULL_DATA_ROW, str(bound.n), *["-"] * (len(labels) - 1), *[last][: len(labels)], bound.status))
+    return Block(
+        f"{setting}, {budget}",
+        text="" if labels else "No number of labels is common to most strategies: see the curves.",
+        columns=("strategy", "n", *(f"at/1 {n}" for n in labels), "not done"),
+        rows=tuple(rows),
+        strong=frozenset(
+            (i, j) for j, names in enumerate(best, 2) for i, cell in enumerate(cells) if cell.key.strategy in names
+        ),
+        level=3,
+        name=stem("at", *setting, budget),
+        about={**setting._asdict(), "budget": budget},
+    )

@@ -1,0 +1,200 @@
+"""The picks: who buys the same rows, who buys as chance would, which rows come first, which classes are bought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isnan, nan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ...benchmark.types import Floats
+from .. import charts
+from ..blocks import Block, Figure, stem
+from ..evidence import Evidence
+from ..forensics import (
+    ALPHA,
+    PLACE,
+    RANDOM,
+    SAME,
+    Chance,
+    Place,
+    between_seeds,
+    class_shares,
+    first_rows,
+    overlaps,
+    places,
+    with_random,
+)
+
+MOST_CLASSES = 30
+"""A histogram of more classes is not drawn: nobody could read it."""
+MEANING = (
+    "Rows that strategies chose themselves, in trials that are done: neither initial labels nor a first batch that was"
+    " bought as random. They are counted until half of the pool is labelled: in the end all rules buy the same."
+    " Jaccard index: rows that both chose over rows that either chose, mean over seeds. Chance: uniform draws from what"
+    " is free (hypergeometric), p one-sided. Sharing more rows with random than chance says that a rule uses the same"
+    " draws; sharing no more says nothing, as it holds for any other rule. So a rule is also compared with itself on"
+    " other seeds: one that prefers some rows comes back to them, and one that does not is called near-random."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What there is to say of one place: strategies (K,), their overlaps (K, K) over n (K, K) seeds, and chance."""
+
+    place: Place
+    names: tuple[str, ...]
+    overlap: Floats
+    n: NDArray[np.int64]
+    follows: dict[str, Chance]
+    repeats: dict[str, Chance | None]
+
+    def overlap_of(self, a: str, b: str) -> float:
+        """Return the Jaccard index of two strategies; NaN where one of them is not here."""
+        here = a in self.names and b in self.names
+        return float(self.overlap[self.names.index(a), self.names.index(b)]) if here else nan
+
+    def is_near_random(self, name: str) -> bool:
+        """Whether a strategy does not come back to rows more than chance explains; not where that is not known."""
+        repeats = self.repeats.get(name)
+        return repeats is not None and repeats.p > ALPHA
+
+
+def blocks(evidence: Evidence) -> list[Block]:
+    """Return what the picks say by themselves, then the tables of each place (dataset, embedding, learner, budget)."""
+    looks = [
+        _look(place, evidence.summary.strategies())
+        for place in places(evidence.rounds, evidence.trials, evidence.runs.manifests)
+    ]
+    if not looks:
+        return [Block("The picks", "No strategy chose a row in these runs, or they hold no picks (imported curves).")]
+    known = {tuple(key[:4]): i for i, key in enumerate(evidence.summary.cells)}
+    looks.sort(key=lambda look: known[look.place.names])  # as in the other tables
+    shares = class_shares(evidence.rounds, evidence.trials)
+    by_place = {tuple(map(str, names)): of for names, of in shares.groupby(PLACE)}
+    tables = []
+    for look in looks:
+        tables += [_overlap(look), _chance(look)]
+        if look.place.names in by_place:  # else nobody counted the classes
+            tables.append(_classes(look, by_place[look.place.names]))
+    return [_summary(looks), *tables]
+
+
+def _look(place: Place, order: Sequence[str]) -> _Look:
+    names = tuple(name for name in order if name in place.trails)
+    follows = {name: with_random(place, name) for name in names if name != RANDOM}
+    return _Look(place, names, *overlaps(place, names), follows, {name: between_seeds(place, name) for name in names})
+
+
+def _summary(looks: Sequence[_Look]) -> Block:
+    """Name the strategies that buy what random buys, and those that buy as chance would."""
+    lines = []
+    for name in dict.fromkeys(name for look in looks for name in look.names if name != RANDOM):
+        same = [look for look in looks if look.overlap_of(name, RANDOM) >= SAME]
+        alike = [look for look in looks if look.is_near_random(name)]
+        if same:
+            lines.append(f"{name} buys what random buys: {_where(same, looks)}")
+        if alike:
+            lines.append(
+                f"{name} is near-random, comes back to rows from seed to seed no more than chance:"
+                f" {_where(alike, looks)}"
+            )
+    return Block("The picks", MEANING, tuple(lines) or ("No strategy buys what random buys, or as random does.",))
+
+
+def _where(at: Sequence[_Look], looks: Sequence[_Look]) -> str:
+    return f"{len(at)} of {len(looks)} settings ({'; '.join(_title(look.place) for look in at)})"
+
+
+def _title(place: Place) -> str:
+    return "/".join(place.names[:3]) + ", " + place.names[3]
+
+
+def _overlap(look: _Look) -> Block:
+    usual = int(look.n.max())
+    cells = [
+        [
+            "-" if isnan(value) else f"{value:.2f}" + ("" if m == usual else f" n={m}")
+            for value, m in zip(*row, strict=True)
+        ]
+        for row in zip(look.overlap, look.n, strict=True)
+    ]
+    name, title = stem("overlap", *look.place.names), f"Who chooses the same rows: {_title(look.place)}"
+    return Block(
+        title,
+        f"Jaccard index of what two strategies chose; n={usual} seeds where not said.",
+        columns=("strategy", *look.names),
+        rows=tuple((name, *row) for name, row in zip(look.names, cells, strict=True)),
+        level=3,
+        name=name,
+        figure=replace(charts.matrix(look.names, look.overlap, title, "Jaccard index"), name=name),
+    )
+
+
+def _chance(look: _Look) -> Block:
+    place = look.place
+    size = "of a size that no full-data bound tells" if place.size is None else f"of {place.size} rows"
+    rows = [
+        (
+            name,
+            str(len(place.trails[name])),
+            str(max(len(trail.own) for trail in place.trails[name].values())),
+            *_shared(look.follows.get(name)),
+            *_shared(look.repeats[name]),
+            ", ".join(f"{row} ({seeds})" for row, seeds in first_rows(place, name)) or "-",
+        )
+        for name in look.names
+    ]
+    split = "" if place.one_split else " Each seed has a split of its own: rows cannot be compared between seeds."
+    return Block(
+        f"Picks and chance: {_title(place)}",
+        f"Rows that a pair of trials shares (mean over pairs), and what chance gives in a pool {size}.{split}",
+        columns=(
+            *("strategy", "n", "rows chosen", "shared with random", "by chance", "p"),
+            *("shared between seeds", "by chance", "p", "most often in the first batch: row (seeds)"),
+        ),
+        rows=tuple(rows),
+        level=3,
+        name=stem("chance", *place.names),
+    )
+
+
+def _shared(chance: Chance | None) -> tuple[str, str, str]:
+    if chance is None or not chance.n:
+        return ("-", "-", "-")
+    seen = f"{chance.seen / chance.n:.1f}"
+    if isnan(chance.p):
+        return (seen, "-", "-")
+    return (seen, f"{chance.expected / chance.n:.1f}", "<0.001" if chance.p < 0.001 else f"{chance.p:.3f}")
+
+
+def _classes(look: _Look, shares: pd.DataFrame) -> Block:
+    """Return classes seen and balance at the beginning, the middle and the end of the budget; bars of the end."""
+    labels = sorted(shares["n_labelled"].unique().tolist())
+    n_classes = len(shares["shares"].iloc[0])
+    last = shares[shares["n_labelled"] == labels[-1]].set_index("strategy")["shares"]
+    columns = (shares[column] for column in ("strategy", "n_labelled", "seen", "balance"))
+    at = {(name, n): f"{seen:.1f}, {balance:.2f}" for name, n, seen, balance in zip(*columns, strict=True)}
+    rows = [(name, *(at.get((name, n), "-") for n in labels)) for name in look.names]
+    name = stem("classes", *look.place.names)
+    title = f"Classes bought: {_title(look.place)}"
+    return Block(
+        title,
+        f"Of {n_classes} classes: how many are among the labels so far, then balance/1 of these labels; means over"
+        f" n={shares['n'].max()} seeds, the initial labels included.",
+        columns=("strategy", *(f"{n} labels" for n in labels)),
+        rows=tuple(rows),
+        level=3,
+        name=name,
+        figure=replace(_bars(last, look.names, title), name=name) if n_classes <= MOST_CLASSES else None,
+    )
+
+
+def _bars(last: pd.Series[Any], names: Sequence[str], title: str) -> Figure:
+    rows = [(name, str(c), share) for name in names if name in last.index for c, share in enumerate(last[name])]
+    frame = pd.DataFrame(rows, columns=["strategy", "class", "share of labels"])
+    return charts.bars(frame, title, "strategy", "share of labels", "class")

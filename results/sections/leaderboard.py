@@ -1,0 +1,51 @@
+"""The leaderboard: one row per dataset, embedding, learner, budget and strategy, for the page to sort and filter."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from ..blocks import Block, interval_text
+from ..evidence import Evidence
+from ..stats import Interval
+from ..tables import IDENTITY, Cell
+
+
+def blocks(evidence: Evidence) -> list[Block]:
+    """Return every cell in one table, where there is more than the table of one setting and budget."""
+    cells = list(evidence.summary.cells.values())
+    if not cells:
+        return []
+    baseline = evidence.summary.baseline
+    best = {
+        (setting, budget): evidence.summary.best(setting, budget)
+        for budget in evidence.summary.budgets()
+        for setting in evidence.summary.settings(budget)
+    }
+    strong = {
+        (i, len(IDENTITY) + 1)
+        for i, cell in enumerate(cells)
+        if cell.key.strategy in best[cell.key.setting, cell.key.budget]
+    }
+    return [
+        Block(
+            "Leaderboard",
+            text=f"All cells: means over n seeds with 95 % intervals; gain/1 in points over {baseline}, paired by seed."
+            " Bold: the best of its setting and budget, and all whose paired difference to it has 0 in its"
+            " 95 % interval.",
+            columns=(*IDENTITY, "n", "aubc/1", "final/1", "gain/1 of aubc/1", "gain/1 of final/1", "not done"),
+            rows=tuple(_row(cell) for cell in cells),
+            strong=frozenset(strong),
+            name="leaderboard",
+        )
+    ]
+
+
+def _row(cell: Cell) -> tuple[str, ...]:
+    gains = ("-", "-") if cell.is_baseline else (_gain(cell, cell.gain_aubc), _gain(cell, cell.gain_final))
+    values = (interval_text(cell.aubc), interval_text(cell.final), *gains)
+    return (*cell.key, str(cell.n), *values, cell.status)
+
+
+def _gain(cell: Cell, gain: Interval) -> str:
+    pairs = "" if isnan(gain.mean) or gain.n == cell.n else f" n={gain.n}"
+    return interval_text(gain, digits=1, sign="+") + pairs

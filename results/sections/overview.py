@@ -1,0 +1,124 @@
+"""The tables: every strategy on every setting and budget, the full-data bound, and what is not done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import isnan
+
+from ..blocks import Block, interval_text, stem
+from ..evidence import Evidence
+from ..stats import Interval
+from ..tables import LEFT, STATES, Cell, Setting, Summary
+from ..terminal import FULL_DATA_ROW, Style, caption, usual_n
+
+
+def blocks(evidence: Evidence) -> list[Block]:
+    """Return the tables of each budget, then the bounds and the cells that are not done."""
+    summary = evidence.summary
+    tables = [block for budget in summary.budgets() for block in _budget(summary, budget)]
+    return [*tables, _bounds(summary), _not_done(summary)]
+
+
+def state(summary: Summary) -> list[str]:
+    """Say in a few lines what there is: trials by outcome, and what the tables can and cannot show."""
+    counts: Counter[str] = Counter()
+    for cell in (*summary.cells.values(), *summary.bounds.values()):
+        counts.update(cell.outcomes)
+    total = sum(counts.values())
+    if not total:
+        return ["No trial has ended and no round is written: there is nothing to compare yet."]
+    lines = [f"{total} trials: " + ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])]
+    if counts[LEFT]:
+        lines.append(
+            f"The run is not over: {counts[LEFT]} trials are left (half done, or not begun). Only finished trials are"
+            " in the tables; start the same command again to go on."
+        )
+    if len(summary.strategies()) == 1:
+        lines.append("One strategy: there is nothing to compare it with.")
+    return lines
+
+
+def _budget(summary: Summary, budget: str) -> list[Block]:
+    settings = summary.settings(budget)
+    return [_overview(summary, budget, settings), *(_details(summary, budget, setting) for setting in settings)]
+
+
+def _overview(summary: Summary, budget: str, settings: list[Setting]) -> Block:
+    n = usual_n(summary)
+    style = Style(usual_n=n)
+    strategies = summary.strategies()
+    best = [summary.best(setting, budget) for setting in settings]
+    cells = [[summary.get(setting, budget, strategy) for setting in settings] for strategy in strategies]
+    rows = [
+        (name, *(style.cell(cell) if cell else "-" for cell in row))
+        for name, row in zip(strategies, cells, strict=True)
+    ]
+    rows.append((FULL_DATA_ROW, *(style.bound(summary.bounds.get(setting)) for setting in settings)))
+    strong = {(i, j + 1) for i, name in enumerate(strategies) for j in range(len(settings)) if name in best[j]}
+    return Block(
+        f"Budget {budget}",
+        text=caption(summary, "Bold", n),
+        columns=("strategy", *map(str, settings)),
+        rows=tuple(rows),
+        strong=frozenset(strong),
+        name=stem("budget", budget),
+    )
+
+
+def _details(summary: Summary, budget: str, setting: Setting) -> Block:
+    cells = [cell for key, cell in summary.cells.items() if (key.setting, key.budget) == (setting, budget)]
+    best = {2: summary.best(setting, budget), 3: summary.best(setting, budget, "final/1")}
+    return Block(
+        f"{setting}, {budget}",
+        text=f"Means over n seeds with 95 % intervals; gain/1 in points over {summary.baseline}, paired.",
+        columns=(
+            "strategy",
+            "n",
+            "aubc/1",
+            "final/1",
+            "SD of final/1",
+            "gain/1 of aubc/1",
+            "gain/1 of final/1",
+            "not done",
+        ),
+        rows=tuple(_detail(cell) for cell in cells),
+        strong=frozenset((i, j) for j in best for i, cell in enumerate(cells) if cell.key.strategy in best[j]),
+        level=3,
+    )
+
+
+def _detail(cell: Cell) -> tuple[str, ...]:
+    gains = ("-", "-") if cell.is_baseline else (_gain(cell, cell.gain_aubc), _gain(cell, cell.gain_final))
+    sd = "-" if isnan(cell.final_sd) else f"{cell.final_sd:.3f}"
+    values = (interval_text(cell.aubc), interval_text(cell.final), sd, *gains)
+    return (cell.key.strategy, str(cell.n), *values, cell.status)
+
+
+def _gain(cell: Cell, gain: Interval) -> str:
+    pairs = f" n={gain.n}" if gain.n and gain.n != cell.n else ""
+    return interval_text(gain, digits=1, sign="+") + pairs
+
+
+def _bounds(summary: Summary) -> Block:
+    rows = [
+        (str(setting), str(cell.n), interval_text(cell.final), cell.status) for setting, cell in summary.bounds.items()
+    ]
+    return Block(
+        "Full-data bound",
+        text="The same learner on the whole pool: what no strategy should be expected to beat by much."
+        if rows
+        else "No full-data trial in these runs.",
+        columns=("setting", "n", "final/1", "not done") if rows else (),
+        rows=tuple(rows),
+    )
+
+
+def _not_done(summary: Summary) -> Block:
+    cells = [cell for cell in (*summary.cells.values(), *summary.bounds.values()) if cell.status]
+    rows = [(str(cell.key), cell.status, "; ".join(cell.reasons) or "-") for cell in cells]
+    return Block(
+        "Failed, unsupported and missing",
+        text="" if rows else "Nothing: every cell is done.",
+        columns=("cell", "trials", "reason") if rows else (),
+        rows=tuple(rows),
+    )
