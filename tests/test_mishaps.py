@@ -109,7 +109,7 @@ def test_files_that_may_not_grow(grid: Path, undisturbed: pd.DataFrame, file: st
 def small_disk() -> Iterator[Path]:
     """Mount a disk of 1 MiB on ``out``."""
     Path("out").mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "albench-test", "out"]
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "albench-test", "out"]
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root on Linux may mount a small disk; RLIMIT_FSIZE stands for it above")
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
