@@ -131,8 +131,11 @@ def opened(path: str, tops: Sequence[str] = (), *, depth: int) -> tuple[Source, 
         raise DataError([f"{path}: no such folder or zip file"])
     if not zipfile.is_zipfile(root):
         raise DataError([f"{path}: neither a folder nor a zip file"])
-    with zipfile.ZipFile(root) as archive:
-        names = _visible(archive.namelist())
+    try:
+        with zipfile.ZipFile(root) as archive:
+            names = _visible(archive.namelist())
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError([f"{path}: damaged ({error})"]) from error
     first = {name.split("/")[0] for name in names}
     top = f"{first.pop()}/" if len(first) == 1 and not first & set(tops) else ""
     return Zipped(path, top), [name.removeprefix(top) for name in names if name != top]

@@ -273,8 +273,10 @@ def _cell(
 
 def _gain(values: pd.Series[float], other: pd.Series[float]) -> Interval:
     """Return the mean paired difference of two series by seed in points, over the seeds that both have."""
-    shared = values.index.intersection(other.index)
-    return mean_interval(gain(values.loc[shared], other.loc[shared]))
+    if not values.index.equals(other.index):  # rare, and slow
+        shared = values.index.intersection(other.index)
+        values, other = values.loc[shared], other.loc[shared]
+    return mean_interval(gain(values.to_numpy(), other.to_numpy()))
 
 
 def _outcomes(ended: pd.DataFrame | None, values: pd.DataFrame, seeds: set[int], unusable: set[str]) -> Outcomes:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..benchmark.types import Outcome
 from .stats import Interval
 from .tables import Cell, Setting, Summary
 
@@ -78,13 +79,23 @@ def render(summary: Summary, console: Console) -> None:
 
 
 def unfinished(summary: Summary) -> list[str]:
-    """Return one line per cell that is not wholly done: what became of it, and why."""
-    cells = [*summary.cells.values(), *summary.bounds.values()]
-    return [
-        f"{cell.key}: {cell.status}" + (f": {'; '.join(cell.reasons)}" if cell.reasons else "")
-        for cell in cells
-        if cell.status
-    ]
+    """Return one line per cell that is not wholly done: what became of it, and why; one per setting that cannot run."""
+    return [f"{what}: {status}" + (f": {reasons}" if reasons else "") for what, status, reasons in not_done(summary)]
+
+
+def not_done(summary: Summary) -> list[tuple[str, str, str]]:
+    """Return what is not wholly done: the cell (or a setting where nothing can run), its trials, and why."""
+    runs = set(summary.settings())
+    lines: dict[tuple[str, str], tuple[str, str, str]] = {}
+    idle: Counter[tuple[str, str]] = Counter()
+    for cell in [*summary.cells.values(), *summary.bounds.values()]:
+        if cell.status:
+            reasons = "; ".join(cell.reasons)
+            what = str(cell.key if cell.key.setting in runs else cell.key.setting)
+            idle[what, reasons] += sum(cell.outcomes.values())
+            whole = f"{idle[what, reasons]} {Outcome.UNSUPPORTED}"
+            lines[what, reasons] = (what, cell.status if cell.key.setting in runs else whole, reasons)
+    return list(lines.values())
 
 
 def _table(summary: Summary, budget: str, settings: list[Setting], style: Style, mark: str) -> Table:

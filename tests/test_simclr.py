@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -307,7 +308,8 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     split, path = some_split(), tmp_path / "kept" / "checkpoint.safetensors"
     encode(TINY, split, tmp_path)
     whole = path.read_bytes()
-    for damaged in (whole[:-1], b"", whole.replace(b"momentum.network", b"momentum.notework")):
+    flipped = whole[:-1] + bytes([whole[-1] ^ 1])
+    for damaged in (whole[:-1], b"", flipped, whole.replace(b"momentum.network", b"momentum.notework")):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"checkpoint\.safetensors: no checkpoint .*remove it to train anew"):
             encode(TINY, split, tmp_path)
@@ -316,9 +318,21 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         encode(dataclasses.replace(TINY, width=5), split, tmp_path)
 
 
+def test_what_is_trained_by_another_process_is_waited_for(tmp_path: Path) -> None:
+    once, seen = dataclasses.replace(TINY, epochs=1), list[Features]()
+    training = threading.Thread(target=lambda: seen.append(encode(once, some_split(), tmp_path)[0]))
+    with Work(tmp_path / "scratch", tmp_path / "kept").keeping():
+        training.start()
+        training.join(0.5)
+        assert training.is_alive()
+        assert not list((tmp_path / "kept").iterdir())
+    training.join()
+    assert len(seen) == 1
+
+
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("a file")
-    with pytest.raises(DataError, match=r"checkpoint\.safetensors: cannot be written"):
+    with pytest.raises(DataError, match=r"kept: cannot be written"):
         encode(dataclasses.replace(TINY, epochs=1), some_split(), tmp_path)
 
 

@@ -47,7 +47,9 @@ class Linear:
         if len(present) == 1:
             return LinearModel(np.zeros((features.shape[1] + 1, 1)), present, n_classes)
         C = self.C / 2 if len(present) == 2 else self.C  # w and -w each pay for half of one vector 2w
-        return LinearModel(_optimum(*_blocks(features, targets, len(present)), C), present, n_classes)
+        rows, axes = _spanned(features)
+        weights = _optimum(*_blocks(rows, targets, len(present)), C)
+        return LinearModel(np.vstack([axes @ weights[:-1], weights[-1:]]), present, n_classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,18 @@ class LinearModel:
         return np.asarray(self.scores(features).argmax(axis=1), dtype=np.int64)
 
 
-def _blocks(features: Features, targets: Labels, P: int) -> tuple[Blocks, Blocks]:
+def _spanned(features: Features) -> tuple[Floats, Floats]:
+    """Return rows (M, K) and orthonormal axes (D, K) with features = rows @ axes.T, K the lesser of M and D.
+
+    The optimum lies in the span of the rows (the penalty alone speaks of the rest), so few rows need few variables.
+    """
+    if len(features) >= features.shape[1]:
+        return features.astype(np.float64), np.eye(features.shape[1])
+    axes, rows = np.linalg.qr(features.T.astype(np.float64))
+    return rows.T, axes
+
+
+def _blocks(features: Floats, targets: Labels, P: int) -> tuple[Blocks, Blocks]:
     """Return features with a column of ones, and one-hot targets, padded with rows of zeros (a constant loss)."""
     n, D = features.shape
     rows = -(-n // BLOCK) * BLOCK

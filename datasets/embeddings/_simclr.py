@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -186,7 +187,8 @@ class Training:
         writer = csv.DictWriter(table, list(points[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(points)
-        _write(kept / "checkpoint.safetensors", safetensors.torch.save(tensors, {"curve": json.dumps(points)}))
+        facts = {"curve": json.dumps(points), "sha256": _digest(tensors)}
+        _write(kept / "checkpoint.safetensors", safetensors.torch.save(tensors, facts))
         _write(kept / "curve.csv", table.getvalue().encode())
 
     def resume(self, kept: Path) -> None:
@@ -197,7 +199,10 @@ class Training:
         try:
             with safetensors.safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dict
-                curve = [Epoch(**point) for point in json.loads(file.metadata()["curve"])]
+                facts = file.metadata()
+            if facts["sha256"] != _digest(tensors):
+                raise ValueError("its bytes are not those that were written")  # noqa: TRY301  as from the calls beside
+            curve = [Epoch(**point) for point in json.loads(facts["curve"])]
             pair = {name.removeprefix("pair."): x for name, x in tensors.items() if name.startswith("pair.")}
             self.pair.load_state_dict(pair)
             for name, parameter in self.pair.named_parameters():
@@ -250,6 +255,15 @@ def _read_ahead(images: Inputs, batches: Sequence[Rows]) -> Iterator[NDArray[np.
             if rows is not None:
                 coming = reader.submit(images.__getitem__, rows)
             yield current
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return the sha256 of named tensors; safetensors itself has no checksum."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _write(path: Path, content: bytes) -> None:

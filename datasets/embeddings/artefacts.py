@@ -48,7 +48,11 @@ def _keep(fingerprint: str, key: str, compute: Callable[[], Arrays]) -> Arrays:
     name = hashlib.sha256(canonical_json([key, entry.LAYOUT]).encode()).hexdigest()
     folder = _home(fingerprint) / name
     if folder.is_dir():
-        return _read(folder)  # without a lock: a cache may be read-only
+        try:
+            return _read(folder)  # without a lock: a cache may be read-only
+        except CorruptEntryError:
+            if folder.is_dir():  # else somebody removed it meanwhile
+                raise
     arrays: Arrays | None = None
     try:
         with entry.locked(folder):

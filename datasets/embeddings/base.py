@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+from filelock import FileLock
 
 from ...benchmark.types import Features
 from ..base import LATER, DataError, Report, Split, not_finite, silent
@@ -22,12 +25,26 @@ class Work:
 
     ``scratch`` is removed when the embedding is written or failed. ``kept`` is a folder for what a later attempt can
     go on from (checkpoints, trained weights): it is that of the encoder, its parameters and the inputs without labels,
-    locked for this process, and survives a crash. Neither need exist yet.
+    so several entries may share it (`keeping`), and survives a crash. Neither need exist yet.
     """
 
     scratch: Path
     kept: Path
     report: Report = silent
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Hold ``kept`` for this process alone: another that trains the same waits, and finds what this one kept."""
+        try:
+            self.kept.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.kept.with_suffix(".lock"))
+            lock.acquire()
+        except OSError as error:
+            raise DataError([f"{self.kept}: cannot be written ({error.strerror or error})"]) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def array(self, name: str, shape: tuple[int, int]) -> Features:
         """Return float32 rows to fill, mapped from a file in ``scratch``: no more memory than is being written.

@@ -82,7 +82,8 @@ class Simclr(Stored):
 
         schedule = _simclr.Schedule(self.epochs, self.batch, self.lr, self.temperature, self.weight_decay, self.threads)
         views = _augment.affine if affine else _augment.photo
-        network = _simclr.trained(build, views, split, schedule, rng, work)
+        with work.keeping():
+            network = _simclr.trained(build, views, split, schedule, rng, work)
         return apply(network, split, _simclr.scaled, work, what="simclr")
 
     def problems(self, split: Split) -> list[str]:

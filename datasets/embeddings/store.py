@@ -139,7 +139,7 @@ def embed(
             return Embedded(folder.name, found)
     with locked(folder):
         if recompute or not folder.is_dir():
-            _compute(folder, loaded, encoder, report)
+            _compute(folder, loaded, encoder, report, anew=recompute)
         with storage(folder.parent):
             return Embedded(folder.name, entry.read(folder))
 
@@ -149,14 +149,21 @@ def verify() -> dict[str, str]:
     return {folder.name: error.fault for folder in entry.folders() if (error := entry.fault(folder))}
 
 
-def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report) -> None:
-    """Encode into a folder under another name, and give it its name when it is whole. Call it under the lock."""
+def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report, anew: bool) -> None:
+    """Encode into a folder under another name, and give it its name when it is whole. Call it under the lock.
+
+    ``anew``: not even what an earlier attempt kept is used.
+    """
     unfinished = folder.with_suffix(".tmp")
     shutil.rmtree(unfinished, ignore_errors=True)  # ours to remove: whoever wrote it has lost the lock
     _sweep(folder.parent)
     started = time.perf_counter()
     try:
-        features = _encode(loaded, encoder, _work(folder, loaded, encoder, report))
+        work = _work(folder, loaded, encoder, report)
+        if anew and work.kept.is_dir():
+            with work.keeping():
+                shutil.rmtree(work.kept)
+        features = _encode(loaded, encoder, work)
         seconds = round(time.perf_counter() - started, 3)
         with storage(folder.parent):
             unfinished.mkdir(exist_ok=True)
@@ -218,7 +225,7 @@ def _write(folder: Path, features: tuple[Features, Features], loaded: Loaded, en
 def _sweep(cache: Path) -> None:
     """Remove what killed processes left: unfinished folders whose lock is free."""
     for unfinished in cache.glob("*.tmp"):
-        with suppress(Timeout), locked(unfinished, timeout=0):  # one that is taken is being written
+        with suppress(Timeout, StorageError), locked(unfinished, timeout=0):  # one that is taken is being written
             shutil.rmtree(unfinished, ignore_errors=True)
 
 

@@ -12,15 +12,12 @@ from ..tables import IDENTITY, Cell
 
 def blocks(evidence: Evidence) -> list[Block]:
     """Return every cell in one table, where there is more than the table of one setting and budget."""
-    cells = list(evidence.summary.cells.values())
+    shown = {(s, budget) for budget in evidence.summary.budgets() for s in evidence.summary.settings(budget)}
+    cells = [cell for cell in evidence.summary.cells.values() if (cell.key.setting, cell.key.budget) in shown]
     if not cells:
         return []
     baseline = evidence.summary.baseline
-    best = {
-        (setting, budget): evidence.summary.best(setting, budget)
-        for budget in evidence.summary.budgets()
-        for setting in evidence.summary.settings(budget)
-    }
+    best = {place: evidence.summary.best(*place) for place in shown}
     strong = {
         (i, len(IDENTITY) + 1)
         for i, cell in enumerate(cells)

@@ -9,7 +9,7 @@ from ..blocks import Block, interval_text, stem
 from ..evidence import Evidence
 from ..stats import Interval
 from ..tables import LEFT, STATES, Cell, Setting, Summary
-from ..terminal import FULL_DATA_ROW, Style, caption, usual_n
+from ..terminal import FULL_DATA_ROW, Style, caption, not_done, usual_n
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -114,8 +114,7 @@ def _bounds(summary: Summary) -> Block:
 
 
 def _not_done(summary: Summary) -> Block:
-    cells = [cell for cell in (*summary.cells.values(), *summary.bounds.values()) if cell.status]
-    rows = [(str(cell.key), cell.status, "; ".join(cell.reasons) or "-") for cell in cells]
+    rows = [(what, status, reasons or "-") for what, status, reasons in not_done(summary)]
     return Block(
         "Failed, unsupported and missing",
         text="" if rows else "Nothing: every cell is done.",
