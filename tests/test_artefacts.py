@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from albench.benchmark.types import Arrays, Derived, Features, Pool
-from albench.datasets.embeddings import artefacts
+from albench.datasets.embeddings import artefacts, shelf
 from albench.datasets.embeddings.entry import CorruptEntryError, discard
-from albench.datasets.embeddings.store import make_pool
+from albench.datasets.embeddings.pixels import Pixels
+from albench.datasets.embeddings.store import embed, make_pool
+from albench.datasets.wine import Wine
 
 FINGERPRINT = "0123456789abcdef" * 4
 
@@ -214,3 +216,17 @@ def test_a_full_disk_leaves_nothing_and_the_answer_stays_in_memory(cache: Path, 
     assert err.count("kept in memory") == 1
     assert (tmp_path / "calls").read_text() == "x"
     assert [path.suffix for path in (cache / f"{FINGERPRINT}.derived").iterdir()] in ([], [".lock"])
+
+
+def test_verify_names_a_derived_array_that_is_damaged(cache: Path) -> None:
+    embedded = embed(Wine(), Pixels())
+    embedded.pool().derived.get("twice/1", lambda features, rng: {"rows": features * 2})
+    assert all(sound for _, sound in shelf.verified())
+    [path] = cache.glob("*.derived/*/rows.npy")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    [(line, _)] = [(line, sound) for line, sound in shelf.verified() if not sound]
+    short = embedded.fingerprint[:12]
+    assert line.startswith(f"corrupt {short}  {path}: its bytes are not those")
+    assert f"albench cache remove {short}" in line

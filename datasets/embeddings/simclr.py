@@ -10,6 +10,7 @@ import numpy as np
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features
 from ..base import DataError, Split, check_choice
+from ._network import apply, image_problems
 from .base import Stored, Work
 
 Network = Literal["auto", "small", "resnet18"]
@@ -66,7 +67,6 @@ class Simclr(Stored):
 
     def encode(self, split: Split, rng: np.random.Generator, work: Work) -> tuple[Features, Features]:
         from . import _augment, _backbones, _simclr  # noqa: PLC0415  they bring torch, seconds to import
-        from ._network import apply  # noqa: PLC0415  only needed here
 
         if problems := self.problems(split):
             raise DataError(problems)
@@ -87,4 +87,4 @@ class Simclr(Stored):
         return apply(network, split, _simclr.scaled, work, what="simclr")
 
     def problems(self, split: Split) -> list[str]:
-        return [] if split.kind == "images" else [f"simclr is for images, not for {split.kind}"]
+        return image_problems(split, "simclr")
