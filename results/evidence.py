@@ -61,12 +61,9 @@ class Evidence:
 def read_runs(directories: Sequence[Path]) -> Runs:
     """Read some runs as one. Where trials have the same names and seed, the one that is planned, or newest, stays.
 
-    Raises
-    ------
-    StorageError
-        When a directory holds no run, or one of a newer albench.
+    A file that cannot be read is a notice. Raises `StorageError` when a directory holds no run at all.
     """
-    stores = {directory: RunStore.open(directory) for directory in directories}
+    stores = {directory: RunStore.open(directory, lenient=True) for directory in directories}
     # trials first: a trial that ends in between is then one that is left, not one without rounds
     trials = [store.trials() for store in stores.values()]
     rounds = [store.rounds() for store in stores.values()]
@@ -74,6 +71,7 @@ def read_runs(directories: Sequence[Path]) -> Runs:
     names = [_name(store, list(stores.values())) for store in stores.values()]
     agreed, disagreement = _one_answer(rounds)
     merged = _one_each(agreed, pd.concat(trials, ignore_index=True), pd.concat(plans, ignore_index=True))
+    grids = dict(zip(names, (store.grid_yaml for store in stores.values()), strict=True))
     notices = [*(notice for store in stores.values() for notice in store.notices), *disagreement]
     if dropped := len({*pd.concat([*trials, *rounds])["trial_id"]} - {*merged[0]["trial_id"], *merged[1]["trial_id"]}):
         notices.append(
@@ -85,7 +83,6 @@ def read_runs(directories: Sequence[Path]) -> Runs:
         own = zip(names, rounds, trials, plans, strict=True)
         each = {name: curve_values(*_one_each(*frames)[:2]) for name, *frames in own}
     manifests = dict(zip(names, (store.manifest for store in stores.values()), strict=True))
-    grids = dict(zip(names, (store.grid_yaml for store in stores.values()), strict=True))
     return Runs(*merged, manifests, tuple(notices), grids, each)
 
 

@@ -26,6 +26,10 @@ class DiskError(StorageError):
     exit_status = 1
 
 
+class NewerPartError(StorageError):
+    """A part that a newer albench wrote."""
+
+
 class CorruptPartError(Exception):
     """A part that is truncated, damaged or not ours; ``str()`` is the reason."""
 
@@ -46,8 +50,10 @@ def check_version(part: Path) -> int:
 
     Raises
     ------
+    NewerPartError
+        When a newer albench wrote it.
     StorageError
-        When a newer albench wrote it, or the disk refuses.
+        When the disk refuses.
     CorruptPartError
         When it is not a whole part of albench.
     FileNotFoundError
@@ -60,7 +66,7 @@ def check_version(part: Path) -> int:
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         raise _reason(part, error) from error
     if version > SCHEMA_VERSION:
-        raise StorageError(
+        raise NewerPartError(
             f"{part} has schema version {version}, this albench reads up to {SCHEMA_VERSION}: update albench"
         )
     return version

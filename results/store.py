@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..benchmark.types import Trial
 from . import parts
-from .parts import TABLES, CorruptPartError, StorageError
+from .parts import TABLES, CorruptPartError, NewerPartError, StorageError
 from .schema import PLAN, TIMING, plan_row
 
 __all__ = ["RunStore", "StorageError"]
@@ -44,11 +44,14 @@ class RunStore:
     ``notices`` says in one line each what was wrong with the files read so far.
     """
 
-    def __init__(self, directory: Path, manifest: dict[str, Any], lock: FileLock | None = None) -> None:
+    def __init__(
+        self, directory: Path, manifest: dict[str, Any], lock: FileLock | None = None, lenient: bool = False
+    ) -> None:
         self.directory = directory
         self.manifest = manifest
         self.notices: list[str] = []
         self._lock = lock
+        self._lenient = lenient
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
         self._next = {name: parts.next_number(directory / name) for name in TABLES}
         self._flushed_at = time.monotonic()
@@ -83,17 +86,32 @@ class RunStore:
         return store
 
     @classmethod
-    def open(cls, directory: Path | str) -> Self:
-        """Open a run for reading, whether or not somebody is writing it. Raises `StorageError` where there is none."""
-        directory = Path(directory)
-        manifest = _manifest(directory)
+    def open(cls, directory: Path | str, lenient: bool = False) -> Self:
+        """Open a run for reading, whether or not somebody is writing it.
+
+        With ``lenient`` what cannot be read (the manifest, the grid, a part of a newer albench) is a notice, and the
+        rest is read; else it is a `StorageError`, as is a directory without a run.
+        """
+        store = cls(Path(directory), {}, lenient=lenient)
+        try:
+            manifest = _manifest(store.directory)
+        except StorageError as error:
+            store._do_without(error)
+            return store
         if manifest is None:
             raise StorageError(f"{directory} holds no albench run (it has no manifest.json)")
-        return cls(directory, manifest)
+        store.manifest = manifest
+        return store
 
     @property
     def grid_yaml(self) -> str:
-        return (self.directory / "grid.yaml").read_text(encoding="utf-8")
+        path = self.directory / "grid.yaml"
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            self._do_without(StorageError(f"{path} cannot be read: {why}"))
+            return ""
 
     def __enter__(self) -> Self:
         return self
@@ -186,6 +204,9 @@ class RunStore:
         except CorruptPartError as error:
             self._notice(f"{path} cannot be read and is left out: {error}")
             return None
+        except NewerPartError as error:
+            self._do_without(error)
+            return None
         return frame
 
     def rounds(self) -> pd.DataFrame:
@@ -232,7 +253,9 @@ class RunStore:
             return parts.read_part(part)
         except CorruptPartError as error:
             self._report_corrupt(part, str(error))
-            return None
+        except NewerPartError as error:
+            self._do_without(error)
+        return None
 
     def _report_corrupt(self, part: Path, reason: str) -> None:
         notice = f"{part} cannot be read and is left out: {reason}"
@@ -254,6 +277,11 @@ class RunStore:
                 f"{self.directory}: {len(several)} rounds gave another answer when they were done again, first round"
                 f" {row['round']} of trial {row.trial_id} ({row.strategy}, seed {row.seed}); the first answer is used"
             )
+
+    def _do_without(self, error: StorageError) -> None:
+        if not self._lenient:
+            raise error
+        self._notice(f"{error}; it is left out")
 
     def _notice(self, notice: str) -> None:
         if notice not in self.notices:

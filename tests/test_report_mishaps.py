@@ -1,5 +1,6 @@
 """Bad input of a report: a clear line about each, and the rest of the report is still made."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,11 +83,17 @@ def test_a_part_that_is_cut_off(table: str, n: int, tmp_path: Path) -> None:
     assert "The run is not over: 13 trials are left" in text
 
 
-def test_a_manifest_that_is_cut_off_is_an_error_of_one_line(tmp_path: Path) -> None:
-    run = small(tmp_path / "run")
+def test_a_manifest_that_is_cut_off_and_a_grid_that_is_gone(tmp_path: Path) -> None:
+    run, other = small(tmp_path / "run"), small(tmp_path / "other", strategies=("badge",))
     (run / "manifest.json").write_text('{"grid_id": ')
+    (run / "grid.yaml").unlink()
+    written, text = made([run, other], tmp_path / "out")
+    assert re.search(r"- \S*manifest.json is not a manifest of albench: .+; it is left out\n", text)
+    assert re.search(r"- \S*grid.yaml cannot be read: No such file or directory; it is left out\n", text)
+    assert "| one version of everything | not known | a manifest is missing |" in text
+    assert set(n_of(written).values()) == {3}
     with pytest.raises(StorageError, match=r"manifest.json is not a manifest of albench: [^\n]+$"):
-        report.write_report([run], tmp_path / "out")
+        RunStore.open(run)
 
 
 def test_two_runs_that_disagree_about_a_trial(tmp_path: Path) -> None:
@@ -130,12 +137,15 @@ def test_parts_of_several_schema_versions(tmp_path: Path, monkeypatch: pytest.Mo
     assert n_of(written) == {"random": 3, "margin": 3}
 
 
-def test_a_newer_schema_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    run = small(tmp_path / "run")
+@pytest.mark.parametrize("what", ["trials", "plan"])
+def test_a_newer_schema_is_left_out_and_the_line_says_what_to_do(what: str, tmp_path: Path) -> None:
+    run, other = small(tmp_path / "run", strategies=("margin",)), small(tmp_path / "other", strategies=("random",))
     part = next((run / "trials").glob("*.parquet"))
-    pq.write_table(pq.read_table(part).replace_schema_metadata({schema.VERSION_KEY: b"999"}), part)
-    with pytest.raises(StorageError, match=r"schema version 999, this albench reads up to \d+: update albench$"):
-        report.write_report([run], tmp_path / "out")
+    newer = pq.read_table(part).replace_schema_metadata({schema.VERSION_KEY: b"999"})
+    pq.write_table(newer, part if what == "trials" else run / "plan.parquet")
+    written, text = made([run, other], tmp_path / "out")
+    assert re.search(r"schema version 999, this albench reads up to \d+: update albench; it is left out\n", text)
+    assert n_of(written) == {"random": 3, "margin": 0 if what == "trials" else 3}
 
 
 def test_one_seed(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ def blocks(evidence: Evidence) -> list[Block]:
             columns=("metric", "definition"),
             rows=tuple((i, d) for i, (_, d) in METRICS.items()),
         ),
-        *(_provenance(name, manifest) for name, manifest in manifests.items()),
-        *(Block(f"The grid of {name}", code=grid) for name, grid in evidence.runs.grids.items()),
+        *(_provenance(name, manifest) for name, manifest in manifests.items() if manifest),
+        *(Block(f"The grid of {name}", code=grid) for name, grid in evidence.runs.grids.items() if grid),
         _citations(manifests.values()),
     ]
 

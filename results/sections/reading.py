@@ -41,7 +41,9 @@ def blocks(evidence: Evidence) -> list[Block]:
 
 def _versions(manifests: Mapping[str, Mapping[str, Any]]) -> list[Grade]:
     """Say whether all trials were made by the same code, libraries and machine, as far as the manifests tell."""
-    facts = {name: flat(manifest) for name, manifest in manifests.items()}
+    facts = {name: flat(manifest) for name, manifest in manifests.items() if manifest}
+    if len(facts) < len(manifests):
+        return [Grade("one version of everything", "not known", "a manifest is missing")]
     lines = []
     for name, manifest in manifests.items():
         past = [flat(earlier) for earlier in manifest.get("earlier", [])]
