@@ -280,7 +280,8 @@ def cache_list() -> None:
     """List what is in the cache, one line each."""
     from albench.datasets.embeddings import shelf
 
-    click.echo("\n".join(shelf.listing()))
+    with _user_errors():
+        click.echo("\n".join(shelf.listing()))
 
 
 @cache.command("remove")
@@ -293,8 +294,7 @@ def cache_remove(fingerprints: Sequence[str], stale: bool) -> None:
     if not fingerprints and not stale:
         raise click.UsageError("FINGERPRINTS are needed, or --stale")
     with _user_errors():
-        lines = shelf.remove(fingerprints, stale)
-    click.echo("\n".join(lines or ["nothing to remove"]))
+        click.echo("\n".join(shelf.remove(fingerprints, stale) or ["nothing to remove"]))
 
 
 @cache.command("export")
@@ -305,8 +305,7 @@ def cache_export(file: Path, fingerprints: Sequence[str]) -> None:
     from albench.datasets.embeddings import bundle, shelf
 
     with _user_errors():
-        packed = bundle.export(shelf.find(fingerprints), file)
-    click.echo("\n".join(f"exported {entry}" for entry in packed))
+        click.echo("\n".join(f"exported {entry}" for entry in bundle.export(shelf.find(fingerprints), file)))
 
 
 @cache.command("import")
@@ -316,8 +315,8 @@ def cache_import(file: Path) -> None:
     from albench.datasets.embeddings import bundle
 
     with _user_errors():
-        packed = bundle.import_(file)
-    click.echo("\n".join(f"{'had already' if entry.present else 'imported'} {entry}" for entry in packed))
+        for packed in bundle.import_(file):
+            click.echo(f"{'had already' if packed.present else 'imported'} {packed}")
 
 
 @main.command()
@@ -351,9 +350,10 @@ def _verify() -> int:
     from albench.datasets.embeddings import shelf
 
     damaged = []
-    for line, sound in shelf.verified():
-        click.echo(line)
-        damaged.append(not sound)
+    with _user_errors():
+        for line, sound in shelf.verified():
+            click.echo(line)
+            damaged.append(not sound)
     click.echo(f"{len(damaged)} entries, {sum(damaged)} damaged")
     return 1 if any(damaged) else 0
 

@@ -34,7 +34,11 @@ def cache_dir() -> Path:
     """Return ``ALBENCH_CACHE``, or the user's cache folder."""
     from platformdirs import user_cache_dir  # noqa: PLC0415  only needed here
 
-    return Path(os.environ.get("ALBENCH_CACHE") or user_cache_dir("albench")).expanduser()
+    place = os.environ.get("ALBENCH_CACHE") or user_cache_dir("albench")
+    try:
+        return Path(place).expanduser()
+    except RuntimeError:
+        raise DataError([f"ALBENCH_CACHE is {place}: no such home folder; name a folder that can be made"]) from None
 
 
 class DataError(UserError, ValueError):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -41,6 +42,8 @@ from .tables import IDENTITY, Cell, Summary, finished_rounds
 from .terminal import unfinished
 
 DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
+INDEX = "files.txt"  # what a report is made of, for the next one to know what it replaces
+_OURS = re.compile(r"((tables|figures)/)?[\w.-]+\.(md|html|csv|tex|svg|png)")  # a list is no way out of the folder
 CSV_TABLES = ("cells", "bounds", "not_done", "curves", "cost")
 
 _log = logging.getLogger(__name__)
@@ -111,9 +114,23 @@ def write_report(
     if not tables_only:
         texts["report.html"] = html(title, content)
     files = {name: text.encode() for name, text in texts.items()} | files
+    _replace(out, files)
+    return Report(tuple(out / name for name in files), evidence.summary, runs.notices)
+
+
+def _replace(out: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files, and delete what an earlier report wrote here and this one did not: it would be out of date."""
+    index = out / INDEX
+    try:
+        earlier = {line for line in index.read_text(encoding="utf-8").splitlines() if _OURS.fullmatch(line)}
+    except (OSError, UnicodeDecodeError):
+        earlier = set()
+    write_atomic(index, "\n".join(sorted(earlier | files.keys())).encode())  # a kill from here on loses track of none
     for name, data in files.items():
         write_atomic(out / name, data)
-    return Report(tuple(out / name for name in files), evidence.summary, runs.notices)
+    for name in earlier - files.keys():
+        (out / name).unlink(missing_ok=True)
+    write_atomic(index, "\n".join(sorted(files)).encode())
 
 
 def section_blocks(section: Section, evidence: Evidence) -> list[Block]:

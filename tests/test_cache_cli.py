@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -103,6 +105,62 @@ def test_a_cache_that_cannot_be_written() -> None:
         1,
         f"error: cannot use the embedding cache {Path('cache').absolute()}: File exists\n",
     )
+
+
+LOOKS = (["cache", "list"], ["embed", "--verify"], ["list", "embeddings"], ["cache", "remove", "abc"])
+looks = pytest.mark.parametrize("command", LOOKS, ids=" ".join)
+
+
+@looks
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file", "Not a directory"), ("file/below", "Not a directory"), ("x" * 300, "File name too long")],
+)
+def test_a_cache_that_is_no_folder_is_one_line(
+    command: list[str], place: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("file").touch()
+    monkeypatch.setenv("ALBENCH_CACHE", place)
+    said = invoke(*command)
+    assert (said.status, said.out) == (1, "")
+    assert said.err == f"error: cannot use the embedding cache {place}: {reason}\n"
+
+
+@looks
+def test_a_cache_of_nobody(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALBENCH_CACHE", "~nobody-of-that-name/x")
+    said = invoke(*command)
+    line = "error: ALBENCH_CACHE is ~nobody-of-that-name/x: no such home folder; name a folder that can be made\n"
+    assert (said.status, said.out, said.err) == (2, "", line)
+
+
+def test_a_manifest_that_cannot_be_read_is_one_line() -> None:
+    fingerprint = fill()
+    manifest = entry_of(fingerprint) / "manifest.json"
+    manifest.unlink()
+    manifest.mkdir()
+    assert "(corrupt)" in invoke("cache", "list").out
+    said = invoke("embed", "--verify")
+    assert (said.status, said.err) == (1, "")
+    assert said.out.startswith(f"corrupt {fingerprint[:12]}  {manifest.absolute()}: unreadable (IsADirectoryError); ")
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    prints = sorted([fill(), fill(encoder="pca:2")])
+    bad = entry_of(prints[0]).absolute() / "train.npy"
+
+    def failing(path: Path, mode: str = "r", *more: Any, **other: Any) -> Any:
+        if path == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return open(path, mode, *more, **other)  # noqa: PTH123
+
+    monkeypatch.setattr(Path, "open", failing)
+    said = invoke("embed", "--verify")
+    assert (said.status, said.err) == (1, "")
+    first, second, last = said.out.splitlines()
+    assert first.startswith(f"corrupt {prints[0][:12]}  {bad}: cannot be read (Input/output error); 'albench cache re")
+    assert second.startswith(f"ok      {prints[1][:12]}")
+    assert last == "2 entries, 1 damaged"
 
 
 def test_a_disk_that_is_full() -> None:

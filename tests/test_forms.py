@@ -43,8 +43,23 @@ def test_tables_alone_have_no_page_and_load_nothing_heavy(run: Path, tmp_path: P
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.md", "tables"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.md", "tables", report.INDEX}
     assert "## Budget low" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_report_replaces_the_earlier_one_and_touches_nothing_else(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report.write_report([run], out, figures=True)
+    (out / "figures" / "mine.svg").write_text("<svg/>")
+    (tmp_path / "precious.md").write_text("mine")
+    with (out / report.INDEX).open("a") as file:
+        file.write("\n../precious.md\n/precious.md\nfigures/../../precious.md")
+    report.write_report([run], out, tables_only=True)
+    left = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert left - {"figures/mine.svg", report.INDEX} == set((out / report.INDEX).read_text().splitlines())
+    assert "figures/mine.svg" in left
+    assert "report.html" not in left
+    assert (tmp_path / "precious.md").read_text() == "mine"
 
 
 def test_an_error_in_one_section_is_a_line_and_the_rest_is_made(

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -38,6 +39,8 @@ FILES = {
     "test_labels": "test_labels.npy",
 }
 
+
+_NAME = re.compile("[0-9a-f]{64}")
 
 DERIVED = ".derived"
 """Ends the name of the folder in which what is derived from an entry lies."""
@@ -78,9 +81,17 @@ class Entry:
     arrays: Mapping[str, NDArray[Any]]
 
 
-def folders() -> list[Path]:
-    """Return the entries of the cache, whole or not, in order of their fingerprints."""
-    return sorted(path for path in cache_dir().glob("[0-9a-f]" * 64) if path.is_dir())
+def folders(within: str = "") -> list[Path]:
+    """Return the entries of the cache (or of a folder ``within`` it), whole or not, in order of their names."""
+    return [path for path in beside(within) if _NAME.fullmatch(path.name)]
+
+
+def beside(within: str = "") -> list[Path]:
+    """Return the entries and the folders of what belongs to them: `DERIVED`, unfinished, set aside."""
+    place = cache_dir() / within
+    with storage(cache_dir()), suppress(FileNotFoundError):  # nothing is there before the first entry
+        return sorted(path for path in place.iterdir() if _NAME.match(path.name) and path.is_dir())
+    return []
 
 
 @contextmanager
@@ -209,5 +220,8 @@ def _read_array(path: Path, expected: Mapping[str, Any], hashed: bool) -> NDArra
 
 
 def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CorruptEntryError(path, f"cannot be read ({error.strerror or error})") from error

@@ -26,7 +26,7 @@ class ShelfError(UserError):
 
 def find(prefixes: Sequence[str]) -> list[str]:
     """Return the fingerprints that begin so, each once; also of those of which only remains are there."""
-    known = {path.name.partition(".")[0] for path in cache_dir().glob("[0-9a-f]" * 64 + "*") if path.is_dir()}
+    known = {path.name.partition(".")[0] for path in entry.beside()}
     found, problems = [], []
     for prefix in prefixes:
         fitting = sorted(name for name in known if name.startswith(prefix))
@@ -81,8 +81,7 @@ def verified() -> Iterator[tuple[str, bool]]:
         error = entry.fault(folder)
         word = "ok" if error is None else "stale" if isinstance(error, StaleEntryError) else "corrupt"
         yield f"{word:8}{folder.name[:SHORT]}  {error or _what(folder)}", error is None
-    for derived in sorted(cache_dir().glob(f"*{entry.DERIVED}")):
-        fingerprint = derived.name.removesuffix(entry.DERIVED)
+    for fingerprint in (path.stem for path in entry.beside() if path.suffix == entry.DERIVED):
         for fault in artefacts.faults(fingerprint):
             yield (
                 f"corrupt {fingerprint[:SHORT]}  {fault}; `albench cache remove {fingerprint[:SHORT]}` mends it",
@@ -128,11 +127,12 @@ def quality_lines(manifest: Mapping[str, Any]) -> list[str]:
 
 def _facts(folder: Path) -> dict[str, str]:
     """Return the columns of an entry; of one that cannot be read, why."""
-    facts = {
-        "fingerprint": folder.name[:SHORT],
-        "MB": _megabytes(_bytes(folder)),
-        "last used": datetime.fromtimestamp(folder.stat().st_mtime).astimezone().date().isoformat(),
-    }
+    with entry.storage(folder.parent):
+        facts = {
+            "fingerprint": folder.name[:SHORT],
+            "MB": _megabytes(_bytes(folder)),
+            "last used": datetime.fromtimestamp(folder.stat().st_mtime).astimezone().date().isoformat(),
+        }
     try:
         return {**facts, **_described(entry.read_manifest(folder))}
     except StaleEntryError:
