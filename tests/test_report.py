@@ -295,7 +295,7 @@ def test_no_run_is_an_error_of_one_line(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_is_an_error_of_one_line(run: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(StorageError, match=r"out/report.md cannot be written"):
+    with pytest.raises(StorageError, match=r"out/files.txt cannot be written"):
         report.write_report([run], tmp_path / "out")
 
 
