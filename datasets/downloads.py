@@ -191,7 +191,7 @@ def extract(archive: Path, into: Path, members: Sequence[str] = ()) -> Path:
     """
     if into.is_dir():
         return into
-    with _writing(into):
+    with writing(into):
         unfinished = into.with_name(f"{into.name}.tmp")
         shutil.rmtree(unfinished, ignore_errors=True)  # ours to remove: whoever wrote it has lost the lock
         try:
@@ -223,7 +223,7 @@ def _digest(path: Path, algorithm: str) -> str:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Hold the lock of what is to be written; what goes wrong with the disk becomes one line."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +235,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _attempt(remote: Remote, path: Path, dataset: str, report: Report) -> str:
     """Return why a file cannot be brought, or nothing."""
-    with _writing(path):
+    with writing(path):
         if not remote.fault(path):
             return ""  # another process has brought it meanwhile
         try:

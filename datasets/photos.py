@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from ..benchmark.registry import dataset
 from ..benchmark.types import Labels
 from .base import DataError, Report, Split
-from .downloads import Downloaded, Remote, extract, fetch, home, listed
+from .downloads import Downloaded, Remote, extract, fetch, home, listed, writing
 from .files import FileImages, check_size
 from .sources import OnDisk
 from .variants import Variants
@@ -90,13 +89,12 @@ class Photos(Downloaded, Variants):
 
 def _unpack(archive: Path, folder: Path, top: str) -> None:
     """Put the folder ``top`` of an archive into ``folder``, where those of others may lie."""
-    with FileLock(f"{archive}.unpacking"):
+    with writing(folder / top):
         if (folder / top).is_dir():  # another process was faster
             return
         unpacked = extract(archive, archive.with_name(f"unpacked-{top}"))
         if not (unpacked / top).is_dir():
             raise DataError([f"{archive}: holds no folder {top}"])
-        folder.mkdir(parents=True, exist_ok=True)
         (unpacked / top).rename(folder / top)
         shutil.rmtree(unpacked)
 

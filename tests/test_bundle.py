@@ -2,17 +2,16 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.commands import everything_below
+from support.commands import everything_below, full_disk
 from support.embeddings import encode
 
 from albench.benchmark.types import UserError
@@ -69,17 +68,6 @@ def write(path: Path, members: Members, compression: int = zipfile.ZIP_STORED) -
         for name, content in members.items():
             archive.writestr(name, content)
     return path
-
-
-@contextmanager
-def full_disk(limit: int) -> Iterator[None]:
-    """Let every file that grows beyond ``limit`` bytes fail, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 # --- there and back

@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import re
-import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
-from support.commands import invoke, run, write_grid
+from support.commands import full_disk, invoke, run, write_grid
 
 from albench.datasets.embeddings import entry as entries
 
@@ -164,12 +163,8 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_verified(monkeypatc
 
 
 def test_a_disk_that_is_full() -> None:
-    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, most))  # a file that grows longer fails as on a full disk
-    try:
+    with full_disk(2000):
         said = invoke("embed", "--dataset", "wine", "--encoder", "pixels")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
     line = f"error: cannot use the embedding cache {Path('cache').absolute()}: File too large\n"
     assert (said.status, said.out, said.err) == (1, "", line)
     assert [path for path in Path("cache").iterdir() if path.is_dir()] == []

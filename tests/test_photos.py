@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+from support.commands import full_disk
 from support.data import messages
 from support.pictures import jpeg, tar_gz, zipped
 from support.server import Server, serving
@@ -214,6 +215,42 @@ def test_an_archive_of_something_else_is_refused(server: Server, monkeypatch: py
     file.parent.mkdir(parents=True)
     file.write_bytes(other)
     assert messages(Food101()) == [f"{file}: holds no folder food-101"]
+
+
+def archives_here(name: str) -> Path:
+    """Put the archives of a dataset where they would have been fetched to; return that folder."""
+    home(name).mkdir(parents=True, exist_ok=True)
+    for file, content in ARCHIVES[name].items():
+        (home(name) / file).write_bytes(content)
+    return home(name)
+
+
+def test_a_disk_that_is_full_while_photographs_are_unpacked(server: Server) -> None:
+    place = archives_here("food101")
+    with full_disk(100):
+        (line,) = messages(Food101())
+    assert line == f"cannot write {place / 'unpacked-food-101'}: File too large"
+    assert [path.name for path in place.iterdir() if path.is_dir()] == []
+    assert load(Food101(), 0).split.train.shape == (3, 256, 256, 3)
+
+
+def test_places_that_cannot_be_written_to(server: Server) -> None:
+    place = archives_here("oxford-pets")
+    (place / "oxford-iiit-pet").touch()  # a file where a folder is needed
+    (line,) = messages(OxfordPets())
+    assert line == f"cannot write {place / 'oxford-iiit-pet' / 'images'}: File exists"
+    (place / "oxford-iiit-pet").unlink()
+    (place / "oxford-iiit-pet").mkdir()
+    (place / "oxford-iiit-pet" / "images").touch()
+    (line,) = messages(OxfordPets())
+    assert line == f"cannot write {place / 'oxford-iiit-pet' / 'images'}: Not a directory"
+    (place / "oxford-iiit-pet" / "images").unlink()
+    (place / "oxford-iiit-pet" / "images.lock").unlink(missing_ok=True)
+    (place / "oxford-iiit-pet" / "images.lock").mkdir()
+    (line,) = messages(OxfordPets())
+    assert line == f"cannot write {place / 'oxford-iiit-pet' / 'images'}: Is a directory"
+    (place / "oxford-iiit-pet" / "images.lock").rmdir()
+    assert load(OxfordPets(), 0).split.train.shape == (3, 256, 256, 3)
 
 
 def test_wrong_parameters() -> None:

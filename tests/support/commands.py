@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,6 +66,17 @@ def nothing_written() -> Iterator[None]:
     before = everything_below(Path.cwd())
     yield
     assert everything_below(Path.cwd()) == before
+
+
+@contextmanager
+def full_disk(limit: int) -> Iterator[None]:
+    """Let every file that grows beyond ``limit`` bytes fail, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def refused(*options: object, grid: str = "grid.yaml", out: str = "out") -> list[str]:
