@@ -29,6 +29,7 @@ from ..results.progress import RunProgress, StepProgress
 from ..results.schema import round_row, trial_row
 from ..results.store import RunStore, StorageError
 from . import inline
+from .firsts import firsts
 from .grid import Grid
 from .plan import Plan
 from .study import Study, resolve
@@ -115,6 +116,7 @@ def _run(
             if jobs:
                 _Driver(study, options, store, progress, interrupt, outcomes).run(jobs)
         store.flush()
+        store.write_firsts(firsts(study, store))
         notices = list(store.notices)
         show()
         if follower is not None:

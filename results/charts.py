@@ -270,6 +270,30 @@ def bars(frame: pd.DataFrame, title: str, x: str, y: str, colour: str) -> Figure
     return _figure("bars", title, rows, {"mark": mark, "encoding": encoding})
 
 
+def gallery(frame: pd.DataFrame, title: str) -> Figure:
+    """Draw pictures in rows, one for each strategy: columns strategy, place (0, 1, ...), row, class, seeds, url."""
+    names = list(dict.fromkeys(frame["strategy"]))
+    n_columns, label = int(frame["place"].max()) + 1, max(map(len, names)) * _LETTER
+    side, step = 48, 72  # pixels of a picture, and from row to row
+    x = _axis("place") | {"axis": None, "scale": {"domain": [-0.5, n_columns - 0.5], "nice": False}}
+    tooltip = [_tip("strategy"), _tip("row"), _tip("class"), _tip("seeds", "on seeds")]
+    words = {"calculate": "datum.class + ' (' + datum.seeds + ')'", "as": "words"}
+    layers = [
+        {
+            "mark": {"type": "image", "width": side, "height": side, "yOffset": -8},
+            "encoding": {"url": {"field": "url"}},
+        },
+        {
+            "transform": [words],
+            "mark": {"type": "text", "yOffset": side / 2 + 2, "fontSize": 10, "limit": 104},
+            "encoding": {"text": {"field": "words"}, "tooltip": tooltip},
+        },
+    ]
+    size = {"width": round(label + 40 + 112 * n_columns), "height": step * len(names), "view": {"stroke": None}}
+    spec = {"layer": layers, "encoding": {"x": x, "y": _names("strategy", names, "")}, **size}
+    return _figure("gallery", title, frame, spec, min_width=label + 60 * n_columns)
+
+
 def _figure(name: str, title: str, frame: pd.DataFrame | None, spec: Spec, min_width: float = 300) -> Figure:
     words = title.split("\n")
     data = {} if frame is None else {"data": {"values": _values(frame)}}

@@ -5,8 +5,6 @@ Altair takes half a second to import: who draws now and then imports this module
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +14,9 @@ from typing import Any
 import altair as alt
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..benchmark.types import Floats, Labels, Rows, UserError
-from .look import INK, LOOK, PALETTE, png, svg
+from .look import INK, LOOK, PALETTE, data_uri, png, svg, thumbnail
 
 PANEL = 340  # width and height of a map
 MARGIN = 14  # of the panel, without points
@@ -161,7 +158,13 @@ def _stroke(colour: alt.Color) -> alt.Stroke:
 def _thumbnails(picks: Values, images: Sequence[NDArray[np.uint8]], colour: alt.Color) -> alt.LayerChart:
     """Draw the first picks in order of purchase: framed in the colour of their class, numbered, its name below."""
     cells = [
-        {"class": pick["class"], "order": pick["order"], "url": data_uri(image), "column": i % ROW, "row": i // ROW}
+        {
+            "class": pick["class"],
+            "order": pick["order"],
+            "url": data_uri(thumbnail(image, SHARP)),
+            "column": i % ROW,
+            "row": i // ROW,
+        }
         for i, (pick, image) in enumerate(zip(picks[:MOST], images, strict=False))
     ]
     n_rows, width = math.ceil(len(cells) / ROW), PANEL / ROW
@@ -182,17 +185,3 @@ def _thumbnails(picks: Values, images: Sequence[NDArray[np.uint8]], colour: alt.
     ]
     height = n_rows * (width + 14)
     return alt.LayerChart(layer=layers, width=PANEL, height=height, view=alt.ViewConfig(stroke=None))
-
-
-def data_uri(image: NDArray[np.uint8]) -> str:
-    """Return an image (H, W, channels) as a PNG at most `SHARP` wide and high; small pixels stay sharp squares."""
-    picture = Image.fromarray(image[..., :3] if image.shape[2] >= 3 else image[..., 0])
-    longest = max(picture.size)
-    if longest > SHARP:
-        picture.thumbnail((SHARP, SHARP))
-    else:
-        width, height = (side * (SHARP // longest) for side in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.NEAREST)
-    file = io.BytesIO()
-    picture.save(file, format="png")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

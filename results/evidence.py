@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from .schema import FIRSTS
 from .store import RunStore
 from .tables import IDENTITY, Summary, curve_values, summarise
 
@@ -19,7 +20,8 @@ _NAMES = [*IDENTITY, "seed", "trial_id"]
 class Runs:
     """The rounds and trials of some runs, one trial per cell and seed; ``manifests`` and ``grids`` by directory name.
 
-    ``each`` has, where there are several runs, the values of each by itself as `tables.curve_values` returns them.
+    ``each`` has, where there are several runs, the values of each by itself as `tables.curve_values` returns them;
+    ``firsts`` is what the rows that are bought first look like (`schema.FIRSTS`).
     """
 
     rounds: pd.DataFrame
@@ -29,6 +31,7 @@ class Runs:
     notices: tuple[str, ...]
     grids: dict[str, str] = field(default_factory=dict)
     each: dict[str, pd.DataFrame] = field(default_factory=dict)
+    firsts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FIRSTS.names))
 
     def summarise(self, baseline: str = "random") -> Summary:
         order: dict[str, list[str]] = {}
@@ -71,6 +74,7 @@ def read_runs(directories: Sequence[Path]) -> Runs:
     names = [_name(store, list(stores.values())) for store in stores.values()]
     agreed, disagreement = _one_answer(rounds)
     merged = _one_each(agreed, pd.concat(trials, ignore_index=True), pd.concat(plans, ignore_index=True))
+    firsts = [frame for store in stores.values() if (frame := store.firsts()) is not None]
     grids = dict(zip(names, (store.grid_yaml for store in stores.values()), strict=True))
     notices = [*(notice for store in stores.values() for notice in store.notices), *disagreement]
     if dropped := len({*pd.concat([*trials, *rounds])["trial_id"]} - {*merged[0]["trial_id"], *merged[1]["trial_id"]}):
@@ -83,7 +87,8 @@ def read_runs(directories: Sequence[Path]) -> Runs:
         own = zip(names, rounds, trials, plans, strict=True)
         each = {name: curve_values(*_one_each(*frames)[:2]) for name, *frames in own}
     manifests = dict(zip(names, (store.manifest for store in stores.values()), strict=True))
-    return Runs(*merged, manifests, tuple(notices), grids, each)
+    seen = pd.concat(firsts).drop_duplicates(["dataset", "row"]) if firsts else pd.DataFrame(columns=FIRSTS.names)
+    return Runs(*merged, manifests, tuple(notices), grids, each, seen)
 
 
 def _plan(store: RunStore) -> pd.DataFrame:

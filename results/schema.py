@@ -68,6 +68,17 @@ TRIALS = pa.schema(
 PLAN = pa.schema(_IDENTITY, metadata=_METADATA)
 """One row per trial that the grid asks for, so that a cell without results is told from one that was not asked for."""
 
+FIRSTS = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("row", pa.int64()),
+        ("class_name", pa.string()),
+        ("image", pa.binary()),  # PNG or JPEG; null where the dataset has no images
+    ],
+    metadata=_METADATA,
+)
+"""One row per row of a pool that some strategy buys first on most seeds: the report shows it without the dataset."""
+
 MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}
 """Version v -> the function that turns a table of version v into one of version v + 1. Version 1 is the first."""
 

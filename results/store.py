@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..benchmark.types import Trial
 from . import parts
 from .parts import TABLES, CorruptPartError, NewerPartError, StorageError
-from .schema import PLAN, TIMING, plan_row
+from .schema import FIRSTS, PLAN, TIMING, plan_row
 
 __all__ = ["RunStore", "StorageError"]
 
@@ -33,8 +33,15 @@ log = logging.getLogger(__name__)
 
 MANY_AT_START = 50
 MANY = 1000  # parts that a running writer lets gather before it compacts
-PLAN_FILE = "plan.parquet"
-_OWN = {".lock", PLAN_FILE, "grid.yaml", "report", *TABLES}  # what may lie here before the first manifest does
+PLAN_FILE, FIRSTS_FILE = "plan.parquet", "firsts.parquet"
+_OWN = {
+    ".lock",
+    PLAN_FILE,
+    FIRSTS_FILE,
+    "grid.yaml",
+    "report",
+    *TABLES,
+}  # what may lie here before the first manifest does
 
 
 class RunStore:
@@ -127,6 +134,11 @@ class RunStore:
         rows = [plan_row(trial) for trial in trials]
         parts.write_part(self.directory / PLAN_FILE, pa.Table.from_pylist(rows, schema=PLAN))
 
+    def write_firsts(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Say what the rows that are bought first look like; replaces what was said before."""
+        self._check_writer()
+        parts.write_part(self.directory / FIRSTS_FILE, pa.Table.from_pylist([dict(row) for row in rows], schema=FIRSTS))
+
     def add_rounds(self, rows: list[dict[str, Any]]) -> None:
         """Keep rows of `schema.ROUNDS` in memory until the next flush."""
         self._rows["rounds"].extend(rows)
@@ -195,7 +207,14 @@ class RunStore:
 
     def plan(self) -> pd.DataFrame | None:
         """Return the trials that the grid asks for, or None where nobody wrote it down."""
-        path = self.directory / PLAN_FILE
+        return self._read_file(PLAN_FILE)
+
+    def firsts(self) -> pd.DataFrame | None:
+        """Return what the rows that are bought first look like, or None where nobody wrote it down."""
+        return self._read_file(FIRSTS_FILE)
+
+    def _read_file(self, name: str) -> pd.DataFrame | None:
+        path = self.directory / name
         try:
             parts.check_version(path)
             frame: pd.DataFrame = pq.read_table(path).to_pandas()

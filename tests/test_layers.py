@@ -17,6 +17,7 @@ LAYERS = [
     [
         "benchmark.plan",
         "benchmark.show",
+        "benchmark.firsts",
         "benchmark.replay",
         "benchmark.fill",
         "results.tracking",

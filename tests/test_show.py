@@ -21,7 +21,7 @@ from albench.benchmark.seeds import generator
 from albench.benchmark.types import Floats, UserError
 from albench.datasets.embeddings.store import embed
 from albench.datasets.loading import load
-from albench.results import class_map
+from albench.results import class_map, look
 from albench.results.store import RunStore
 
 PCA = ("--projection", "pca")  # t-SNE where it matters only: it takes a second
@@ -186,17 +186,17 @@ def test_thumbnails_are_those_of_the_first_picks() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_small_images_are_enlarged_pixel_by_pixel(channels: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (8, 5, channels), dtype=np.uint8)
-    shown = decoded(class_map.data_uri(image)).reshape(160, 100, channels)
+    shown = decoded(look.data_uri(look.thumbnail(image, 160)), "png").reshape(160, 100, channels)
     np.testing.assert_array_equal(shown, image.repeat(20, axis=0).repeat(20, axis=1))
 
 
 def test_large_images_shrink() -> None:
-    assert decoded(class_map.data_uri(np.zeros((480, 640, 3), np.uint8))).shape == (120, 160, 3)
+    assert decoded(look.data_uri(look.thumbnail(np.zeros((480, 640, 3), np.uint8), 160)), "jpeg").shape == (120, 160, 3)
 
 
-def decoded(uri: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def decoded(uri: str, kind: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     head, content = uri.split(",")
-    assert head == "data:image/png;base64"
+    assert head == f"data:image/{kind};base64"
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
 
 

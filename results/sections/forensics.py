@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,12 @@ from ..forensics import (
     places,
     with_random,
 )
+from ..look import data_uri
 
+SHOWN = 5
+"""So many of the rows that a strategy buys first are named."""
+MOST_PICTURED = 20
+"""Pictures of more places would make the page heavy."""
 MOST_CLASSES = 30
 """A histogram of more classes is not drawn: nobody could read it."""
 MEANING = (
@@ -40,6 +45,13 @@ MEANING = (
     " draws; sharing no more says nothing, as it holds for any other rule. So a rule is also compared with itself on"
     " other seeds: one that prefers some rows comes back to them, and one that does not is called near-random."
 )
+
+
+class _Face(NamedTuple):
+    """What a row looks like: its class, and a PNG or JPEG where the dataset has images."""
+
+    class_name: str
+    image: bytes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +88,12 @@ def blocks(evidence: Evidence) -> list[Block]:
     looks.sort(key=lambda look: known[look.place.names])  # as in the other tables
     shares = class_shares(evidence.rounds, evidence.trials)
     by_place = {tuple(map(str, names)): of for names, of in shares.groupby(PLACE)}
-    tables = []
+    faces = {(dataset, row): _Face(*of) for dataset, row, *of in evidence.runs.firsts.itertuples(index=False)}
+    tables, pictured = list[Block](), 0
     for look in looks:
-        tables += [_overlap(look), _chance(look)]
+        firsts = _firsts(look, faces, pictured < MOST_PICTURED)
+        pictured += sum(block.figure is not None for block in firsts)
+        tables += [_overlap(look), _chance(look), *firsts]
         if look.place.names in by_place:  # else nobody counted the classes
             tables.append(_classes(look, by_place[look.place.names]))
     return [_summary(looks), *tables]
@@ -145,7 +160,6 @@ def _chance(look: _Look) -> Block:
             str(max(len(trail.own) for trail in place.trails[name].values())),
             *_shared(look.follows.get(name)),
             *_shared(look.repeats[name]),
-            ", ".join(f"{row} ({seeds})" for row, seeds in first_rows(place, name)) or "-",
         )
         for name in look.names
     ]
@@ -155,12 +169,49 @@ def _chance(look: _Look) -> Block:
         f"Rows that a pair of trials shares (mean over pairs), and what chance gives in a pool {size}.{split}",
         columns=(
             *("strategy", "n", "rows chosen", "shared with random", "by chance", "p"),
-            *("shared between seeds", "by chance", "p", "most often in the first batch: row (seeds)"),
+            *("shared between seeds", "by chance", "p"),
         ),
         rows=tuple(rows),
         level=3,
         name=stem("chance", *place.names),
     )
+
+
+def _firsts(look: _Look, faces: Mapping[tuple[str, int], _Face], pictured: bool) -> list[Block]:
+    """Return the rows that each strategy buys first on most seeds, with their pictures; nothing where none can be."""
+    place, title = look.place, f"Bought first: {_title(look.place)}"
+    rows, cells = [], []
+    for name in look.names:
+        found = first_rows(place, name, SHOWN)
+        known = [(row, seeds, faces.get((place.names[0], row))) for row, seeds in found]
+        words = [f"{row}{f': {face.class_name}' if face else ''} ({seeds})" for row, seeds, face in known]
+        rows.append((name, str(len(place.trails[name])), *words, *["-"] * (SHOWN - len(words))))
+        cells += [
+            (name, i, row, face.class_name, seeds, data_uri(face.image))
+            for i, (row, seeds, face) in enumerate(known)
+            if face and face.image
+        ]
+    if all(row[2] == "-" for row in rows):
+        return []
+    columns = ["strategy", "place", "row", "class", "seeds", "url"]
+    figure = (
+        charts.gallery(pd.DataFrame(cells, columns=columns), f"{title}\nclass (on how many seeds)")
+        if cells and pictured
+        else None
+    )
+    text = "The rows that are most often in a strategy's first own batch: row: class (on how many of n seeds)."
+    name = stem("first", *place.names)
+    return [
+        Block(
+            title,
+            text + (f" Pictures of the first {MOST_PICTURED} such tables only." if cells and not pictured else ""),
+            columns=("strategy", "n", *("1st", "2nd", "3rd", "4th", "5th")),
+            rows=tuple(rows),
+            level=3,
+            name=name,
+            figure=figure and replace(figure, name=name),
+        )
+    ]
 
 
 def _shared(chance: Chance | None) -> tuple[str, str, str]:
