@@ -49,8 +49,7 @@ def test_the_report_shows_them_when_the_data_are_gone(monkeypatch: pytest.Monkey
     assert invoke("report", "out", "--figures").status == 0
     text = Path("out/report/report.md").read_text()
     assert "### Bought first: digits/pixels/linear, low" in text
-    row, class_name = kept.loc[0, ["row", "class_name"]]
-    assert f"{row}: {class_name} (1)" in text
+    assert f"{kept['row'][0]}: {kept['class_name'][0]} (1)" in text
     assert (
         Path("out/report/figures/first-digits-pixels-linear-low.svg").read_text().count('xlink:href="data:image/png')
         == 10
@@ -63,7 +62,7 @@ def test_a_table_has_classes_and_no_pictures() -> None:
     assert set(kept["class_name"]) <= {"class_0", "class_1", "class_2"}
     assert kept["image"].isna().all()
     text = Path("out/report/report.md").read_text()
-    assert f"{kept.loc[0, 'row']}: {kept.loc[0, 'class_name']} (1)" in text
+    assert f"{kept['row'][0]}: {kept['class_name'][0]} (1)" in text
 
 
 def test_rows_of_a_split_of_its_own_for_each_seed_are_not_named() -> None:
