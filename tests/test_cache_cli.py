@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import platform
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from support.commands import full_disk, invoke, run, write_grid
@@ -35,11 +37,15 @@ def damage(fingerprint: str) -> Path:
     return file.absolute()
 
 
+def change_manifest(fingerprint: str, without: set[str], **facts: Any) -> None:
+    path = entry_of(fingerprint) / "manifest.json"
+    manifest = {k: v for k, v in json.loads(path.read_text()).items() if k not in {"sha256", *without}}
+    entries.write_manifest(path.parent, {**manifest, **facts})
+
+
 def make_stale(fingerprint: str) -> None:
     """Write the manifest as the version before did: without quality."""
-    path = entry_of(fingerprint) / "manifest.json"
-    manifest = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("quality", "sha256")}
-    entries.write_manifest(path.parent, {**manifest, "layout": 1})
+    change_manifest(fingerprint, {"quality"}, layout=1)
 
 
 # --- embed -----------------------------------------------------------------------------------------------------------
@@ -52,7 +58,7 @@ def test_embed_says_what_it_made() -> None:
         r"([0-9a-f]{64})\n"
         r"  wine / pca\(dims=2, store=float16\): 124 \+ 54 rows of 2 features\n"
         r"  1-NN accuracy 0\.9\d\d\n  linear accuracy 0\.9\d\d\n  effective dimension 1\.\d\n"
-        r"  computed in \d+\.\d\d s\n",
+        r"  computed in \d+\.\d\d s; on cpu \(\w+\), numpy \d\S+, scipy \d\S+, scikit-learn \d\S+\n",
         said.out,
     )
     fingerprint = said.out[:64]
@@ -235,6 +241,15 @@ def test_lists_of_the_cache() -> None:
     assert qualities["fingerprint"][3:] == ["1-NN", "linear", "dimension", "seconds"]
     assert listed[one[:12]][6:8] == qualities[one[:12]][3:5]
     assert invoke("list", "embeddings", one[:9]).out.startswith(f"{one}\n  wine / pixels: ")
+
+
+def test_what_computed_an_embedding_is_shown_where_it_is_known() -> None:
+    fingerprint = fill()
+    line = f" s; on cpu ({platform.machine()}), numpy {np.__version__}\n"
+    assert invoke("list", "embeddings", fingerprint).out.endswith(line)
+    change_manifest(fingerprint, {"origin"})  # as the version before wrote it
+    assert invoke("list", "embeddings", fingerprint).out.endswith(" s; device and libraries not known\n")
+    assert fill() == fingerprint  # and it is used as ever
 
 
 def test_remove_takes_along_all_that_belongs_to_an_entry() -> None:

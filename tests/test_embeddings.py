@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
+import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
@@ -202,6 +205,25 @@ def test_the_manifest_says_what_it_is(cache: Path) -> None:
     assert manifest["files"]["train.npy"]["shape"] == [124, 2]
     assert manifest["files"]["test.npy"]["dtype"] == "<f4"
     assert sorted(path.name for path in entry(cache).iterdir()) == sorted([*manifest["files"], "manifest.json"])
+
+
+def test_the_manifest_says_what_computed_it_and_the_fingerprint_does_not(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def origin_of(encoder: Encoder) -> Any:
+        embedded = embed(Wine(), encoder)
+        return embedded.fingerprint, embedded.entry.manifest["origin"]
+
+    first, origin = origin_of(Pca(dims=2))
+    device = f"cpu ({platform.machine()})"
+    versions = {"numpy": np.__version__, "scipy": scipy.__version__, "scikit-learn": sklearn.__version__}
+    assert origin == {"device": device, "libraries": versions}
+    assert origin_of(File(features_file(tmp_path / "f.npz")))[1] == {}  # made elsewhere
+    monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path / "other"))
+    monkeypatch.setattr("albench.datasets.embeddings._origin.version", lambda name: "99")
+    again, other = origin_of(Pca(dims=2))
+    assert set(other["libraries"].values()) == {"99"}
+    assert again == first
 
 
 def test_a_moved_cache_is_the_same_cache(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,9 @@ from albench.datasets.base import DataError, Split, Step, silent
 from albench.datasets.digits import Digits
 from albench.datasets.embeddings import _network
 from albench.datasets.embeddings._network import apply, seeded
+from albench.datasets.embeddings._origin import origin
 from albench.datasets.embeddings.base import Work
+from albench.datasets.embeddings.pixels import Pixels
 from albench.datasets.embeddings.random_conv import RandomConv
 
 
@@ -51,6 +53,17 @@ def run(module: nn.Module, data: Split, folder: Path, report: object = None) -> 
 def one_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run on the CPU also where there is a GPU: what is promised bit for bit, is promised there."""
     monkeypatch.setattr(_network, "_devices", lambda: [torch.device("cpu")])
+
+
+def test_the_device_of_a_network_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    found = origin(RandomConv())
+    assert found["device"].startswith("cpu (")
+    assert found["libraries"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: f"GPU {i}")
+    assert origin(RandomConv())["device"] == "GPU 0, GPU 1"
+    assert origin(Pixels())["device"].startswith("cpu (")  # it runs on no GPU
 
 
 def test_it_is_the_plain_loop(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from filelock import FileLock
@@ -72,9 +72,14 @@ class Stored:
 
     ``float16`` halves the cache and rounds once, to 11 bits; in use they are float32 all the same. It is part of the
     fingerprint and of nothing that is drawn or trained: both types hold the answer of the same network.
+
+    ``libraries`` are the packages whose versions may move the numbers; the manifest says them, the fingerprint does
+    not. None are named where features are not computed here.
     """
 
     store: Precision = field(default="float32", metadata=LATER)
+
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
 
 class Encoder(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ class File(Stored):
     """Features made elsewhere: an .npz with ``train`` (N, D) and ``test`` (M, D), rows as in the dataset."""
 
     path: str = field(metadata=PATH)
+
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     def label(self) -> str:
         return path_label("file", self.path)

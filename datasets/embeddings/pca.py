@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class Pca(Stored):
     dims: int = 32
     whiten: bool = False
     scale: Scale = "auto"
+
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "scikit-learn")
 
     def __post_init__(self) -> None:
         check_choice("scale", self.scale, SCALES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class RandomConv(Stored):
     channels: int = 64
     layers: int = 3
     grid: int = 2
+
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "torch")
 
     def __post_init__(self) -> None:
         for name in ("channels", "layers", "grid"):

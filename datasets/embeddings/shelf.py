@@ -14,6 +14,7 @@ from ...benchmark.registry import Registry, datasets, encoders
 from ...benchmark.types import UserError
 from ..base import cache_dir
 from . import artefacts, entry
+from ._origin import origin_text
 from .entry import CorruptEntryError, StaleEntryError
 
 SHORT = 12
@@ -121,7 +122,7 @@ def quality_lines(manifest: Mapping[str, Any]) -> list[str]:
         f"  1-NN accuracy {facts['1-NN']}{asked}",
         f"  linear accuracy {facts['linear']}{fitted}",
         f"  effective dimension {facts['dimension']}{spread}",
-        f"  computed in {facts['seconds']} s",
+        f"  computed in {facts['seconds']} s; {origin_text(manifest.get('origin', {}))}",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -52,6 +52,8 @@ class Simclr(Stored):
     width: int = 32
     projection: int = 64
     threads: int = 1
+
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "torch", "torchvision")
 
     def __post_init__(self) -> None:
         check_choice("network", self.network, get_args(Network))

@@ -26,6 +26,7 @@ from ...benchmark.types import Derived, Features, Labels, Pool, canonical_json
 from ..base import DataError, Dataset, Report, cache_dir, label_of, parameters, plugin_of, silent
 from ..loading import Loaded, load
 from . import entry
+from ._origin import origin
 from .artefacts import keeper
 from .base import Encoder, Precision, ReadsFile, Stored, Work, feature_problems
 from .entry import FILES, CorruptEntryError, Entry, StaleEntryError, StorageError, locked, storage
@@ -214,6 +215,7 @@ def _write(folder: Path, features: tuple[Features, Features], loaded: Loaded, en
             "version": plugin.version,
             "params": parameters(encoder),
         },
+        "origin": origin(encoder),
         "kind": split.kind,
         "n_classes": len(split.class_names),
         "class_names": list(split.class_names),

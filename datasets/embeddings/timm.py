@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...benchmark.registry import encoder
 from ..base import DataError
@@ -22,6 +22,8 @@ class Timm(Pretrained):
     .pth file (an own classifier in it is left out); without it they come from the Hugging Face hub, into its cache.
     Grey images are repeated to three channels.
     """
+
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "torch", "timm", "torchvision")
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...benchmark.registry import encoder
 from ..base import DataError
@@ -25,6 +25,8 @@ class Torchvision(Pretrained):
     the last linear layer. ``weights`` is a local .safetensors or .pth file; without it they are downloaded into
     torch's cache. Grey images are repeated to three channels.
     """
+
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "torch", "torchvision")
 
     @property
     def name(self) -> str:
