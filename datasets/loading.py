@@ -61,10 +61,11 @@ def load(dataset: Dataset, seed: int, report: Report = silent) -> Loaded:
     return Loaded(plugin.name, label, parameters(dataset), split, content_hash(split))
 
 
-def validate(split: Split) -> list[str]:
-    """Return everything that is wrong with a split, one line each."""
-    problems = _part_problems("train", split, split.train, split.train_labels)
-    problems += _part_problems("test", split, split.test, split.test_labels)
+def validate(split: Split, features: str = "float32") -> list[str]:
+    """Return everything that is wrong with a split, one line each; its ``features`` (tables too) are of that dtype."""
+    dtype = np.dtype("uint8" if split.kind == "images" else features)
+    problems = _part_problems("train", split, split.train, split.train_labels, dtype)
+    problems += _part_problems("test", split, split.test, split.test_labels, dtype)
     if split.train.shape[1:] != split.test.shape[1:]:
         train, test = ("x".join(map(str, x.shape[1:])) for x in (split.train, split.test))
         problems.append(f"train has {train} features, test {test}")
@@ -76,8 +77,8 @@ def validate(split: Split) -> list[str]:
     return problems
 
 
-def _part_problems(name: str, split: Split, x: Inputs, labels: Labels) -> list[str]:
-    dtype, ndim = (np.dtype(np.uint8), 4) if split.kind == "images" else (np.dtype(np.float32), 2)
+def _part_problems(name: str, split: Split, x: Inputs, labels: Labels, dtype: np.dtype[Any]) -> list[str]:
+    ndim = 4 if split.kind == "images" else 2
     found = x.dtype if isinstance(x, np.ndarray) else np.dtype(np.uint8)
     if found != dtype or len(x.shape) != ndim or 0 in x.shape:
         return [f"{name} is {found} of shape {x.shape}; {split.kind} are {dtype} with {ndim} axes, none empty"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import stat
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.commands import everything_below, full_disk
 from support.embeddings import encode
 
@@ -318,6 +321,9 @@ def test_arrays_that_are_not_those_of_the_manifest(keys: list[str], colleague: P
         lambda manifest: manifest.update(dataset="wine"),
         lambda manifest: manifest.pop("encoder"),
         lambda manifest: manifest.pop("layout"),
+        lambda manifest: manifest.pop("class_names"),
+        lambda manifest: manifest.pop("quality"),
+        lambda manifest: manifest.update(quality={"linear_accuracy": 1}),
     ],
 )
 def test_manifests_of_another_make(
@@ -327,9 +333,48 @@ def test_manifests_of_another_make(
     assert refused(path, colleague).startswith(f"entry {keys[0][:12]}: manifest.json is not one of albench (")
 
 
-def test_arrays_of_python_objects_are_not_unpickled(keys: list[str], colleague: Path, tmp_path: Path) -> None:
-    import hashlib
+def with_array(members: Members, key: str, name: str, array: NDArray[Any]) -> Members:
+    """Put another array into an entry, and make all its hashes fit."""
+    file = io.BytesIO()
+    np.save(file, array)
+    content = file.getvalue()
+    facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    facts |= {"shape": list(array.shape), "dtype": array.dtype.str}
+    return tamper(members, key, lambda m: m["files"].update({name: facts})) | {f"{key}/{name}": content}
 
+
+NAN = np.zeros((124, 13), np.float32)
+NAN[7, 2] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "fault"),
+    [
+        ("train.npy", np.zeros((123, 13), np.float32), "train has 123 rows, train_labels 124"),
+        ("test_labels.npy", np.zeros(55, np.int64), "test has 54 rows, test_labels 55"),
+        ("train_labels.npy", np.full(124, 3), "train_labels: 124 outside 0..2, first 3 in row 0"),
+        ("test_labels.npy", np.full(54, -1), "test_labels: 54 outside 0..2, first -1 in row 0"),
+        ("train.npy", NAN, "train: 1 values are NaN or infinite, first in row 7"),
+        ("test.npy", np.zeros((54, 12), np.float32), "train has 13 features, test 12"),
+        ("train_labels.npy", np.zeros(124), "train_labels is float64 of shape (124,); labels are int64 with 1 axis"),
+        ("test.npy", np.zeros((54, 13), np.float16), "test is float16 of shape (54, 13); features are float32"),
+    ],
+)
+def test_whole_arrays_that_do_not_fit_each_other(
+    keys: list[str], colleague: Path, tmp_path: Path, name: str, array: NDArray[Any], fault: str
+) -> None:
+    path = write(tmp_path / "x.zip", with_array(members_of(tmp_path / "one.zip"), keys[0], name, array))
+    assert refused(path, colleague).startswith(f"entry {keys[0][:12]}: {fault}")
+
+
+def test_float16_travels_too(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = embed(Wine(), Pixels(store="float16")).fingerprint
+    export([key], tmp_path / "x.zip")
+    monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path / "theirs"))
+    assert [packed.fingerprint for packed in import_(tmp_path / "x.zip")] == [key]
+
+
+def test_arrays_of_python_objects_are_not_unpickled(keys: list[str], colleague: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     evil = (tmp_path / "evil.npy").read_bytes()
     says = {"bytes": len(evil), "sha256": hashlib.sha256(evil).hexdigest(), "shape": [1], "dtype": "|O"}

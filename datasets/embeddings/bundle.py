@@ -19,9 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..base import DataError, cache_dir
+import numpy as np
+
+from ..base import DataError, Split, cache_dir
+from ..loading import validate
 from . import entry
 from .entry import FILES, CorruptEntryError, StorageError
+from .quality import Quality
 
 MANIFEST = "manifest.json"
 MEMBERS = (MANIFEST, *FILES.values())
@@ -209,7 +213,18 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path, members: _Member
             fault = f"{members[name].file_size} bytes, {files[name]['bytes']} were written"
             raise CorruptEntryError(folder / name, fault)
         _copy(path, archive, members[name], folder / name)
-    return _packed(folder.name, entry.read(folder, hash_all=True).manifest)
+    found = entry.read(folder, hash_all=True)
+    if problems := _problems(found):
+        raise DataError([f"{path}: entry {folder.name[:12]}: {problem}" for problem in problems])
+    return _packed(folder.name, found.manifest)
+
+
+def _problems(found: entry.Entry) -> list[str]:
+    """Return what would go wrong when the entry is used, though all its bytes are those that were written."""
+    Quality(**found.manifest["quality"])
+    train, labels, test, test_labels = (found.arrays[name] for name in FILES)
+    split = Split("features", train, labels, test, test_labels, tuple(found.manifest["class_names"]))
+    return validate(split, "float16" if train.dtype == np.float16 else "float32")
 
 
 def _copy(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
