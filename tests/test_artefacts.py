@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from albench.benchmark.types import Arrays, Derived, Features, Pool
-from albench.datasets.embeddings import artefacts, shelf
+from albench.datasets.embeddings import artefacts, entry, shelf
 from albench.datasets.embeddings.entry import CorruptEntryError, discard
 from albench.datasets.embeddings.pixels import Pixels
 from albench.datasets.embeddings.store import embed, make_pool
@@ -23,8 +24,8 @@ from albench.datasets.wine import Wine
 FINGERPRINT = "0123456789abcdef" * 4
 
 
-def pool(fingerprint: str = FINGERPRINT) -> Pool:
-    features = np.arange(12, dtype=np.float32).reshape(6, 2)
+def pool(fingerprint: str = FINGERPRINT, shift: float = 0) -> Pool:
+    features = np.arange(12, dtype=np.float32).reshape(6, 2) + np.float32(shift)
     labels = np.arange(6) % 2
     arrays: Arrays = {
         "features": features,
@@ -32,6 +33,7 @@ def pool(fingerprint: str = FINGERPRINT) -> Pool:
         "test_features": features,
         "test_labels": labels,
         "class_names": np.array(["a", "b"]),
+        "content": np.array(f"of {shift}"),
     }
     return make_pool(fingerprint, arrays)
 
@@ -85,6 +87,42 @@ def test_what_is_asked_for_twice_is_one_object(cache: Path) -> None:
     assert derived.get("some/1", several)["ids"] is derived.get("some/1", unexpected)["ids"]
     with pytest.raises(TypeError, match="does not support item assignment"):
         derived.get("some/1", unexpected)["ids"] = np.arange(3)  # type: ignore[index]  # what must not work
+
+
+def doubled(features: Features, _: np.random.Generator) -> Arrays:
+    return {"rows": features * 2}
+
+
+def test_other_features_of_the_same_fingerprint_have_artefacts_of_their_own(cache: Path) -> None:
+    before = pool().derived.get("twice/1", doubled)["rows"]
+    other = pool(shift=1e-3)
+    assert np.array_equal(other.derived.get("twice/1", doubled)["rows"], other.features * 2)
+    assert folder(cache).suffix == ""  # it has replaced the one that was there
+    assert np.array_equal(pool(shift=1e-3).derived.get("twice/1", unexpected)["rows"], other.features * 2)
+    assert np.array_equal(before, pool().features * 2)  # who had mapped it, has it still
+    assert artefacts.faults(FINGERPRINT) == []
+
+
+def test_an_artefact_that_does_not_say_what_it_was_made_of_is_made_anew(cache: Path) -> None:
+    pool().derived.get("twice/1", several)
+    manifest = entry.read_manifest(folder(cache))
+    entry.write_manifest(folder(cache), {k: v for k, v in manifest.items() if k not in ("content", "sha256")})
+    assert set(pool().derived.get("twice/1", doubled)) == {"rows"}
+    assert set(pool().derived.get("twice/1", unexpected)) == {"rows"}
+
+
+def test_artefacts_follow_the_features_that_another_machine_made(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = embed(Wine(), Pixels())
+    here.pool().derived.get("twice/1", doubled)
+    monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path / "there"))
+    encode = Pixels.encode
+    monkeypatch.setattr(Pixels, "encode", lambda *args: tuple(x + np.float32(1e-5) for x in encode(*args)))
+    there = embed(Wine(), Pixels())
+    assert there.fingerprint == here.fingerprint
+    shutil.copytree(cache / f"{here.fingerprint}.derived", tmp_path / "there" / f"{here.fingerprint}.derived")
+    assert np.array_equal(there.pool().derived.get("twice/1", doubled)["rows"], there.features * 2)
 
 
 def damage(path: Path, how: str) -> None:

@@ -84,7 +84,9 @@ class Embedded:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all that `make_pool` needs, as arrays: what travels between processes."""
-        return {**{name: getattr(self, name) for name in FILES}, "class_names": np.array(self.class_names)}
+        content = self.entry.manifest["files"][FILES["features"]]["sha256"]
+        rest = {"class_names": np.array(self.class_names), "content": np.array(content)}
+        return {**{name: getattr(self, name) for name in FILES}, **rest}
 
     def pool(self) -> Pool:
         return make_pool(self.fingerprint, self.arrays())
@@ -92,7 +94,8 @@ class Embedded:
 
 def make_pool(fingerprint: str, arrays: Mapping[str, NDArray[Any]]) -> Pool:
     """Build the pool, in any process: what is derived from it draws from (fingerprint, key) alone."""
-    derived = Derived(arrays["features"], partial(generator, "derived", fingerprint), keeper(fingerprint))
+    keep = keeper(fingerprint, str(arrays["content"]))
+    derived = Derived(arrays["features"], partial(generator, "derived", fingerprint), keep)
     class_names = tuple(arrays["class_names"].tolist())
     return Pool(**{name: arrays[name] for name in FILES}, class_names=class_names, derived=derived)
 

@@ -54,6 +54,7 @@ def smallest_pool() -> dict[str, np.ndarray]:
         "test_features": features,
         "test_labels": labels,
         "class_names": names,
+        "content": np.array("made up"),
     }
 
 

@@ -32,6 +32,7 @@ def arrays(rows: int) -> dict[str, np.ndarray]:
         "test_features": rng.standard_normal((100, DIMS), dtype=np.float32),
         "test_labels": rng.integers(CLASSES, size=100),
         "class_names": np.array([f"class {c}" for c in range(CLASSES)]),
+        "content": np.array("made up"),
     }
 
 
