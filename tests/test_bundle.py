@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.commands import everything_below, full_disk
-from support.embeddings import encode
+from support.embeddings import encode, faults
 
 from albench.benchmark.types import UserError
 from albench.datasets.base import DataError
@@ -24,7 +24,7 @@ from albench.datasets.embeddings.bundle import MEMBERS, Packed, export, import_
 from albench.datasets.embeddings.entry import StorageError
 from albench.datasets.embeddings.pca import Pca
 from albench.datasets.embeddings.pixels import Pixels
-from albench.datasets.embeddings.store import embed, verify
+from albench.datasets.embeddings.store import embed
 from albench.datasets.wine import Wine
 
 Members = dict[str, bytes]
@@ -88,7 +88,7 @@ def test_a_colleague_has_the_same_entries(
     for key in keys:
         assert everything_below(colleague / key).keys() == set(MEMBERS)
         assert everything_below(colleague / key) == {name: (cache / key / name).read_bytes() for name in MEMBERS}
-    assert verify() == {}
+    assert faults() == []
     monkeypatch.setattr(Pixels, "encode", None)  # nothing is computed again
     embedded = embed(Wine(), Pixels())
     monkeypatch.undo()

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.embeddings import encode
+from support.embeddings import encode, faults
 
 from albench.benchmark.types import Features
 from albench.datasets.base import Split
 from albench.datasets.embeddings.base import Encoder, Work
 from albench.datasets.embeddings.pca import Pca
 from albench.datasets.embeddings.pixels import Pixels
-from albench.datasets.embeddings.store import embed, verify
+from albench.datasets.embeddings.store import embed
 from albench.datasets.wine import Wine
 
 PREAMBLE = """
@@ -101,7 +101,7 @@ def test_a_killed_process_leaves_nothing_that_counts(cache: Path, tmp_path: Path
     assert [path.name for path in cache.iterdir() if path.is_dir()] == [other.fingerprint]
     embedded = embed(Wine(), Pixels())
     assert np.array_equal(embedded.features, encode(Pixels(), Wine().load(0))[0])
-    assert verify() == {}
+    assert faults() == []
 
 
 def test_the_killed_entry_itself_can_be_asked_for_at_once(cache: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from numpy.typing import NDArray
-from support.embeddings import features_file
+from support.embeddings import faults, features_file
 
 from albench.benchmark.types import Features
 from albench.datasets import base
@@ -22,7 +22,7 @@ from albench.datasets.embeddings.base import Work
 from albench.datasets.embeddings.file import File
 from albench.datasets.embeddings.pca import Pca
 from albench.datasets.embeddings.pixels import Pixels
-from albench.datasets.embeddings.store import embed, verify
+from albench.datasets.embeddings.store import embed
 from albench.datasets.wine import Wine
 
 SHAPES = arrays_of.array_shapes(min_dims=1, max_dims=2, max_side=9)
@@ -66,7 +66,7 @@ def test_float16_on_disk_is_float32_in_use(cache: Path) -> None:
         assert not b.flags.writeable
         assert np.array_equal(b, a.astype(np.float16).astype(np.float32))
     assert half.pool().features.dtype == np.float32
-    assert verify() == {}
+    assert faults() == []
 
 
 def test_what_is_drawn_does_not_depend_on_the_type_on_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,6 @@ __all__ = [
     "embed",
     "fingerprint",
     "make_pool",
-    "verify",
 ]
 
 
@@ -146,11 +145,6 @@ def embed(
             _compute(folder, loaded, encoder, report, anew=recompute)
         with storage(folder.parent):
             return Embedded(folder.name, entry.read(folder))
-
-
-def verify() -> dict[str, str]:
-    """Hash every entry of the cache, whatever its size; return the faults found, by fingerprint."""
-    return {folder.name: error.fault for folder in entry.folders() if (error := entry.fault(folder))}
 
 
 def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report, anew: bool) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from albench.benchmark.types import Features
 from albench.datasets.base import Split
+from albench.datasets.embeddings import shelf
 from albench.datasets.embeddings.base import Encoder, Work
 
 
@@ -38,3 +39,8 @@ def encode(encoder: Encoder, split: Split, folder: Path | None = None) -> tuple[
     """Encode without a cache; an encoder that keeps nothing needs no ``folder``."""
     folder = folder or Path("/nowhere")
     return encoder.encode(split, rng(), Work(folder / "scratch", folder / "kept"))
+
+
+def faults() -> list[str]:
+    """Return what `albench embed --verify` says of all that is damaged in the cache."""
+    return [line for line, sound in shelf.verified() if not sound]
