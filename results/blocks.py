@@ -10,6 +10,9 @@ from typing import Any
 
 from .stats import Interval
 
+NOT_DONE = "not done"
+"""The last column of tables of cells; a report leaves it out where it is empty."""
+
 
 @dataclass(frozen=True, eq=False)
 class Figure:

@@ -160,7 +160,7 @@ def _span(counts: list[int]) -> str:
 
 
 def _anchors(summary: Summary) -> list[Grade]:
-    places = {(key.setting, key.budget): None for key in summary.cells}
+    places = [(setting, budget) for budget in summary.budgets() for setting in summary.settings(budget)]
     bare = [f"{s}/{b}" for s, b in places if not (cell := summary.get(s, b, summary.baseline)) or not cell.n]
     unbound = [str(s) for s in summary.settings() if s not in summary.bounds or not summary.bounds[s].n]
     return [
@@ -191,9 +191,9 @@ def _ended(summary: Summary) -> Grade:
     counts: Counter[str] = Counter()
     for cell in (*summary.cells.values(), *summary.bounds.values()):
         counts.update(cell.outcomes)
-    done = counts.pop(Outcome.DONE, 0)
-    rest = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
-    return Grade("all trials done", "no" if rest else "yes", rest or f"{done}")
+    told = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
+    whole = counts.keys() <= {Outcome.DONE, Outcome.UNSUPPORTED}
+    return Grade("all trials done that can run", "yes" if whole and told else "no", told or "none")
 
 
 def _pitfalls(rounds: pd.DataFrame) -> list[Grade]:

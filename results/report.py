@@ -16,7 +16,7 @@ import pandas as pd
 from ..benchmark.registry import suggestion
 from ..benchmark.types import UserError
 from . import latex
-from .blocks import Block, stem
+from .blocks import NOT_DONE, Block, stem
 from .evidence import Evidence, Runs, read_runs
 from .look import png, svg
 from .markdown import markdown
@@ -162,8 +162,15 @@ def prepared(summary: Summary, content: Iterable[Block]) -> list[Block]:
             name = f"{name}-{taken[name]}"
         figure = block.figure and replace(block.figure, name=name)
         about = block.about or places.get(block.title.rpartition(": ")[2], {})
-        named.append(replace(block, name=name if block.name else "", figure=figure, about=about))
+        named.append(replace(_terse(block), name=name if block.name else "", figure=figure, about=about))
     return named
+
+
+def _terse(block: Block) -> Block:
+    """Return a block without its last column where that says of no row that something is not done."""
+    if block.columns[-1:] != (NOT_DONE,) or any(row[-1] for row in block.rows):
+        return block
+    return replace(block, columns=block.columns[:-1], rows=tuple(row[:-1] for row in block.rows))
 
 
 def draw(content: Iterable[Block]) -> tuple[dict[str, bytes], tuple[str, ...]]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from support.synthetic import write_run
 
@@ -86,6 +87,17 @@ def test_a_figure_that_cannot_be_drawn_is_a_line(run: Path, tmp_path: Path, monk
     names = {path.name for path in written.files}
     assert "curves-digits-pixels-linear-low.png" in names
     assert "wrong.svg" not in names
+
+
+def test_an_empty_last_column_is_left_out(run: Path, tmp_path: Path) -> None:
+    _, text, _ = write([run], tmp_path / "out")
+    assert "not done |" not in text
+    short = write_run(tmp_path / "short", datasets=["digits"], budgets=["low"])
+    part = next((short / "trials").glob("*.parquet"))
+    pq.write_table(pq.read_table(part).slice(1), part)
+    _, text, _ = write([short], tmp_path / "out")
+    assert "not done |" in text
+    assert "1 left |" in text
 
 
 def test_names_of_files_are_unique() -> None:

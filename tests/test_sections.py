@@ -12,7 +12,7 @@ from albench.results import curves, schema, tables
 from albench.results.blocks import Block
 from albench.results.evidence import Evidence, Runs
 from albench.results.metrics import saving
-from albench.results.sections import accuracy, balance, costs, gains, overview, reading, savings
+from albench.results.sections import accuracy, balance, costs, gains, leaderboard, reading, savings
 from albench.results.stats import Interval, mean_interval
 
 SETTING = tables.Setting("digits", "pixels", "linear")
@@ -80,10 +80,10 @@ def test_accuracy_at_each_number_of_labels() -> None:
 def test_final_accuracy_has_its_own_best() -> None:
     crossing = lifted(0.2) - 0.25 * (np.arange(4) == 3)
     e = evidence({("random", "low"): lifted(0), ("margin", "low"): crossing})
-    details = next(block for block in overview.blocks(e) if block.level == 3)
-    assert cells(details, "margin")["aubc/1"].startswith("*")
-    assert not cells(details, "margin")["final/1"].startswith("*")
-    assert cells(details, "random")["final/1"].startswith("*")
+    (board,) = leaderboard.blocks(e)
+    margin, random = (next(i for i, row in enumerate(board.rows) if name in row) for name in ("margin", "random"))
+    aubc, final = board.columns.index("aubc/1"), board.columns.index("final/1")
+    assert board.strong == {(margin, aubc), (random, final)}
 
 
 @pytest.mark.parametrize(

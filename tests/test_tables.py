@@ -319,7 +319,7 @@ def test_a_study_is_graded() -> None:
         "full-data bound as an anchor": ("no", "no full-data bound: digits/pixels/linear"),
         "one host": ("yes", "h"),
         "one device": ("yes", "cpu"),
-        "all trials done": ("no", "1 failed"),
+        "all trials done that can run": ("no", "6 done, 1 failed"),
     }
     assert "one seed: no interval" in grades(two_strategies(1))["10 seeds or more"][1]
     assert grades(Frames().add("margin", 0, [0.5]))["random as an anchor"] == (
@@ -327,6 +327,13 @@ def test_a_study_is_graded() -> None:
         "no random to compare with, so no gain: digits/pixels/linear/low",
     )
     assert grades(Frames())["10 seeds or more"] == ("no", "no trial of a strategy is finished")
+
+
+def test_what_cannot_run_is_no_fault_of_a_study() -> None:
+    frames = two_strategies().add("random", 0, [0.5], "unsupported", dataset="wine")
+    graded = grades(frames)
+    assert graded["random as an anchor"] == ("yes", "in all settings")
+    assert graded["all trials done that can run"] == ("yes", "6 done, 1 unsupported")
 
 
 def test_a_wide_study_is_graded() -> None:

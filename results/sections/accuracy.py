@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..blocks import Block, interval_text, stem
+from ..blocks import NOT_DONE, Block, interval_text, stem
 from ..curves import thinned
 from ..evidence import Evidence
 from ..tables import Setting, Summary
@@ -36,7 +36,7 @@ def _table(summary: Summary, setting: Setting, budget: str) -> Block:
     return Block(
         f"{setting}, {budget}",
         text="" if labels else "No number of labels is common to most strategies: see the curves.",
-        columns=("strategy", "n", *(f"at/1 {n}" for n in labels), "not done"),
+        columns=("strategy", "n", *(f"at/1 {n}" for n in labels), NOT_DONE),
         rows=tuple(rows),
         strong=frozenset(
             (i, j) for j, names in enumerate(best, 2) for i, cell in enumerate(cells) if cell.key.strategy in names

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..blocks import Block, interval_text, stem
+from ..blocks import NOT_DONE, Block, interval_text, stem
 from ..evidence import Evidence
 from ..metrics import balance, rarest
 from ..stats import Interval, mean_interval
@@ -56,7 +56,7 @@ def _table(summary: Summary, found: dict[Key, Balance], setting: Setting, budget
         rows.append(_row("the whole pool", found.get(bound.key), bound))
     return Block(
         f"{setting}, {budget}",
-        columns=("strategy", "n", "balance/1", "rarest/1", "classes with a label", "not done"),
+        columns=("strategy", "n", "balance/1", "rarest/1", "classes with a label", NOT_DONE),
         rows=tuple(rows),
         level=3,
         name=stem("balance", *setting, budget),

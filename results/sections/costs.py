@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from .. import charts
-from ..blocks import Block, interval_text, stem
+from ..blocks import NOT_DONE, Block, interval_text, stem
 from ..evidence import Evidence
 from ..stats import Interval, mean_interval
 from ..tables import IDENTITY, Cell, Key, Setting, Summary, finished_rounds, key_of
@@ -92,7 +92,7 @@ def _table(summary: Summary, costs: dict[Key, Cost], setting: Setting, budget: s
     title = f"{setting}, {budget}\nmean aubc/1 against seconds in all queries of a trial"
     return Block(
         f"{setting}, {budget}",
-        columns=("strategy", "n", "aubc/1", "seconds in queries", "seconds in fits", "peak memory, MB", "not done"),
+        columns=("strategy", "n", "aubc/1", "seconds in queries", "seconds in fits", "peak memory, MB", NOT_DONE),
         rows=tuple(rows),
         strong=frozenset((i, j) for i, cell in enumerate(cells) if cell.key.strategy in names for j in (2, 3)),
         level=3,

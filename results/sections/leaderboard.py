@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from math import isnan
 
-from ..blocks import Block, interval_text
+from ..blocks import NOT_DONE, Block, interval_text
 from ..evidence import Evidence
 from ..stats import Interval
 from ..tables import IDENTITY, Cell
+
+_COMPARED = ("aubc/1", "final/1")
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -17,11 +19,12 @@ def blocks(evidence: Evidence) -> list[Block]:
     if not cells:
         return []
     baseline = evidence.summary.baseline
-    best = {place: evidence.summary.best(*place) for place in shown}
+    best = {(place, of): evidence.summary.best(*place, of) for place in shown for of in _COMPARED}
     strong = {
-        (i, len(IDENTITY) + 1)
+        (i, len(IDENTITY) + 1 + j)
         for i, cell in enumerate(cells)
-        if cell.key.strategy in best[cell.key.setting, cell.key.budget]
+        for j, of in enumerate(_COMPARED)
+        if cell.key.strategy in best[(cell.key.setting, cell.key.budget), of]
     }
     return [
         Block(
@@ -29,7 +32,7 @@ def blocks(evidence: Evidence) -> list[Block]:
             text=f"All cells: means over n seeds with 95 % intervals; gain/1 in points over {baseline}, paired by seed."
             " Bold: the best of its setting and budget, and all whose paired difference to it has 0 in its"
             " 95 % interval.",
-            columns=(*IDENTITY, "n", "aubc/1", "final/1", "gain/1 of aubc/1", "gain/1 of final/1", "not done"),
+            columns=(*IDENTITY, "n", *_COMPARED, "gain/1 of aubc/1", "gain/1 of final/1", NOT_DONE),
             rows=tuple(_row(cell) for cell in cells),
             strong=frozenset(strong),
             name="leaderboard",

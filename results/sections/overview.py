@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import isnan
 
-from ..blocks import Block, interval_text, stem
+from ..blocks import NOT_DONE, Block, interval_text, stem
 from ..evidence import Evidence
-from ..stats import Interval
-from ..tables import LEFT, STATES, Cell, Setting, Summary
+from ..tables import LEFT, STATES, Setting, Summary
 from ..terminal import FULL_DATA_ROW, Style, caption, not_done, usual_n
 
 
 def blocks(evidence: Evidence) -> list[Block]:
-    """Return the tables of each budget, then the bounds and the cells that are not done."""
+    """Return the table of each budget, then the bounds and the cells that are not done."""
     summary = evidence.summary
-    tables = [block for budget in summary.budgets() for block in _budget(summary, budget)]
+    tables = [_budget(summary, budget, summary.settings(budget)) for budget in summary.budgets()]
     return [*tables, _bounds(summary), _not_done(summary)]
 
 
@@ -38,12 +36,7 @@ def state(summary: Summary) -> list[str]:
     return lines
 
 
-def _budget(summary: Summary, budget: str) -> list[Block]:
-    settings = summary.settings(budget)
-    return [_overview(summary, budget, settings), *(_details(summary, budget, setting) for setting in settings)]
-
-
-def _overview(summary: Summary, budget: str, settings: list[Setting]) -> Block:
+def _budget(summary: Summary, budget: str, settings: list[Setting]) -> Block:
     n = usual_n(summary)
     style = Style(usual_n=n)
     strategies = summary.strategies()
@@ -65,40 +58,6 @@ def _overview(summary: Summary, budget: str, settings: list[Setting]) -> Block:
     )
 
 
-def _details(summary: Summary, budget: str, setting: Setting) -> Block:
-    cells = [cell for key, cell in summary.cells.items() if (key.setting, key.budget) == (setting, budget)]
-    best = {2: summary.best(setting, budget), 3: summary.best(setting, budget, "final/1")}
-    return Block(
-        f"{setting}, {budget}",
-        text=f"Means over n seeds with 95 % intervals; gain/1 in points over {summary.baseline}, paired.",
-        columns=(
-            "strategy",
-            "n",
-            "aubc/1",
-            "final/1",
-            "SD of final/1",
-            "gain/1 of aubc/1",
-            "gain/1 of final/1",
-            "not done",
-        ),
-        rows=tuple(_detail(cell) for cell in cells),
-        strong=frozenset((i, j) for j in best for i, cell in enumerate(cells) if cell.key.strategy in best[j]),
-        level=3,
-    )
-
-
-def _detail(cell: Cell) -> tuple[str, ...]:
-    gains = ("-", "-") if cell.is_baseline else (_gain(cell, cell.gain_aubc), _gain(cell, cell.gain_final))
-    sd = "-" if isnan(cell.final_sd) else f"{cell.final_sd:.3f}"
-    values = (interval_text(cell.aubc), interval_text(cell.final), sd, *gains)
-    return (cell.key.strategy, str(cell.n), *values, cell.status)
-
-
-def _gain(cell: Cell, gain: Interval) -> str:
-    pairs = f" n={gain.n}" if gain.n and gain.n != cell.n else ""
-    return interval_text(gain, digits=1, sign="+") + pairs
-
-
 def _bounds(summary: Summary) -> Block:
     rows = [
         (str(setting), str(cell.n), interval_text(cell.final), cell.status) for setting, cell in summary.bounds.items()
@@ -108,7 +67,7 @@ def _bounds(summary: Summary) -> Block:
         text="The same learner on the whole pool: what no strategy should be expected to beat by much."
         if rows
         else "No full-data trial in these runs.",
-        columns=("setting", "n", "final/1", "not done") if rows else (),
+        columns=("setting", "n", "final/1", NOT_DONE) if rows else (),
         rows=tuple(rows),
     )
 

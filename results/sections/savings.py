@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isinf, isnan
 
-from ..blocks import Block, stem
+from ..blocks import NOT_DONE, Block, stem
 from ..curves import savings, thinned
 from ..evidence import Evidence
 from ..stats import Interval
@@ -37,7 +37,7 @@ def _table(summary: Summary, setting: Setting, budget: str) -> Block | None:
     values = [savings(cell, base, labels) for cell in cells]
     return Block(
         f"{setting}, {budget}",
-        columns=("strategy", "n", *(f"saving/1 at {n}" for n in labels), "not done"),
+        columns=("strategy", "n", *(f"saving/1 at {n}" for n in labels), NOT_DONE),
         rows=tuple(
             (cell.key.strategy, str(own[0].n), *_texts(own, first, last, labels), cell.status)
             for cell, own in zip(cells, values, strict=True)
