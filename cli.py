@@ -288,7 +288,7 @@ def cache_list() -> None:
 @click.argument("fingerprints", nargs=-1)
 @click.option("--stale", is_flag=True, help="All that another version of albench wrote.")
 def cache_remove(fingerprints: Sequence[str], stale: bool) -> None:
-    """Remove the entries with these FINGERPRINTS (their first digits are enough), and all derived from them."""
+    """Remove entries and trainings with these FINGERPRINTS (first digits are enough), and all derived from them."""
     from albench.datasets.embeddings import shelf
 
     if not fingerprints and not stale:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import math
@@ -26,6 +25,7 @@ from torch.nn.functional import cross_entropy, normalize
 from ...benchmark.types import Labels, Rows
 from ..base import DataError, Inputs, Split, Step
 from ._augment import Views
+from ._checkpoint import NAME, digest
 from ._network import seeded
 from .base import Work
 
@@ -188,12 +188,12 @@ class Training:
         writer.writeheader()
         writer.writerows(points)
         facts = {"curve": json.dumps(points), "sha256": _digest(tensors)}
-        _write(kept / "checkpoint.safetensors", safetensors.torch.save(tensors, facts))
+        _write(kept / NAME, safetensors.torch.save(tensors, facts))
         _write(kept / "curve.csv", table.getvalue().encode())
 
     def resume(self, kept: Path) -> None:
         """Go on from what `save` wrote, if it did."""
-        path = kept / "checkpoint.safetensors"
+        path = kept / NAME
         if not path.exists():
             return
         try:
@@ -258,12 +258,7 @@ def _read_ahead(images: Inputs, batches: Sequence[Rows]) -> Iterator[NDArray[np.
 
 
 def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Return the sha256 of named tensors; safetensors itself has no checksum."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return digest({name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()})
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from filelock import FileLock
@@ -16,6 +17,7 @@ from ...benchmark.types import Features
 from ..base import LATER, DataError, Report, Split, not_finite, silent
 
 Precision = Literal["float32", "float16"]
+ABOUT = "about.json"
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
@@ -25,12 +27,14 @@ class Work:
 
     ``scratch`` is removed when the embedding is written or failed. ``kept`` is a folder for what a later attempt can
     go on from (checkpoints, trained weights): it is that of the encoder, its parameters and the inputs without labels,
-    so several entries may share it (`keeping`), and survives a crash. Neither need exist yet.
+    so several entries may share it (`keeping`), and survives a crash. Neither need exist yet. ``about`` is put beside
+    what is kept: dataset and encoder as in a manifest, for those who look what lies there.
     """
 
     scratch: Path
     kept: Path
     report: Report = silent
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @contextmanager
     def keeping(self) -> Iterator[None]:
@@ -42,6 +46,9 @@ class Work:
         except OSError as error:
             raise DataError([f"{self.kept}: cannot be written ({error.strerror or error})"]) from error
         try:
+            if self.about:
+                with suppress(OSError):  # without it the training has no name, and is as good
+                    (self.kept / ABOUT).write_text(json.dumps(self.about, indent=1), encoding="utf-8")
             yield
         finally:
             lock.release()

@@ -46,6 +46,10 @@ DERIVED = ".derived"
 """Ends the name of the folder in which what is derived from an entry lies."""
 
 
+TRAINING = "training"
+"""The folder of the cache in which trainings lie, each named by the hash of what decides it."""
+
+
 class StorageError(UserError, OSError):
     """The cache cannot be read or written; one line with the folder and the reason."""
 

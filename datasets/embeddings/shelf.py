@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +14,10 @@ from filelock import Timeout
 from ...benchmark.registry import Registry, datasets, encoders
 from ...benchmark.types import UserError
 from ..base import cache_dir
-from . import artefacts, entry
+from . import _checkpoint, artefacts, entry
 from ._origin import origin_text
-from .entry import CorruptEntryError, StaleEntryError
+from .base import ABOUT
+from .entry import TRAINING, CorruptEntryError, StaleEntryError
 
 SHORT = 12
 """Digits of a fingerprint that are shown."""
@@ -25,9 +27,12 @@ class ShelfError(UserError):
     """What was asked for is not in the cache, or not in one entry alone; one line per name."""
 
 
-def find(prefixes: Sequence[str]) -> list[str]:
-    """Return the fingerprints that begin so, each once; also of those of which only remains are there."""
-    known = {path.name.partition(".")[0] for path in entry.beside()}
+def find(prefixes: Sequence[str], places: Sequence[str] = ("",)) -> list[str]:
+    """Return the fingerprints that begin so, each once; also of those of which only remains are there.
+
+    ``places`` are the folders of the cache to look in: `TRAINING` has trainings, the cache itself has entries.
+    """
+    known = {path.name.partition(".")[0] for place in places for path in entry.beside(place)}
     found, problems = [], []
     for prefix in prefixes:
         fitting = sorted(name for name in known if name.startswith(prefix))
@@ -44,13 +49,14 @@ def find(prefixes: Sequence[str]) -> list[str]:
 
 
 def remove(prefixes: Sequence[str], stale: bool = False) -> list[str]:
-    """Remove these entries with all that was derived from them or set aside; return a line for each.
+    """Remove these entries, with all that was derived from them or set aside, and trainings; return a line for each.
 
     ``stale`` adds those that another version wrote. All prefixes are looked up before anything is removed.
     """
-    doomed = find(prefixes)
+    doomed = find(prefixes, ("", TRAINING))
     doomed += [path.name for path in entry.folders() if stale and _is_stale(path) and path.name not in doomed]
-    return [_remove(cache_dir() / name) for name in doomed]
+    trainings = {path.name: path for path in entry.folders(TRAINING)}
+    return [_remove(trainings.get(name, cache_dir() / name)) for name in doomed]
 
 
 def _remove(folder: Path) -> str:
@@ -77,25 +83,31 @@ def _is_stale(folder: Path) -> bool:
 
 
 def verified() -> Iterator[tuple[str, bool]]:
-    """Hash every entry and what is derived from it; yield a line for each, with what mends it, and if it is sound."""
+    """Hash entries, what is derived from them, and trainings; yield a line for each, what mends it, if it is sound."""
     for folder in entry.folders():
         error = entry.fault(folder)
         word = "ok" if error is None else "stale" if isinstance(error, StaleEntryError) else "corrupt"
         yield f"{word:8}{folder.name[:SHORT]}  {error or _what(folder)}", error is None
     for fingerprint in (path.stem for path in entry.beside() if path.suffix == entry.DERIVED):
         for fault in artefacts.faults(fingerprint):
-            yield (
-                f"corrupt {fingerprint[:SHORT]}  {fault}; `albench cache remove {fingerprint[:SHORT]}` mends it",
-                False,
-            )
+            yield _corrupt(fingerprint, fault), False
+    for kept in entry.folders(TRAINING):
+        fault = _checkpoint.fault(kept)
+        yield _corrupt(kept.name, fault) if fault else f"ok      {kept.name[:SHORT]}  {_what(kept)}", not fault
+
+
+def _corrupt(name: str, fault: str) -> str:
+    return f"corrupt {name[:SHORT]}  {fault}; 'albench cache remove {name[:SHORT]}' mends it"
 
 
 def listing() -> list[str]:
-    """Return what is in the cache: a line of headings, one per entry, and how much it all takes."""
-    found = entry.folders()
-    total = _megabytes(sum(map(_bytes, found)))
+    """Return what is in the cache: a line of headings, one per entry and training, and how much it all takes."""
+    found, trainings = entry.folders(), entry.folders(TRAINING)
+    with entry.storage(cache_dir()):
+        total = _megabytes(sum(map(_bytes, [*found, *trainings])))
     columns = ("fingerprint", "dataset", "embedding", "rows", "dims", "MB", "1-NN", "linear", "last used")
-    return [*_aligned(columns, map(_facts, found)), f"{len(found)} entries, {total} MB, in {cache_dir()}"]
+    both = f"{len(found)} entries" + f" and {len(trainings)} trainings" * bool(trainings)
+    return [*_aligned(columns, map(_facts, [*found, *trainings])), f"{both}, {total} MB, in {cache_dir()}"]
 
 
 def qualities() -> list[str]:
@@ -134,6 +146,8 @@ def _facts(folder: Path) -> dict[str, str]:
             "MB": _megabytes(_bytes(folder)),
             "last used": datetime.fromtimestamp(folder.stat().st_mtime).astimezone().date().isoformat(),
         }
+    if folder.parent.name == TRAINING:
+        return {**facts, **_training(folder)}
     try:
         return {**facts, **_described(entry.read_manifest(folder))}
     except StaleEntryError:
@@ -154,6 +168,16 @@ def _described(manifest: Mapping[str, Any]) -> dict[str, str]:
         "dimension": f"{quality['effective_dimension']:.1f}",
         "seconds": f"{manifest['seconds']:.2f}",
     }
+
+
+def _training(folder: Path) -> dict[str, str]:
+    """Return of which data and encoder a training is, as far as it says so."""
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        data, how = _label(datasets, about["dataset"]), _label(encoders, about["encoder"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"embedding": "training"}
+    return {"dataset": data, "embedding": f"training of {how}"}
 
 
 def _label(registry: Registry, saved: Mapping[str, Any]) -> str:

@@ -177,8 +177,17 @@ def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report, ane
 def _work(folder: Path, loaded: Loaded, encoder: Encoder, report: Report) -> Work:
     plugin = plugin_of(encoders, encoder)
     made_of = canonical_json([plugin.name, plugin.version, _settings(encoder), loaded.inputs])
-    kept = folder.parent / "training" / hashlib.sha256(made_of.encode()).hexdigest()
-    return Work(folder.with_suffix(".tmp") / "scratch", kept, report)
+    kept = folder.parent / entry.TRAINING / hashlib.sha256(made_of.encode()).hexdigest()
+    return Work(folder.with_suffix(".tmp") / "scratch", kept, report, _about(loaded, encoder))
+
+
+def _about(loaded: Loaded, encoder: Encoder) -> dict[str, Any]:
+    plugin = plugin_of(encoders, encoder)
+    made_by = {"name": plugin.name, "label": label_of(plugin, encoder), "version": plugin.version}
+    return {
+        "dataset": {"name": loaded.name, "label": loaded.label, "params": loaded.params, "content": loaded.content},
+        "encoder": {**made_by, "params": parameters(encoder)},
+    }
 
 
 def _encode(loaded: Loaded, encoder: Encoder, work: Work) -> tuple[Features, Features]:
@@ -193,7 +202,7 @@ def _encode(loaded: Loaded, encoder: Encoder, work: Work) -> tuple[Features, Fea
 
 def _write(folder: Path, features: tuple[Features, Features], loaded: Loaded, encoder: Encoder) -> dict[str, Any]:
     """Write the arrays of an entry, measure what was written, and return what the manifest says of it all."""
-    plugin, split, precision = plugin_of(encoders, encoder), loaded.split, _precision(encoder)
+    split, precision = loaded.split, _precision(encoder)
     arrays: dict[str, tuple[NDArray[Any], str]] = {
         "features": (features[0], precision),
         "labels": (split.train_labels, "int64"),
@@ -205,13 +214,7 @@ def _write(folder: Path, features: tuple[Features, Features], loaded: Loaded, en
     return {
         "layout": entry.LAYOUT,
         "albench": __version__,
-        "dataset": {"name": loaded.name, "label": loaded.label, "params": loaded.params, "content": loaded.content},
-        "encoder": {
-            "name": plugin.name,
-            "label": label_of(plugin, encoder),
-            "version": plugin.version,
-            "params": parameters(encoder),
-        },
+        **_about(loaded, encoder),
         "origin": origin(encoder),
         "kind": split.kind,
         "n_classes": len(split.class_names),
@@ -223,7 +226,7 @@ def _write(folder: Path, features: tuple[Features, Features], loaded: Loaded, en
 
 def _sweep(cache: Path) -> None:
     """Remove what killed processes left: unfinished folders whose lock is free."""
-    for unfinished in cache.glob("*.tmp"):
+    for unfinished in [*cache.glob("*.tmp"), *cache.glob(f"{entry.TRAINING}/*.removed.tmp")]:
         with suppress(Timeout, StorageError), locked(unfinished, timeout=0):  # one that is taken is being written
             shutil.rmtree(unfinished, ignore_errors=True)
 
