@@ -77,7 +77,8 @@ def read_runs(directories: Sequence[Path]) -> Runs:
     firsts = [frame for store in stores.values() if (frame := store.firsts()) is not None]
     grids = dict(zip(names, (store.grid_yaml for store in stores.values()), strict=True))
     notices = [*(notice for store in stores.values() for notice in store.notices), *disagreement]
-    if dropped := len({*pd.concat([*trials, *rounds])["trial_id"]} - {*merged[0]["trial_id"], *merged[1]["trial_id"]}):
+    kept = {*merged[0]["trial_id"].unique(), *merged[1]["trial_id"].unique()}
+    if dropped := len({*pd.concat([frame["trial_id"] for frame in (*trials, *rounds)]).unique()} - kept):
         notices.append(
             f"{dropped} trials are left out: others have their names and seed (another version of the data, a"
             " strategy or a learner)"

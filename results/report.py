@@ -96,7 +96,7 @@ def write_report(
     for a baseline that no run has.
     """
     runs = read_runs(directories)
-    strategies = sorted({*runs.plan["strategy"], *runs.rounds["strategy"]})
+    strategies = sorted({*runs.plan["strategy"].unique(), *runs.rounds["strategy"].unique()})
     if baseline not in strategies and baseline != DEFAULT_BASELINE:
         raise UserError(f"--baseline {baseline}: no strategy of these runs{suggestion(baseline, strategies)}")
     evidence = Evidence.of(runs, baseline)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -98,8 +99,13 @@ class Cell:
         """Return a value by seed; at a number of labels none, unless each finished seed has a round with just that."""
         if isinstance(of, str):
             return self.by_seed[of]
-        column = self.curves.get(of)
-        return pd.Series(dtype=float) if column is None or column.hasnans else column
+        return self.curves[of] if of in self._whole else pd.Series(dtype=float)
+
+    @cached_property
+    def _whole(self) -> frozenset[int]:
+        """The numbers of labels at which each seed has a round."""
+        reached = np.isfinite(self.curves.to_numpy()).all(axis=0)
+        return frozenset(self.curves.columns[reached].tolist())
 
     def at(self, labels: int) -> Interval:
         """Return the mean of ``at/1`` over the seeds."""
@@ -237,7 +243,11 @@ def _sorter(baseline: str, order: Mapping[str, Sequence[str]]) -> Callable[[Key]
 
 
 def _curves(rounds: pd.DataFrame) -> pd.DataFrame:
-    return rounds.pivot(index="seed", columns="n_labelled", values="accuracy")
+    seeds, row = np.unique(rounds["seed"].to_numpy(), return_inverse=True)
+    labels, column = np.unique(rounds["n_labelled"].to_numpy(), return_inverse=True)
+    values = np.full((len(seeds), len(labels)), np.nan)
+    values[row, column] = rounds["accuracy"].to_numpy()
+    return pd.DataFrame(values, pd.Index(seeds, name="seed"), pd.Index(labels, name="n_labelled"))
 
 
 def _curve_values(finished: pd.DataFrame) -> pd.DataFrame:

@@ -65,6 +65,13 @@ def test_wilcoxon_holm_is_that_of_all_signs(ties: bool) -> None:
     assert found.min() < 0.05 < found.max()
 
 
+@pytest.mark.parametrize("blocks", [2, 30, ranking.EXACT, ranking.EXACT + 1])
+def test_wilcoxon_holm_is_that_of_scipy_where_nothing_is_equal(blocks: int) -> None:
+    values = np.random.default_rng(3).normal([0, 0.3], 1, (blocks, 2))
+    expected = scipy_stats.wilcoxon(values[:, 0] - values[:, 1]).pvalue
+    assert ranking.wilcoxon_holm(values)[0, 1] == pytest.approx(expected)
+
+
 def test_equal_strategies_are_not_told_apart_and_draw_no_warning() -> None:
     values = np.repeat(np.random.default_rng(0).random((20, 1)), 3, axis=1)
     assert (ranking.wilcoxon_holm(values) == 1).all()
