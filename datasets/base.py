@@ -181,11 +181,17 @@ def split_rows(labels: Labels, test: float, *, stratify: bool, rng: np.random.Ge
     return np.flatnonzero(~in_test), np.flatnonzero(in_test)
 
 
-def blocks(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield the rows of x in order, some MiB at a time, so that what is mapped from a file need not fit into memory."""
+def row_blocks(x: NDArray[Any]) -> Iterator[slice]:
+    """Yield slices of the rows of x in order, some MiB each: what is mapped from a file need not fit into memory."""
     rows = max(1, BLOCK_BYTES * len(x) // max(x.nbytes, 1))
     for start in range(0, len(x), rows):
-        yield x[start : start + rows]
+        yield slice(start, start + rows)
+
+
+def blocks(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the rows of x themselves, as `row_blocks` cuts them."""
+    for rows in row_blocks(x):
+        yield x[rows]
 
 
 def not_finite(name: str, x: NDArray[Any]) -> list[str]:

@@ -20,8 +20,8 @@ from support.embeddings import encode, faults
 from albench.benchmark.types import UserError
 from albench.datasets.base import DataError
 from albench.datasets.embeddings import bundle, entry
+from albench.datasets.embeddings.base import StorageError
 from albench.datasets.embeddings.bundle import MEMBERS, Packed, export, import_
-from albench.datasets.embeddings.entry import StorageError
 from albench.datasets.embeddings.pca import Pca
 from albench.datasets.embeddings.pixels import Pixels
 from albench.datasets.embeddings.store import embed

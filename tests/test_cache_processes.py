@@ -125,7 +125,7 @@ def test_a_sweep_spares_what_is_being_written(cache: Path, tmp_path: Path) -> No
 
 def test_a_full_disk_is_one_clean_line(cache: Path, tmp_path: Path) -> None:
     full = """
-        from albench.datasets.embeddings.store import StorageError
+        from albench.datasets.embeddings.base import StorageError
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # a file that is longer fails as on a full disk
         try:
             embed(Wine(), Pixels())
@@ -133,7 +133,8 @@ def test_a_full_disk_is_one_clean_line(cache: Path, tmp_path: Path) -> None:
             print(error)
     """
     line = output(start(full, tmp_path / "calls", 0)).strip()
-    assert line.startswith(f"cannot use the embedding cache {cache}: ")
+    assert line.startswith(f"{cache}/")
+    assert line.endswith(": cannot be written (File too large)")
     assert "\n" not in line
     assert [path for path in cache.iterdir() if path.is_dir()] == []
     assert embed(Wine(), Pixels()).features.shape == (124, 13)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 from support.embeddings import encode, features_file, split_of, table
 
+from albench.datasets import base
 from albench.datasets.base import DataError
 from albench.datasets.digits import Digits
+from albench.datasets.embeddings.base import Encoder
 from albench.datasets.embeddings.file import File
-from albench.datasets.embeddings.pca import Pca
+from albench.datasets.embeddings.pca import Pca, components
 from albench.datasets.embeddings.pixels import Pixels, Scale
 from albench.datasets.embeddings.store import embed, fingerprint
 from albench.datasets.wine import Wine
@@ -125,6 +128,45 @@ def test_pca_of_equal_rows_is_zero() -> None:
         train, _ = encode(Pca(whiten=whiten, scale="none"), split)
         assert train.shape == (9, 1)
         assert not train.any()
+
+
+ENCODERS = [Pixels("range"), Pixels("standard"), Pca(dims=4), Pca(dims=4, whiten=True, scale="none")]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=repr)
+@pytest.mark.parametrize(("n", "side"), [(300, 5), (20, 9)])  # more rows than columns, and fewer
+def test_the_answer_does_not_depend_on_the_blocks(
+    encoder: Encoder, n: int, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (n + 7, side, side, 1), dtype=np.uint8)
+    split = split_of(images[:n], images[n:], "images")
+    whole = encode(encoder, split)
+    monkeypatch.setattr(base, "BLOCK_BYTES", 999)
+    for mine, expected in zip(encode(encoder, split), whole, strict=True):
+        assert np.allclose(mine, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=repr)
+def test_only_blocks_of_the_data_are_in_memory(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20_100, 10, 10, 1), dtype=np.uint8)
+    split = split_of(images[:20_000], images[20_000:], "images")
+    monkeypatch.setattr(base, "BLOCK_BYTES", 2**16)
+    encode(encoder, split_of(images[:200], images[200:300], "images"))  # what is imported on the way does not count
+    tracemalloc.start()
+    encode(encoder, split)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < images.nbytes / 2  # an eighth of them as float32
+
+
+def test_pca_of_fewer_rows_than_columns_is_the_decomposition_of_the_rows() -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(30, 200)) * 0.6 ** np.arange(30)[:, None] + rng.normal(size=200)).astype(np.float32)
+    directions, sizes = components(x, 12, rng, x.mean(axis=0, dtype=np.float64))
+    _, expected, theirs = np.linalg.svd(x - x.mean(axis=0, dtype=np.float64), full_matrices=False)
+    assert np.allclose(sizes, expected[:12], rtol=1e-9)
+    assert np.allclose(np.abs(np.einsum("kd,kd->k", directions, theirs[:12])), 1, atol=1e-9)
+    assert np.allclose(directions @ directions.T, np.eye(12), atol=1e-9)
 
 
 # --- features made elsewhere

@@ -22,7 +22,7 @@ from albench.datasets.digits import Digits
 from albench.datasets.embeddings import _network
 from albench.datasets.embeddings._network import apply, seeded
 from albench.datasets.embeddings._origin import origin
-from albench.datasets.embeddings.base import Work
+from albench.datasets.embeddings.base import StorageError, Work
 from albench.datasets.embeddings.pixels import Pixels
 from albench.datasets.embeddings.random_conv import RandomConv
 
@@ -236,7 +236,7 @@ def test_a_full_disk_is_noticed_before_anything_is_mapped(tmp_path: Path, monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", full, raising=False)
-    with pytest.raises(DataError, match=r"train\.npy: cannot be written \(No space left on device\)$"):
+    with pytest.raises(StorageError, match=r"train\.npy: cannot be written \(No space left on device\)$"):
         run(nn.AdaptiveAvgPool2d(1), split(), tmp_path)
 
 

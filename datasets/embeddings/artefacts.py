@@ -19,7 +19,8 @@ from pathlib import Path
 from ...benchmark.types import Arrays, Keep, canonical_json
 from ..base import cache_dir
 from . import entry
-from .entry import DERIVED, CorruptEntryError, StorageError
+from .base import StorageError
+from .entry import DERIVED, CorruptEntryError
 
 _log = logging.getLogger("albench")
 

@@ -12,13 +12,20 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 
-from ...benchmark.types import Features
+from ...benchmark.types import Features, UserError
 from ..base import LATER, DataError, Report, Split, not_finite, silent
 
 Precision = Literal["float32", "float16"]
 ABOUT = "about.json"
 FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+class StorageError(UserError, OSError):
+    """The cache cannot be read or written; one line with the folder and the reason."""
+
+    exit_status = 1
 
 
 @dataclass(frozen=True)
@@ -53,23 +60,25 @@ class Work:
         finally:
             lock.release()
 
-    def array(self, name: str, shape: tuple[int, int]) -> Features:
-        """Return float32 rows to fill, mapped from a file in ``scratch``: no more memory than is being written.
+    def array(
+        self, name: str, shape: tuple[int, int], dtype: type[np.float32] | type[np.float64] = np.float32
+    ) -> NDArray[Any]:
+        """Return rows to fill, mapped from a file in ``scratch``: no more memory than is being written.
 
         Raises
         ------
-        DataError
+        StorageError
             When the disk has no room for all of them; a row written later would end the process without a word.
         """
         path = self.scratch / f"{name}.npy"
         try:
             self.scratch.mkdir(parents=True, exist_ok=True)
-            rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            rows = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
             if hasattr(os, "posix_fallocate"):  # until then the file is one large hole
                 with path.open("r+b") as file:
                     os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
-            raise DataError([f"{path}: cannot be written ({error.strerror or error})"]) from error
+            raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
         return rows
 
 

@@ -24,7 +24,8 @@ import numpy as np
 from ..base import DataError, Split, cache_dir
 from ..loading import validate
 from . import entry
-from .entry import FILES, CorruptEntryError, StorageError
+from .base import StorageError
+from .entry import FILES, CorruptEntryError
 from .quality import Quality
 
 MANIFEST = "manifest.json"

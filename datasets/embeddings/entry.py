@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ...benchmark.types import UserError, canonical_json
 from ..base import blocks, cache_dir
+from .base import StorageError
 
 LAYOUT = 2
 """Version of the folder's layout; another one is not read. 2 brought the quality."""
@@ -48,12 +49,6 @@ DERIVED = ".derived"
 
 TRAINING = "training"
 """The folder of the cache in which trainings lie, each named by the hash of what decides it."""
-
-
-class StorageError(UserError, OSError):
-    """The cache cannot be read or written; one line with the folder and the reason."""
-
-    exit_status = 1
 
 
 class CorruptEntryError(UserError, ValueError):

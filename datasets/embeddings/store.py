@@ -28,8 +28,8 @@ from ..loading import Loaded, load
 from . import entry
 from ._origin import origin
 from .artefacts import keeper
-from .base import Encoder, Precision, ReadsFile, Stored, Work, feature_problems
-from .entry import FILES, CorruptEntryError, Entry, StaleEntryError, StorageError, locked, storage
+from .base import Encoder, Precision, ReadsFile, StorageError, Stored, Work, feature_problems
+from .entry import FILES, CorruptEntryError, Entry, StaleEntryError, locked, storage
 from .quality import Quality, measure
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -37,8 +38,9 @@ def features_file(path: Path, **changes: Any) -> str:
 
 def encode(encoder: Encoder, split: Split, folder: Path | None = None) -> tuple[Features, Features]:
     """Encode without a cache; an encoder that keeps nothing needs no ``folder``."""
-    folder = folder or Path("/nowhere")
-    return encoder.encode(split, rng(), Work(folder / "scratch", folder / "kept"))
+    with TemporaryDirectory() as own:  # what is mapped from a file stays when the file is gone
+        folder = folder or Path(own)
+        return encoder.encode(split, rng(), Work(folder / "scratch", folder / "kept"))
 
 
 def faults() -> list[str]:
