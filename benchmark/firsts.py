@@ -9,6 +9,7 @@ from ..datasets.base import DataError, Split
 from ..results.forensics import first_rows, places
 from ..results.look import thumbnail
 from ..results.store import RunStore
+from ..results.tables import finished_rounds
 from .study import Study
 
 SIDE = 64
@@ -22,7 +23,7 @@ def firsts(study: Study, store: RunStore) -> list[dict[str, Any]]:
     """
     splits = {source.dataset.label: source.data.split for source in study.sources.values()}
     wanted: dict[tuple[str, int], None] = {}
-    for place in places(store.rounds(), store.trials(), {"": store.manifest}):
+    for place in places(finished_rounds(store.rounds(), store.trials()), {"": store.manifest}):
         rows = (row for strategy in place.trails for row, _ in first_rows(place, strategy))
         wanted |= dict.fromkeys((place.names[0], row) for row in rows)
     known = ((d, row) for d, row in sorted(wanted) if d in splits and row < len(splits[d].train_labels))

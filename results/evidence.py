@@ -60,6 +60,11 @@ class Evidence:
     def trials(self) -> pd.DataFrame:
         return self.runs.trials
 
+    @property
+    def finished(self) -> pd.DataFrame:
+        """The rounds of the trials that are done and whole: what the values are made of."""
+        return self.summary.finished
+
 
 def read_runs(directories: Sequence[Path]) -> Runs:
     """Read some runs as one. Where trials have the same names and seed, the one that is planned, or newest, stays.

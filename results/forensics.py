@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..benchmark.types import FULL_DATA, Floats, Rows
 from .metrics import balance
-from .tables import IDENTITY, finished_rounds
+from .tables import IDENTITY
 
 PLACE = IDENTITY[:4]
 RANDOM = "random"  # the strategy, whatever baseline a report has: only its draws are uniform
@@ -90,9 +90,8 @@ class Chance:
     n: int
 
 
-def places(rounds: pd.DataFrame, trials: pd.DataFrame, manifests: Mapping[str, Mapping[str, Any]]) -> list[Place]:
+def places(finished: pd.DataFrame, manifests: Mapping[str, Mapping[str, Any]]) -> list[Place]:
     """Return the places in which strategies chose rows."""
-    finished = finished_rounds(rounds, trials)
     bounds = finished[finished["budget"] == FULL_DATA]
     bought = finished[finished["budget"] != FULL_DATA]
     most = bought.groupby("dataset")["n_labelled"].max()
@@ -260,14 +259,13 @@ def first_rows(place: Place, strategy: str, most: int = 5) -> list[tuple[int, in
     return list(zip(rows[order].tolist(), seeds[order].tolist(), strict=True))
 
 
-def class_shares(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+def class_shares(finished: pd.DataFrame) -> pd.DataFrame:
     """Return the histogram of classes at the beginning, the middle and the end of each place's budget.
 
     Columns: `IDENTITY`, n_labelled, n (seeds), shares (C,) of the classes among all labels so far, seen (the number of
     classes among them), balance (``balance/1``). The last three are means over seeds.
     """
-    bought = finished_rounds(rounds, trials)
-    bought = bought[(bought["budget"] != FULL_DATA) & (bought["class_counts"].map(len) > 0)]
+    bought = finished[(finished["budget"] != FULL_DATA) & (finished["class_counts"].map(len) > 0)]
     rows = []
     for _, here in bought.groupby(PLACE, sort=False):
         labels = np.unique(here["n_labelled"])

@@ -38,7 +38,7 @@ from .sections import (
     reading,
     savings,
 )
-from .tables import IDENTITY, Cell, Summary, finished_rounds
+from .tables import IDENTITY, Cell, Summary
 from .terminal import unfinished
 
 DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
@@ -206,7 +206,7 @@ def csv_tables(runs: Runs, summary: Summary) -> dict[str, pd.DataFrame]:
     """Return the tables by file name; every value column is named by its metric id."""
     cells = pd.DataFrame([_csv_row(cell) for cell in summary.cells.values()], columns=_CSV)
     bounds = pd.DataFrame([_csv_row(cell) for cell in summary.bounds.values()], columns=_CSV)
-    finished = finished_rounds(runs.rounds, runs.trials)
+    finished = summary.finished
     by_cell = finished.groupby(IDENTITY)
     curves = finished.groupby([*IDENTITY, "n_labelled"])["accuracy"]
     return {

@@ -123,11 +123,15 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """All cells, the baseline first in each block, and the full-data bounds (their value is ``final``)."""
+    """All cells, the baseline first in each block, and the full-data bounds (their value is ``final``).
+
+    ``finished`` holds the rounds that all of it is made of, as `finished_rounds` returns them.
+    """
 
     baseline: str
     cells: dict[Key, Cell] = field(default_factory=dict)
     bounds: dict[Setting, Cell] = field(default_factory=dict)
+    finished: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def budgets(self) -> list[str]:
         return list(dict.fromkeys(key.budget for key in self.cells))
@@ -195,7 +199,7 @@ def summarise(
             bounds[key.setting] = cell
         else:
             cells[key] = cell
-    return Summary(baseline, cells, bounds)
+    return Summary(baseline, cells, bounds, finished)
 
 
 def curve_values(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
@@ -294,12 +298,13 @@ def _outcomes(ended: pd.DataFrame | None, values: pd.DataFrame, seeds: set[int],
     if ended is None:
         return {LEFT: len(seeds)}, ()
     done = len(values)
-    counts = Counter(ended["outcome"].tolist())
-    counts[UNUSABLE] = int(((ended["outcome"] == Outcome.DONE) & ended["trial_id"].isin(unusable)).sum())
+    ends = list(zip(*(ended[name].tolist() for name in ("trial_id", "outcome", "reason")), strict=True))
+    counts = Counter(outcome for _, outcome, _ in ends)
+    counts[UNUSABLE] = sum(outcome == Outcome.DONE and trial_id in unusable for trial_id, outcome, _ in ends)
     lost_rounds = counts[Outcome.DONE] - done - counts[UNUSABLE]
     counts[Outcome.DONE] = done
-    counts[LEFT] = len(seeds - set(ended["seed"])) + lost_rounds
-    reasons = sorted(set(ended.loc[ended["outcome"] != Outcome.DONE, "reason"]) - {""})
+    counts[LEFT] = len(seeds - set(ended["seed"].tolist())) + lost_rounds
+    reasons = sorted({reason for _, outcome, reason in ends if outcome != Outcome.DONE} - {""})
     if counts[UNUSABLE]:
         reasons.append(f"{counts[UNUSABLE]} done, but with an accuracy that is not a number: in no table")
     if lost_rounds:

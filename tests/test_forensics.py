@@ -212,7 +212,7 @@ def test_the_section_names_who_buys_as_random_does(tmp_path: Path) -> None:
 def test_classes_are_those_of_the_labels_so_far(tmp_path: Path) -> None:
     batches = [[1, 4], [2, 3], [5, 6], [8, 9]]  # class 1: rows 4 and 8
     read = write(tmp_path / "r", {"random": [batches]})
-    shares = forensics.class_shares(read.rounds, read.trials)
+    shares = forensics.class_shares(read.finished)
     assert shares["n_labelled"].tolist() == [2, 6, 8]
     assert [of.tolist() for of in shares["shares"]] == [[0.5, 0.5], pytest.approx([5 / 6, 1 / 6]), [0.75, 0.25]]
     assert shares["balance"].tolist() == pytest.approx(stats.entropy([[0.5, 5 / 6, 0.75], [0.5, 1 / 6, 0.25]], base=2))
@@ -223,11 +223,11 @@ def test_rows_count_until_half_of_the_pool_is_labelled(tmp_path: Path) -> None:
     up, down = list(range(2, 40)), list(range(39, 1, -1))
     batches = [[[0, 1], *(rows[i : i + 6] for i in range(0, 38, 6))] for rows in (up, down)]
     read = write(tmp_path / "r", {"random": [batches[0]], "x": [batches[1]]})
-    (found,) = forensics.places(read.rounds, read.trials, {})
+    (found,) = forensics.places(read.finished, {})
     assert {name: len(of[0].own) for name, of in found.trails.items()} == {"random": 18, "x": 18}
     assert overlaps(found, ["random", "x"])[0][0, 1] == 0
     whole = write(tmp_path / "s", {"random": [[[0, 1], up]], "x": [[[0, 1], down]]})
-    (found,) = forensics.places(whole.rounds, whole.trials, {})
+    (found,) = forensics.places(whole.finished, {})
     assert {name: len(of[0].own) for name, of in found.trails.items()} == {"random": 38, "x": 38}  # one batch only
     assert isnan(with_random(found, "x").p)
 
@@ -243,5 +243,5 @@ def test_rows_of_a_resampled_dataset_are_not_compared_between_seeds(tmp_path: Pa
 def test_a_run_without_picks_says_so(tmp_path: Path) -> None:
     read = write(tmp_path / "r", {"random": [[[0], [1]]]})
     read.runs.rounds["selected"] = pd.Series([np.empty(0, np.int64)] * len(read.rounds), dtype=object)
-    (block,) = section.blocks(read)
+    (block,) = section.blocks(Evidence.of(read.runs))
     assert "hold no picks" in block.text

@@ -11,7 +11,7 @@ from ..blocks import NOT_DONE, Block, interval_text, stem
 from ..evidence import Evidence
 from ..metrics import balance, rarest
 from ..stats import Interval, mean_interval
-from ..tables import IDENTITY, Cell, Key, Setting, Summary, finished_rounds, key_of
+from ..tables import IDENTITY, Cell, Key, Setting, Summary, key_of
 
 
 class Balance(NamedTuple):
@@ -26,7 +26,7 @@ class Balance(NamedTuple):
 def blocks(evidence: Evidence) -> list[Block]:
     """Return one table for each setting and budget whose class counts are stored."""
     summary = evidence.summary
-    found = balances(evidence.rounds, evidence.trials)
+    found = balances(evidence.finished)
     places = [(s, budget) for budget in summary.budgets() for s in summary.settings(budget)]
     tables = [_table(summary, found, *place) for place in places if any(c.key in found for c in summary.of(*place))]
     text = (
@@ -37,9 +37,9 @@ def blocks(evidence: Evidence) -> list[Block]:
     return [Block("Class balance", text=text), *tables] if tables else []
 
 
-def balances(rounds: pd.DataFrame, trials: pd.DataFrame) -> dict[Key, Balance]:
+def balances(finished: pd.DataFrame) -> dict[Key, Balance]:
     """Return the balance of the labels at the end of every finished trial, by cell; none where no class was stored."""
-    last = finished_rounds(rounds, trials).drop_duplicates("trial_id", keep="last")
+    last = finished.drop_duplicates("trial_id", keep="last")
     last = last[last["class_counts"].map(np.sum) > 0]
     found = {}
     for names, cell in last.groupby(IDENTITY):

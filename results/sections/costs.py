@@ -13,7 +13,7 @@ from .. import charts
 from ..blocks import NOT_DONE, Block, interval_text, stem
 from ..evidence import Evidence
 from ..stats import Interval, mean_interval
-from ..tables import IDENTITY, Cell, Key, Setting, Summary, finished_rounds, key_of
+from ..tables import IDENTITY, Cell, Key, Setting, Summary, key_of
 from ..terminal import FULL_DATA_ROW
 
 
@@ -28,7 +28,7 @@ class Cost(NamedTuple):
 def blocks(evidence: Evidence) -> list[Block]:
     """Return one table with its Pareto front for each setting and budget whose times are stored."""
     summary = evidence.summary
-    costs = cell_costs(evidence.rounds, evidence.trials)
+    costs = cell_costs(evidence.finished)
     places = [(s, budget) for budget in summary.budgets() for s in summary.settings(budget)]
     tables = [_table(summary, costs, *place) for place in places if any(c.key in costs for c in summary.of(*place))]
     if not tables:
@@ -43,9 +43,8 @@ def blocks(evidence: Evidence) -> list[Block]:
     return [Block("Cost", text=text), *tables]
 
 
-def cell_costs(rounds: pd.DataFrame, trials: pd.DataFrame) -> dict[Key, Cost]:
+def cell_costs(finished: pd.DataFrame) -> dict[Key, Cost]:
     """Return the costs of each cell over its finished trials; none where a time is missing, as of imported curves."""
-    finished = finished_rounds(rounds, trials)
     by_trial = finished.groupby([*IDENTITY, "seed"])
     seconds = by_trial[["select_s", "fit_s"]].sum()
     known = finished[["select_s", "fit_s", "peak_rss_mb"]].notna().all(axis=1).groupby(finished["trial_id"])

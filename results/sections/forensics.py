@@ -79,14 +79,13 @@ class _Look:
 def blocks(evidence: Evidence) -> list[Block]:
     """Return what the picks say by themselves, then the tables of each place (dataset, embedding, learner, budget)."""
     looks = [
-        _look(place, evidence.summary.strategies())
-        for place in places(evidence.rounds, evidence.trials, evidence.runs.manifests)
+        _look(place, evidence.summary.strategies()) for place in places(evidence.finished, evidence.runs.manifests)
     ]
     if not looks:
         return [Block("The picks", "No strategy chose a row in these runs, or they hold no picks (imported curves).")]
     known = {tuple(key[:4]): i for i, key in enumerate(evidence.summary.cells)}
     looks.sort(key=lambda look: known[look.place.names])  # as in the other tables
-    shares = class_shares(evidence.rounds, evidence.trials)
+    shares = class_shares(evidence.finished)
     by_place = {tuple(map(str, names)): of for names, of in shares.groupby(PLACE)}
     faces = {(dataset, row): _Face(*of) for dataset, row, *of in evidence.runs.firsts.itertuples(index=False)}
     tables, pictured = list[Block](), 0
