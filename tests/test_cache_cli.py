@@ -253,6 +253,21 @@ def test_what_computed_an_embedding_is_shown_where_it_is_known() -> None:
     assert fill() == fingerprint  # and it is used as ever
 
 
+def test_what_was_measured_on_a_part_is_marked_everywhere() -> None:
+    fingerprint = fill()
+    whole = json.loads((entry_of(fingerprint) / "manifest.json").read_text())["quality"]
+    assert "(of " not in invoke("list", "embeddings").out + invoke("cache", "list").out
+    part = {"nearest_rows": 50, "linear_accuracy": 0.8444, "linear_rows": 100, "dimension_rows": 120}
+    change_manifest(fingerprint, set(), quality={**whole, **part})
+    for command in (["list", "embeddings"], ["cache", "list"]):
+        heading, line, *_ = invoke(*command).out.splitlines()
+        assert "(of 50)  0.844 (of 100)" in line
+        assert ("(of 120)" in line) == ("dimension" in heading)
+    said = invoke("list", "embeddings", fingerprint).out
+    for words in ("(on 50 of 54 rows)", "0.844 (on 100 of 124 rows)", "(on 120 of 124 rows)"):
+        assert words in said
+
+
 def test_remove_takes_along_all_that_belongs_to_an_entry() -> None:
     one, two = fill(), fill(encoder="pca:2")
     for name in (f"{one}.derived", f"{one}.corrupt-1", f"{two}.derived"):

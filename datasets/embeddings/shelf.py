@@ -124,16 +124,14 @@ def described(prefix: str) -> list[str]:
 
 def quality_lines(manifest: Mapping[str, Any]) -> list[str]:
     """Return what one embedding is and what it is worth, in words."""
-    quality, facts = manifest["quality"], _described(manifest)
+    facts = _described(manifest, "(on {} of {} rows)")
     n, m = (manifest["files"][file]["shape"][0] for file in ("train.npy", "test.npy"))
-    used = ("nearest_rows", m), ("linear_rows", n), ("dimension_rows", n)
-    asked, fitted, spread = (f" (on {quality[key]} of {rows} rows)" * (quality[key] < rows) for key, rows in used)
     return [
         f"{manifest['fingerprint']}",
         f"  {facts['dataset']} / {facts['embedding']}: {n} + {m} rows of {facts['dims']} features",
-        f"  1-NN accuracy {facts['1-NN']}{asked}",
-        f"  linear accuracy {facts['linear']}{fitted}",
-        f"  effective dimension {facts['dimension']}{spread}",
+        f"  1-NN accuracy {facts['1-NN']}",
+        f"  linear accuracy {facts['linear']}",
+        f"  effective dimension {facts['dimension']}",
         f"  computed in {facts['seconds']} s; {origin_text(manifest.get('origin', {}))}",
     ]
 
@@ -156,16 +154,22 @@ def _facts(folder: Path) -> dict[str, str]:
         return {**facts, "dataset": "(corrupt)"}
 
 
-def _described(manifest: Mapping[str, Any]) -> dict[str, str]:
+def _described(manifest: Mapping[str, Any], of_part: str = "(of {})") -> dict[str, str]:
+    """Return the columns of an entry that is whole; ``of_part`` marks what was measured on a part of the rows."""
     quality, (n, dims) = manifest["quality"], manifest["files"]["train.npy"]["shape"]
+    m = manifest["files"]["test.npy"]["shape"][0]
+
+    def part(used: str, rows: int) -> str:
+        return "" if quality[used] == rows else " " + of_part.format(f"{quality[used]:,}", f"{rows:,}")
+
     return {
         "dataset": _label(datasets, manifest["dataset"]),
         "embedding": _label(encoders, manifest["encoder"]),
-        "rows": f"{n}+{manifest['files']['test.npy']['shape'][0]}",
+        "rows": f"{n}+{m}",
         "dims": str(dims),
-        "1-NN": f"{quality['nearest_accuracy']:.3f}",
-        "linear": f"{quality['linear_accuracy']:.3f}",
-        "dimension": f"{quality['effective_dimension']:.1f}",
+        "1-NN": f"{quality['nearest_accuracy']:.3f}{part('nearest_rows', m)}",
+        "linear": f"{quality['linear_accuracy']:.3f}{part('linear_rows', n)}",
+        "dimension": f"{quality['effective_dimension']:.1f}{part('dimension_rows', n)}",
         "seconds": f"{manifest['seconds']:.2f}",
     }
 
