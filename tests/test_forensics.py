@@ -243,5 +243,5 @@ def test_rows_of_a_resampled_dataset_are_not_compared_between_seeds(tmp_path: Pa
 def test_a_run_without_picks_says_so(tmp_path: Path) -> None:
     read = write(tmp_path / "r", {"random": [[[0], [1]]]})
     read.runs.rounds["selected"] = pd.Series([np.empty(0, np.int64)] * len(read.rounds), dtype=object)
-    (block,) = section.blocks(Evidence.of(read.runs))
+    (block,) = section.blocks(evidence.Evidence.of(read.runs))
     assert "hold no picks" in block.text
