@@ -86,7 +86,7 @@ main()
     ("file", "line"),
     [
         ("undisturbed/plan.parquet", "out/plan.parquet cannot be written: File too large"),
-        ("cache/*/train.npy", "cannot use the embedding cache {cache}: "),
+        ("cache/*/train.npy", "{cache}/"),
         ("undisturbed/rounds/part-*", "out/rounds/part-"),
     ],
 )
