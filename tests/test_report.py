@@ -103,15 +103,15 @@ class Page(HTMLParser):
 
 def test_every_number_has_its_metric_its_n_and_its_interval(run: Path, tmp_path: Path) -> None:
     _, text, _ = write([run], tmp_path / "out")
-    row = next(line for line in text.splitlines() if "| margin | 2 |" in line)
+    row = next(line for line in text.splitlines() if line.startswith("| margin | digits |"))
     number = r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]"
     points = r"\+\d+\.\d \[\+\d+\.\d, \+\d+\.\d\]"
     gains = rf"{points} \| {points}"
     assert re.fullmatch(
-        rf"\| digits \| .+ \| margin \| 2 \| \*\*{number}\*\* \| \*\*{number}\*\* \| {gains} \| 1 failed \|", row
+        rf"\| margin \| digits \| .+ \| 2 \| \*\*{number}\*\* \| \*\*{number}\*\* \| {gains} \| 1 failed \|", row
     )
     assert "0.705 [0.641, 0.769]" in row
-    columns = "dataset | embedding | learner | budget | strategy | n | aubc/1 | final/1 | gain/1 of aubc/1"
+    columns = "strategy | dataset | embedding | learner | budget | n | aubc/1 | final/1 | gain/1 of aubc/1"
     assert f"| {columns} | gain/1 of final/1 |" in text
     for metric in ("aubc/1", "final/1", "gain/1"):
         assert f"\n| {metric} | " in text  # its definition
@@ -234,7 +234,7 @@ def test_one_strategy_and_one_seed_are_said(tmp_path: Path) -> None:
     assert "One strategy: there is nothing to compare it with." in text
     assert "one seed: no interval can be given" in text
     assert "no random to compare with" in text
-    assert "| margin | 1 | 0.600 | 0.700 | - | - |" in text
+    assert "| low | 1 | 0.600 | 0.700 | - | - |" in text
 
 
 def test_several_runs_make_one_table_and_a_trial_counts_once(run: Path, tmp_path: Path) -> None:

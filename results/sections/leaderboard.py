@@ -1,4 +1,4 @@
-"""The leaderboard: one row per dataset, embedding, learner, budget and strategy, for the page to sort and filter."""
+"""The leaderboard: one row per strategy, dataset, embedding, learner and budget, for the page to sort and filter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COMPARED = ("aubc/1", "final/1")
 
 
 def blocks(evidence: Evidence) -> list[Block]:
-    """Return every cell in one table, where there is more than the table of one setting and budget."""
+    """Return every cell in one table, with the two values that the field compares by and their gains."""
     shown = {(s, budget) for budget in evidence.summary.budgets() for s in evidence.summary.settings(budget)}
     cells = [cell for cell in evidence.summary.cells.values() if (cell.key.setting, cell.key.budget) in shown]
     if not cells:
@@ -32,7 +32,7 @@ def blocks(evidence: Evidence) -> list[Block]:
             text=f"All cells: means over n seeds with 95 % intervals; gain/1 in points over {baseline}, paired by seed."
             " Bold: the best of its setting and budget, and all whose paired difference to it has 0 in its"
             " 95 % interval.",
-            columns=(*IDENTITY, "n", *_COMPARED, "gain/1 of aubc/1", "gain/1 of final/1", NOT_DONE),
+            columns=("strategy", *IDENTITY[:4], "n", *_COMPARED, "gain/1 of aubc/1", "gain/1 of final/1", NOT_DONE),
             rows=tuple(_row(cell) for cell in cells),
             strong=frozenset(strong),
             name="leaderboard",
@@ -43,7 +43,7 @@ def blocks(evidence: Evidence) -> list[Block]:
 def _row(cell: Cell) -> tuple[str, ...]:
     gains = ("-", "-") if cell.is_baseline else (_gain(cell, cell.gain_aubc), _gain(cell, cell.gain_final))
     values = (interval_text(cell.aubc), interval_text(cell.final), *gains)
-    return (*cell.key, str(cell.n), *values, cell.status)
+    return (cell.key.strategy, *cell.key[:4], str(cell.n), *values, cell.status)
 
 
 def _gain(cell: Cell, gain: Interval) -> str:
