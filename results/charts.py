@@ -150,11 +150,11 @@ def critical_difference(names: Sequence[str], ranks: ArrayLike, groups: Iterable
     for place, name in enumerate(order):
         left = place < half
         end = low - reach * 0.06 if left else high + reach * 0.06
-        row = top + (place if left else k - 1 - place)
+        row = top + (place if left else k - 0.5 - place)  # lines of equal ranks do not meet
         words.append({"name": name, "rank": mean[name], "x": end, "y": row, "left": left})
     axes = {
         "x": _axis("x") | {"axis": None, "scale": {"domain": [low - reach, high + reach], "nice": False}},
-        "y": _axis("y") | {"axis": None, "scale": {"domain": [top + half - 0.5, -0.9], "nice": False}},
+        "y": _axis("y") | {"axis": None, "scale": {"domain": [top + half, -0.9], "nice": False}},
     }
     thick = {"type": "rule", "strokeWidth": 5, "strokeCap": "round"}
     layers = [
@@ -163,7 +163,7 @@ def critical_difference(names: Sequence[str], ranks: ArrayLike, groups: Iterable
         {"data": {"values": bars}, "mark": thick, "encoding": {"x2": {"field": "to"}}},
         *(_words(words, left) for left in (True, False)),
     ]
-    height = round(24 * (top + half + 0.5))
+    height = round(24 * (top + half + 1))
     spec = {"layer": layers, "encoding": axes, "width": wide, "height": height, "view": {"stroke": None}}
     return _figure("critical_difference", title, None, spec, min_width=min(wide, 2 * label + 180))
 
@@ -247,7 +247,7 @@ def _readable(front: pd.DataFrame) -> list[str]:
 
 
 def bars(frame: pd.DataFrame, title: str, x: str, y: str, colour: str) -> Figure:
-    """Draw stacked bars: column ``y`` over the ordered values of column ``x``, one colour per value of ``colour``.
+    """Draw stacked bars: shares ``y`` over the ordered values of column ``x``, one colour per value of ``colour``.
 
     Both keep the frame's order. There is a legend for up to ten colours; beyond, the ten repeat.
     """
@@ -259,10 +259,10 @@ def bars(frame: pd.DataFrame, title: str, x: str, y: str, colour: str) -> Figure
     if len(names) > len(PALETTE):
         shade["legend"] = None
     angle = -45 if rows[x].astype(str).str.len().max() > 4 else 0
-    mark = {"type": "bar", "stroke": "white", "strokeWidth": 0.5}
+    mark = {"type": "bar", "stroke": "white", "strokeWidth": 0.5, "clip": True}
     encoding = {
         "x": {"field": x, "type": "ordinal", "sort": None, "title": x.replace("_", " "), "axis": {"labelAngle": angle}},
-        "y": _axis(y, y.replace("_", " ")),
+        "y": _axis(y, y.replace("_", " ")) | {"scale": {"domain": [0, 1]}},
         "color": shade,
         "order": {"field": "place", "type": "quantitative"},
         "tooltip": [_tip(x), _tip(colour), _tip(y, format_=".4~g")],

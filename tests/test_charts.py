@@ -28,7 +28,9 @@ def learning_curves(names: list[str]) -> pd.DataFrame:
 def every(names: list[str]) -> dict[str, Figure]:
     k = len(names)
     costs = pd.DataFrame({"strategy": names, "seconds": np.geomspace(1e-3, 9, k), "accuracy": 0.5, "front": True})
-    classes = pd.DataFrame([(r, str(c), r + c) for r in range(3) for c in range(12)], columns=["round", "class", "n"])
+    classes = pd.DataFrame([(r, str(c), 1 / 12) for r in range(3) for c in range(12)], columns=["round", "class", "n"])
+    url = look.data_uri(look.thumbnail(np.zeros((4, 4, 3), np.uint8), 8))
+    first = pd.DataFrame({"strategy": names, "place": 0, "row": 7, "class": "<cat>", "seeds": 3, "url": url})
     values = np.linspace(0, 1, k * k).reshape(k, k)
     values[np.diag_indices(k)] = np.nan
     return {
@@ -38,6 +40,7 @@ def every(names: list[str]) -> dict[str, Figure]:
         "profile": charts.profile(names, [0.1, 0.5, 0.9], np.full((k, 3), 0.5), "t"),
         "pareto": charts.pareto(costs, "t"),
         "bars": charts.bars(classes, "t", "round", "n", "class"),
+        "gallery": charts.gallery(first, "t"),
     }
 
 
@@ -53,7 +56,7 @@ def texts(drawn: str) -> set[str]:
 
 
 @pytest.mark.parametrize("names", [NAMES, HARD, ["one"]], ids=["usual", "hard names", "one"])
-@pytest.mark.parametrize("kind", ["curves", "ranks", "matrix", "profile", "pareto", "bars"])
+@pytest.mark.parametrize("kind", ["curves", "ranks", "matrix", "profile", "pareto", "bars", "gallery"])
 def test_every_chart_is_valid_and_can_be_drawn(kind: str, names: list[str]) -> None:
     figure = every(names)[kind]
     altair.Chart.from_dict(figure.spec)  # its schema is the oracle
