@@ -104,6 +104,8 @@ def _plan(store: RunStore) -> pd.DataFrame:
 
 def _one_answer(runs: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
     """Return the rounds of all runs; of a trial that two of them disagree about, those of one, and a line about it."""
+    if len(runs) == 1:
+        return runs[0], []
     rounds = pd.concat([frame.assign(run=i) for i, frame in enumerate(runs)], ignore_index=True)
     twice = rounds[rounds.duplicated(["trial_id", "round"], keep=False)]
     answers = twice.assign(selected=twice["selected"].map(tuple)).drop_duplicates(

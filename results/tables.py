@@ -164,7 +164,7 @@ class Summary:
         Empty where the best has fewer than two seeds. A strategy that shares fewer than two seeds with it is not in.
         """
         cells = {cell: values for cell in self.of(setting, budget) if len(values := cell.values(of))}
-        best = max(cells, key=lambda cell: float(cells[cell].mean()), default=None)
+        best = max(cells, key=lambda cell: float(cells[cell].to_numpy().mean()), default=None)
         if best is None or best.n < 2:
             return set()
         return {cell.key.strategy for cell in cells if cell.gain_over(best, of).contains_zero}
@@ -186,9 +186,10 @@ def summarise(
     expected = _expected(trials, rounds, *([] if plan is None else [plan]))
     finished = finished_rounds(rounds, trials)
     curves = {key_of(names): _curves(of) for names, of in finished.groupby(IDENTITY)}
-    values = {key_of(names): _by_seed(of) for names, of in _curve_values(finished).groupby(IDENTITY)}
+    by_seed = _curve_values(finished).sort_values("seed").set_index("seed")
+    values = {key_of(names): of for names, of in by_seed.groupby(IDENTITY)[list(CURVE_METRICS)]}
     ended = {key_of(names): of for names, of in trials.groupby(IDENTITY)}
-    no_curves, no_values, unusable = _curves(finished[:0]), _by_seed(_curve_values(finished[:0])), _unusable(rounds)
+    no_curves, no_values, unusable = _curves(finished[:0]), by_seed[:0][list(CURVE_METRICS)], _unusable(rounds)
     cells: dict[Key, Cell] = {}
     bounds: dict[Setting, Cell] = {}
     for key in sorted(expected, key=_sorter(baseline, order or {})):
@@ -262,10 +263,6 @@ def _curve_values(finished: pd.DataFrame) -> pd.DataFrame:
     for name, metric in CURVE_METRICS.items():
         values[name] = [metric(x, y) for x, y in zip(xs, ys, strict=True)] if len(values) else pd.Series(dtype=float)
     return values
-
-
-def _by_seed(values: pd.DataFrame) -> pd.DataFrame:
-    return values.set_index("seed")[list(CURVE_METRICS)].sort_index()
 
 
 def _cell(
