@@ -19,7 +19,7 @@ from .. import __version__
 from ..benchmark.types import Budget, Count, Outcome, Part, Segment, Trial, TrialEnd
 from .foreign_table import NAMES, Curves, read_curves
 from .parts import DiskError
-from .schedules import PLACE, Counts, findings, usual_counts
+from .schedules import PLACE, Counts, findings, unfit_reason, usual_counts
 from .schema import IMPORTED, plan_row, trial_row
 from .store import RunStore, StorageError
 
@@ -37,9 +37,9 @@ class Imported:
 def import_curves(file: Path, out: Path, said: Mapping[str, Sequence[str]]) -> Imported:
     """Write the curves of ``file`` as a run into ``out``, which appears whole or not at all.
 
-    A trial is what has the same dataset, embedding, learner, budget, strategy and seed. One that ends before the
-    others of its setting is kept and counts as failed. Nobody says which rows were bought: ``selected`` is empty. The
-    same file again is harmless.
+    A trial is what has the same dataset, embedding, learner, budget, strategy and seed. One that cannot stand beside
+    the others of its setting and budget (`schedules.unfit_reason`) is kept and counts as failed. Nobody says which
+    rows were bought: ``selected`` is empty. The same file again is harmless.
 
     Raises
     ------
@@ -141,10 +141,8 @@ def _schedule(counts: Counts) -> tuple[Count, tuple[Segment, ...]]:
 
 def _end(trial: Trial, points: Rounds, usual: Counts) -> TrialEnd:
     seconds = max(point["elapsed_seconds"] for point in points)  # as the file counts them, from the start of the trial
-    last = points[-1]["n_labels"]
-    if last < usual[-1]:
-        reason = f"imported: it ends at {last} labels, the others of its setting at {usual[-1]}"
-        return TrialEnd(trial.trial_id, Outcome.FAILED, reason, wall_s=seconds)
+    if reason := unfit_reason(tuple(point["n_labels"] for point in points), usual):
+        return TrialEnd(trial.trial_id, Outcome.FAILED, f"imported: {reason}", wall_s=seconds)
     return TrialEnd(trial.trial_id, Outcome.DONE, wall_s=seconds)
 
 
