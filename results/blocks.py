@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from math import isnan
 from typing import Any
 
@@ -12,6 +13,9 @@ from .stats import Interval
 
 NOT_DONE = "not done"
 """The last column of tables of cells; a report leaves it out where it is empty."""
+
+LONGEST = 100
+"""So long may a file's stem be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +49,20 @@ class Block:
 
 
 def stem(*names: str) -> str:
-    """Return names as one file stem: ``stem("at", "pca(dims=8)")`` is ``at-pca-dims-8``."""
-    return "-".join(part for name in names for part in re.split(r"[^a-z0-9.]+", name.lower()) if part)
+    """Return names as one file stem: ``stem("at", "pca(dims=8)")`` is ``at-pca-dims-8``.
+
+    One above `LONGEST` ends in a digest of the names: a file system takes no more than 255 bytes with the suffix.
+    """
+    whole = "-".join(part for name in names for part in re.split(r"[^a-z0-9.]+", name.lower()) if part)
+    if len(whole) <= LONGEST:
+        return whole
+    digest = sha256("\0".join(names).encode()).hexdigest()[:8]
+    return f"{whole[: LONGEST - len(digest) - 1]}-{digest}"
+
+
+def count(n: int, thing: str) -> str:
+    """Return ``1 seed``, ``2 seeds``."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
 def interval_text(interval: Interval, digits: int = 3, sign: str = "") -> str:

@@ -7,10 +7,11 @@ in the end. A place is (dataset, embedding, learner, budget).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import nan
+from math import log, nan
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,12 @@ from .tables import IDENTITY
 PLACE = IDENTITY[:4]
 RANDOM = "random"  # the strategy, whatever baseline a report has: only its draws are uniform
 ALPHA = 0.05
+NEAR = 1.25
+"""A rule is near-random where a row bought on one seed has less than so many times the odds of others on another.
+
+Of a large pool that is so many times the rows shared by chance. Preferring a third of it 3 to 1 gives 1.32, a half of
+it 2 to 1 gives 1.11: so weak a preference may be called near-random.
+"""
 SAME = 0.99
 """A strategy whose mean Jaccard index with another reaches this is taken for the same (as `findings.twins` does)."""
 
@@ -68,7 +75,7 @@ class Place:
     """Strategies side by side: ``trails`` by strategy and seed.
 
     ``size`` is the number of rows of the pool, None where no full-data bound tells it. ``one_split`` says whether a
-    row number is the same row for every seed.
+    row number is known to be the same row for every seed.
     """
 
     names: tuple[str, ...]
@@ -81,13 +88,25 @@ class Place:
 class Chance:
     """How many rows two kinds of picks share, and how many they would by chance: sums over ``n`` pairs of trials.
 
-    ``p`` is the chance to share as many or more; NaN, as ``expected``, where the size of the pool is not known.
+    ``p`` is the chance to share as many or more, ``p_near`` to share as few or fewer were the odds `NEAR` times those
+    of chance; NaN, as ``expected``, where the size of the pool is not known.
     """
 
     seen: int
     expected: float
     p: float
+    p_near: float
     n: int
+
+    @property
+    def is_more(self) -> bool:
+        """Whether it is shown that more is shared than by chance."""
+        return self.p <= ALPHA
+
+    @property
+    def is_near(self) -> bool:
+        """Whether it is shown that hardly more is shared than by chance: the upper 95 % bound is below `NEAR`."""
+        return self.p > ALPHA and self.p_near <= ALPHA
 
 
 def places(finished: pd.DataFrame, manifests: Mapping[str, Mapping[str, Any]]) -> list[Place]:
@@ -96,7 +115,7 @@ def places(finished: pd.DataFrame, manifests: Mapping[str, Mapping[str, Any]]) -
     bought = finished[finished["budget"] != FULL_DATA]
     most = bought.groupby("dataset")["n_labelled"].max()
     sizes = {d: n for d, n in zip(bounds["dataset"], bounds["n_labelled"].tolist(), strict=True) if n >= most.get(d, 0)}
-    by_seed = resampled(manifests)
+    one_split = _of_one_split(manifests)
     found: dict[tuple[str, ...], dict[str, dict[int, Trail]]] = {}
     of_trial = bought.drop_duplicates("trial_id")
     names = zip(*(of_trial[name] for name in (*PLACE, "strategy", "seed")), strict=True)
@@ -104,7 +123,7 @@ def places(finished: pd.DataFrame, manifests: Mapping[str, Mapping[str, Any]]) -
         if trail is not None:
             found.setdefault(tuple(place), {}).setdefault(strategy, {})[seed] = trail
     return [
-        Place(names, _to_half(of, sizes.get(names[0])), sizes.get(names[0]), names[0] not in by_seed)
+        Place(names, _to_half(of, sizes.get(names[0])), sizes.get(names[0]), "/".join(names[:2]) in one_split)
         for names, of in found.items()
     ]
 
@@ -119,13 +138,18 @@ def _to_half(trails: dict[str, dict[int, Trail]], size: int | None) -> dict[str,
     return {name: {seed: trail.until(last) for seed, trail in of.items()} for name, of in trails.items()}
 
 
-def resampled(manifests: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """Return the datasets with a split of its own for each seed: their embeddings have one fingerprint per seed."""
-    found = set()
-    for manifest in manifests.values():
-        labels = list(manifest.get("fingerprints", {}).values())
-        found |= {label.partition("/")[0] for label in labels if labels.count(label) > 1}
-    return found
+def _of_one_split(manifests: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Return the embedded datasets (``dataset/embedding``) that have one fingerprint in all runs together.
+
+    A split of its own for each seed gives one for each seed, be they in one run or in several. Empty where a run does
+    not tell its fingerprints: it may have any.
+    """
+    ours = (manifest for manifest in manifests.values() if "imported from" not in manifest)  # imported: no rows
+    known = [manifest.get("fingerprints") or {} for manifest in ours]
+    if not all(known):
+        return set()
+    labels = Counter(label for _, label in {pair for of in known for pair in of.items()})
+    return {label for label, n in labels.items() if n == 1}
 
 
 def _trails(bought: pd.DataFrame) -> list[Trail | None]:
@@ -196,7 +220,7 @@ def between_seeds(place: Place, strategy: str) -> Chance | None:
     For two seeds s and t a random rule draws its b rows for t out of the F that are free there, and hits those that it
     chose for s as Hypergeometric(F, a, b) says (a: those of them that are free for t). Over all pairs of seeds means
     add up, and variances too, since the pairs are uncorrelated. A rule that prefers any row comes back to it. None
-    where each seed has a split of its own: a row number is then another row.
+    where seeds may have splits of their own: a row number is then another row.
     """
     trails = list(place.trails.get(strategy, {}).values())
     if not place.one_split or not trails:
@@ -224,8 +248,10 @@ def _hypergeometric(free: int, a: float, b: int) -> tuple[float, float]:
 
 def _chance(place: Place, seen: int, mean: float, variance: float, n: int) -> Chance:
     if place.size is None or not n:
-        return Chance(seen, nan, nan, n)
-    return Chance(seen, mean, tail(seen, mean, variance), n)
+        return Chance(seen, nan, nan, nan, n)
+    near = mean + log(NEAR) * variance  # the slope of a hypergeometric mean in the log odds is its variance
+    p_near = 1 - tail(seen + 1, near, variance * near / mean if mean else 0.0)
+    return Chance(seen, mean, tail(seen, mean, variance), p_near, n)
 
 
 def tail(seen: int, mean: float, variance: float) -> float:
@@ -249,7 +275,7 @@ def tail(seen: int, mean: float, variance: float) -> float:
 def first_rows(place: Place, strategy: str, most: int = 5) -> list[tuple[int, int]]:
     """Return the rows that are most often in the strategy's first own batch, with the number of seeds: (row, seeds).
 
-    Equally frequent rows come by number. Empty where each seed has a split of its own.
+    Equally frequent rows come by number. Empty where seeds may have splits of their own.
     """
     trails = place.trails.get(strategy, {}).values()
     if not trails or not place.one_split:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from math import isnan
 from pathlib import Path
@@ -16,8 +17,10 @@ from scipy import stats
 
 from albench.benchmark.types import FULL_DATA, Budget, Count, Outcome, Part, Round, Scores, Trial, TrialEnd
 from albench.results import evidence, forensics, schema
+from albench.results.blocks import Block
 from albench.results.forensics import Place, Trail, between_seeds, overlaps, tail, with_random
 from albench.results.sections import forensics as section
+from albench.results.sections.forensics import NEEDED
 from albench.results.store import RunStore
 
 NAMES = ("d", "e", "l", "b")
@@ -97,8 +100,8 @@ def test_between_seeds_counts_pairs_and_expects_what_the_pairs_do() -> None:
 
 
 @pytest.mark.parametrize(("size", "start", "n", "least"), [(500, 10, 60, 0.035), (60, 6, 20, 0.035), (200, 0, 5, 0.0)])
-def test_random_is_called_near_random_as_often_as_promised(size: int, start: int, n: int, least: float) -> None:
-    """Of 1,000 random rules 5 % repeat rows more than chance; fewer where counts are small, as they jump."""
+def test_random_repeats_rows_more_than_chance_as_often_as_promised(size: int, start: int, n: int, least: float) -> None:
+    """Of 1,000 random rules 5 % do; fewer where counts are small, as they jump."""
     rng = np.random.default_rng(1)
     found = []
     for _ in range(1000):
@@ -107,6 +110,44 @@ def test_random_is_called_near_random_as_often_as_promised(size: int, start: int
         assert repeats is not None
         found.append(repeats.p <= forensics.ALPHA)
     assert least <= np.mean(found) <= 0.065
+
+
+def near(size: int, n: int, seeds: int, weights: Any, repeats: int = 200) -> float:
+    """Return how often a rule that draws ``n`` rows by weights is called near-random."""
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(repeats):
+        repeats_ = between_seeds(place(size, x=[drawn(rng, size, 5, n, weights) for _ in range(seeds)]), "x")
+        assert repeats_ is not None
+        found.append(repeats_.is_near)
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+@pytest.mark.parametrize(("size", "n"), [(1000, 50), (1000, 200), (100, 30), (100, 50)])
+def test_a_rule_that_prefers_a_third_of_the_pool_is_not_called_near_random(size: int, n: int, seeds: int) -> None:
+    assert near(size, n, seeds, np.where(np.arange(size) < size / 3, 3.0, 1.0)) <= 0.06
+
+
+@pytest.mark.parametrize(("size", "n", "seeds"), [(1000, 200, 5), (1000, 200, 10), (100, 30, 10), (100, 50, 10)])
+def test_random_is_called_near_random_with_enough_seeds(size: int, n: int, seeds: int) -> None:
+    assert near(size, n, seeds, None) >= 0.88
+    assert near(size, n, 2, None) < 0.4
+
+
+@pytest.mark.parametrize(
+    "of", [[(1000, 100, 100)] * 10, [(100, 40, 40)] * 3, [(100, 50, 50)] * 9, [(5000, 50, 50)] * 45]
+)
+def test_the_bound_of_near_random_is_that_of_exact_distributions(of: list[tuple[int, int, int]]) -> None:
+    exact = np.ones(1)
+    for free, a, b in of:
+        part = stats.nchypergeom_fisher(free, a, b, forensics.NEAR)
+        exact = np.convolve(exact, part.pmf(np.arange(min(a, b) + 1)))
+    _, mean, variance = sums(*of)
+    here = place(of[0][0])
+    found = [forensics._chance(here, k, mean, variance, 1).p_near - exact[: k + 1].sum() for k in range(len(exact))]
+    assert min(found) > -0.01  # never much less than the exact chance
+    assert max(found) < 0.1  # more where picks are few: the slope falls behind
 
 
 def test_a_rule_that_prefers_rows_is_not_near_random_but_shares_no_more_with_random() -> None:
@@ -172,11 +213,12 @@ def add(store: RunStore, strategy: str, seed: int, batches: Sequence[Sequence[in
 
 
 def write(
-    path: Path, strategies: Mapping[str, Sequence[Sequence[Sequence[int]]]], **manifest: Any
+    path: Path, strategies: Mapping[str, Sequence[Sequence[Sequence[int]]]], first_seed: int = 0, **manifest: Any
 ) -> evidence.Evidence:
-    with RunStore.create(path, "name: tiny", {"grid_id": "g", "name": "tiny", **manifest}) as store:
+    facts = {"grid_id": "g", "name": "tiny", "fingerprints": {"f": "d/e"}}
+    with RunStore.create(path, "name: tiny", {**facts, **manifest}) as store:
         for name, seeds in strategies.items():
-            for seed, batches in enumerate(seeds):
+            for seed, batches in enumerate(seeds, first_seed):
                 add(store, name, seed, batches)
         add(store, "random", 0, [range(40)], budget=FULL_DATA)
     return evidence.Evidence.of(evidence.read_runs([path]))
@@ -191,10 +233,9 @@ def test_the_section_names_who_buys_as_random_does(tmp_path: Path) -> None:
     random = seeds(rng, 5)
     fixed = [[of[0], *np.setdiff1d(np.arange(20), of[0])[:8].reshape(2, 4).tolist()] for of in random]
     found = section.blocks(write(tmp_path / "r", {"random": random, "copy": random, "fixed": fixed}))
-    where = "1 of 1 settings (d/e/l, low)"
     assert found[0].items == (
-        f"copy buys what random buys: {where}",
-        f"copy is near-random, comes back to rows from seed to seed no more than chance: {where}",
+        "copy buys what random buys: 1 of 1 setting (d/e/l, low)",
+        "With 5 seeds it cannot be told whether near-random: copy (1 of 1 setting)",
     )
     overlap, chance, first, classes = found[1:]
     assert overlap.columns == ("strategy", "random", "copy", "fixed")
@@ -235,9 +276,59 @@ def test_rows_count_until_half_of_the_pool_is_labelled(tmp_path: Path) -> None:
 def test_rows_of_a_resampled_dataset_are_not_compared_between_seeds(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     read = write(tmp_path / "r", {"random": seeds(rng, 3), "x": seeds(rng, 3)}, fingerprints={"1": "d/e", "2": "d/e"})
-    chance = section.blocks(read)[2]
-    assert "Each seed has a split of its own" in chance.text
-    assert {row[6:] for row in chance.rows} == {("-", "-", "-")}
+    assert_nothing_is_compared_between_seeds(section.blocks(read))
+
+
+@pytest.mark.parametrize("prints", [[{"1": "d/e"}, {"2": "d/e"}], [{"1": "d/e"}, {}], [{"1": "d/e"}, None], [{}, {}]])
+def test_rows_of_several_runs_are_compared_where_all_of_them_tell_the_same_split(
+    prints: list[dict[str, str] | None], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(5)
+    paths = [tmp_path / name for name in "rs"]
+    for path, fingerprints, seed in zip(paths, prints, (0, 3), strict=True):
+        write(path, {"random": seeds(rng, 3), "x": seeds(rng, 3)}, seed, fingerprints=fingerprints)
+    together = evidence.Evidence.of(evidence.read_runs(paths))
+    assert together.summary.of(*next((s, "low") for s in together.summary.settings()))[0].n == 6
+    assert_nothing_is_compared_between_seeds(section.blocks(together))
+
+
+def test_rows_of_several_runs_on_one_split_are_compared(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    paths = [tmp_path / name for name in "rs"]
+    for path, seed in zip(paths, (0, 3), strict=True):
+        write(path, {"random": seeds(rng, 3), "x": seeds(rng, 3)}, seed)
+    imported = tmp_path / "imported"
+    RunStore.create(imported, "", {"grid_id": "i", "name": "i", "imported from": "a.csv"}).close()
+    found = section.blocks(evidence.Evidence.of(evidence.read_runs([*paths, imported])))
+    assert all("-" not in row[6:] for row in found[2].rows)
+    assert any("Bought first" in block.title for block in found)
+
+
+def assert_nothing_is_compared_between_seeds(found: list[Block]) -> None:
+    assert found[0].items == (f"Near-random or not could not be tested in 1 of 1 setting (d/e/l, low): {NEEDED}",)
+    assert "Seeds may have splits of their own" in found[2].text
+    assert {row[6:] for row in found[2].rows} == {("-", "-", "-")}
+    assert not any("Bought first" in block.title for block in found)
+
+
+def test_without_the_size_of_the_pool_near_random_is_not_tested(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    read = write(tmp_path / "r", {"random": seeds(rng, 3), "x": seeds(rng, 3)})
+    unbound = read.runs.rounds.query("budget != @FULL_DATA")
+    summary = section.blocks(evidence.Evidence.of(replace(read.runs, rounds=unbound)))[0]
+    assert summary.items == (f"Near-random or not could not be tested in 1 of 1 setting (d/e/l, low): {NEEDED}",)
+
+
+def test_what_is_shown_either_way_is_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    random, other = seeds(rng, 40), seeds(rng, 40)
+    fixed = [[of[0], *np.setdiff1d(np.arange(20), of[0])[:8].reshape(2, 4).tolist()] for of in random]
+    found = section.blocks(write(tmp_path / "r", {"random": random, "other": other, "fixed": fixed}))
+    near = "other is near-random, comes back to rows from seed to seed hardly more than chance: 1 of 1 setting"
+    assert found[0].items == (f"{near} (d/e/l, low)",)
+    found = section.blocks(write(tmp_path / "s", {"random": random, "fixed": fixed}))
+    assert found[0].items == ("No strategy buys what random buys, or as random does.",)
+    assert section.blocks(write(tmp_path / "t", {"random": random}))[0].items == ()
 
 
 def test_a_run_without_picks_says_so(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from ...benchmark.types import Floats
 from .. import charts
-from ..blocks import Block, Figure, stem
+from ..blocks import Block, Figure, count, stem
 from ..evidence import Evidence
 from ..forensics import (
     ALPHA,
+    NEAR,
     PLACE,
     RANDOM,
     SAME,
@@ -43,8 +44,11 @@ MEANING = (
     " Jaccard index: rows that both chose over rows that either chose, mean over seeds. Chance: uniform draws from what"
     " is free (hypergeometric), p one-sided. Sharing more rows with random than chance says that a rule uses the same"
     " draws; sharing no more says nothing, as it holds for any other rule. So a rule is also compared with itself on"
-    " other seeds: one that prefers some rows comes back to them, and one that does not is called near-random."
+    " other seeds: one that prefers some rows comes back to them. Near-random is one that is shown not to: p is above"
+    f" {ALPHA}, and the odds that a row bought on one seed is bought on another are below {NEAR} times those of other"
+    " rows, by the upper end of a one-sided 95 % interval."
 )
+NEEDED = "it takes two seeds on the same split, and a full-data bound, which tells the size of the pool"
 
 
 class _Face(NamedTuple):
@@ -70,10 +74,20 @@ class _Look:
         here = a in self.names and b in self.names
         return float(self.overlap[self.names.index(a), self.names.index(b)]) if here else nan
 
-    def is_near_random(self, name: str) -> bool:
-        """Whether a strategy does not come back to rows more than chance explains; not where that is not known."""
+    @property
+    def is_tested(self) -> bool:
+        """Whether any strategy's picks can be compared between seeds and with chance."""
+        return any(repeats is not None and not isnan(repeats.p) for repeats in self.repeats.values())
+
+    def is_near(self, name: str) -> bool:
+        """Whether a strategy is shown to come back to rows hardly more than chance explains."""
         repeats = self.repeats.get(name)
-        return repeats is not None and repeats.p > ALPHA
+        return repeats is not None and repeats.is_near
+
+    def is_open(self, name: str) -> bool:
+        """Whether a strategy is neither shown to come back to rows, nor shown not to."""
+        repeats = self.repeats.get(name)
+        return repeats is not None and not (repeats.is_near or repeats.is_more)
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -105,23 +119,40 @@ def _look(place: Place, order: Sequence[str]) -> _Look:
 
 
 def _summary(looks: Sequence[_Look]) -> Block:
-    """Name the strategies that buy what random buys, and those that buy as chance would."""
-    lines = []
-    for name in dict.fromkeys(name for look in looks for name in look.names if name != RANDOM):
-        same = [look for look in looks if look.overlap_of(name, RANDOM) >= SAME]
-        alike = [look for look in looks if look.is_near_random(name)]
-        if same:
+    """Name the strategies that buy what random buys, those that buy as chance would, and what cannot be told."""
+    names = [name for name in dict.fromkeys(name for look in looks for name in look.names) if name != RANDOM]
+    tested, untested = ([look for look in looks if look.is_tested is is_tested] for is_tested in (True, False))
+    lines, left_open = list[str](), dict[str, list[_Look]]()
+    for name in names:
+        if same := [look for look in looks if look.overlap_of(name, RANDOM) >= SAME]:
             lines.append(f"{name} buys what random buys: {_where(same, looks)}")
-        if alike:
+        if near := [look for look in tested if look.is_near(name)]:
+            where = _where(near, looks)
             lines.append(
-                f"{name} is near-random, comes back to rows from seed to seed no more than chance:"
-                f" {_where(alike, looks)}"
+                f"{name} is near-random, comes back to rows from seed to seed hardly more than chance: {where}"
             )
-    return Block("The picks", MEANING, tuple(lines) or ("No strategy buys what random buys, or as random does.",))
+        if unclear := [look for look in tested if look.is_open(name)]:
+            left_open[name] = unclear
+    lines += _left_open(left_open, looks)
+    if untested and names:
+        lines.append(f"Near-random or not could not be tested in {_where(untested, looks)}: {NEEDED}")
+    if names and not lines:
+        lines.append("No strategy buys what random buys, or as random does.")
+    return Block("The picks", MEANING, tuple(lines))
+
+
+def _left_open(unclear: Mapping[str, Sequence[_Look]], looks: Sequence[_Look]) -> list[str]:
+    """Say of which strategies too few rows and seeds are there to tell, in one line."""
+    if not unclear:
+        return []
+    n = sorted({len(look.place.trails[name]) for name, at in unclear.items() for look in at})
+    seeds = count(n[0], "seed") if len(n) == 1 else f"{n[0]} to {n[-1]} seeds"
+    where = (f"{name} ({len(at)} of {count(len(looks), 'setting')})" for name, at in unclear.items())
+    return [f"With {seeds} it cannot be told whether near-random: {', '.join(where)}"]
 
 
 def _where(at: Sequence[_Look], looks: Sequence[_Look]) -> str:
-    return f"{len(at)} of {len(looks)} settings ({'; '.join(_title(look.place) for look in at)})"
+    return f"{len(at)} of {count(len(looks), 'setting')} ({'; '.join(_title(look.place) for look in at)})"
 
 
 def _title(place: Place) -> str:
@@ -140,7 +171,7 @@ def _overlap(look: _Look) -> Block:
     name, title = stem("overlap", *look.place.names), f"Who chooses the same rows: {_title(look.place)}"
     return Block(
         title,
-        f"Jaccard index of what two strategies chose; n={usual} seeds where not said.",
+        f"Jaccard index of what two strategies chose, mean over n seeds; n={usual} where not said.",
         columns=("strategy", *look.names),
         rows=tuple((name, *row) for name, row in zip(look.names, cells, strict=True)),
         level=3,
@@ -162,7 +193,7 @@ def _chance(look: _Look) -> Block:
         )
         for name in look.names
     ]
-    split = "" if place.one_split else " Each seed has a split of its own: rows cannot be compared between seeds."
+    split = "" if place.one_split else " Seeds may have splits of their own: rows are not compared between them."
     return Block(
         f"Picks and chance: {_title(place)}",
         f"Rows that a pair of trials shares (mean over pairs), and what chance gives in a pool {size}.{split}",
@@ -235,7 +266,7 @@ def _classes(look: _Look, shares: pd.DataFrame) -> Block:
     return Block(
         title,
         f"Of {n_classes} classes: how many are among the labels so far, then balance/1 of these labels; means over"
-        f" n={shares['n'].max()} seeds, the initial labels included.",
+        f" {count(shares['n'].max(), 'seed')}, the initial labels included.",
         columns=("strategy", *(f"{n} labels" for n in labels)),
         rows=tuple(rows),
         level=3,
