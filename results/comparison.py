@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -21,12 +21,17 @@ from ..benchmark.types import Floats
 from .evidence import Evidence
 from .metrics import CURVE_METRICS
 from .published_numbers import Regime, Row, published, regime_of
+from .schema import IMPORTED
 from .stats import Interval, sd
 from .tables import IDENTITY, Cell, Key, Setting
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 PART_MEAN = "at/1 mean"
 """The mean of ``at/1`` over the rounds whose labels are printed as ``(rounds 1-7 of 21): 10-70 labels``."""
+RESOLVED = 0.02
+"""An interval that holds 0 and is wider than 2 points of accuracy to either side says nothing: rules differ by less."""
+NEAR = 0.01
+"""The share by which label counts may differ in one rank correlation (LabelBench's BADGE ends at 10,009 of 10,000)."""
 _SCHEDULE = re.compile(r"^(\d+)\+(\d+)x\d+ \((\d+)\)$")  # 50+50x9 (500)
 _PART = re.compile(r"\(rounds (\d+)-(\d+) of \d+\): (\d+)-(\d+) labels")
 
@@ -36,6 +41,8 @@ class Verdict(StrEnum):
 
     WITHIN = "within interval"
     DIFFERS = "differs"
+    NOT_RESOLVED = "not resolved"
+    SAME_DATA = "same data"
     NOT_COMPARABLE = "not comparable"
 
 
@@ -44,7 +51,7 @@ class Beside:
     """A published number beside ours: ``ours`` are the values of our seeds (S,), ``difference`` is ours less theirs.
 
     ``metric`` is ours. Where both curves have several numbers of labels this is the last of them; ``along`` holds all,
-    as the numbers of the published rows and whether each is within its interval.
+    as the numbers of the published rows and the verdict on each.
     """
 
     key: Key
@@ -54,12 +61,15 @@ class Beside:
     difference: Interval
     verdict: Verdict
     why: tuple[str, ...] = ()
-    along: tuple[tuple[int, bool], ...] = ()
+    along: tuple[tuple[int, Verdict], ...] = ()
 
 
 @dataclass(frozen=True)
 class Order:
-    """How far our order of the rules agrees with a published one: Kendall's tau-b (and its p), Spearman's rho."""
+    """How far our order of the rules agrees with a published one: Kendall's tau-b (and its p), Spearman's rho.
+
+    ``elsewhere`` names the rules at another number of labels than ``metric`` says, and those left out for it.
+    """
 
     setting: Setting
     budget: str
@@ -70,6 +80,7 @@ class Order:
     p: float
     rho: float
     comparable: bool
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,10 @@ class _Ours:
         others = {name: table.reindex(columns=self.counts) for name, table in others.items()}
         return {name: t.to_numpy(np.float64) for name, t in {"accuracy": self.cell.curves, **others}.items()}
 
+    @cached_property
+    def imported(self) -> bool:
+        return bool((self.rounds.loc[self.rounds["strategy"] == self.key.strategy, "bought_by"] == IMPORTED).all())
+
     def at(self, score: str, labels: float) -> Floats:
         """Return a score (S,) of the finished trials at a number of labels, of those that have it."""
         values = self.tables[score][:, self.counts.index(int(labels))]
@@ -123,7 +138,7 @@ def compare(evidence: Evidence) -> tuple[list[Beside], list[Rest]]:
         rows = [row for row in published() if _regime(row).is_data(dataset, row.dataset)]
         same = _same_regimes(here, rows)
         found = [beside for each in here for beside in _beside(each, _of_interest(each, rows, same))]
-        besides += found
+        besides += _with_parts(found, {each.key for each in here if each.imported})
         rests += _rests(dataset, here, rows, found, same)
     return besides, rests
 
@@ -131,15 +146,16 @@ def compare(evidence: Evidence) -> tuple[list[Beside], list[Rest]]:
 def orders(besides: Sequence[Beside]) -> list[Order]:
     """Return the rank correlations over at least three rules; both sides by the same metric at the same budget.
 
+    The same data are no second order. Rules whose label counts are not within `NEAR` of the commonest are left out.
     Rules that several printed names stand for count once, by the first. Kendall's tau-b with the exact p where nothing
     is tied; scipy.stats. A side on which all are equal has no order, and gives none.
     """
     groups: dict[tuple[object, ...], dict[str, Beside]] = defaultdict(dict)
-    for one in besides:
+    for one in (one for one in besides if one.verdict != Verdict.SAME_DATA):
         place = "" if one.row.metric in SCORES else one.row.budget
         names = (one.key.setting, one.key.budget, one.row.origin, one.row.dataset, one.row.metric, place)
         groups[names].setdefault(one.row.rule, one)
-    found = (_order(list(group.values())) for group in groups.values() if len(group) >= 3)
+    found = (_order(list(group.values())) for group in groups.values())
     return [order for order in found if order is not None]
 
 
@@ -201,7 +217,26 @@ def _beside(ours: _Ours, rows: Sequence[Row]) -> list[Beside]:
 
 def _last(curve: list[Beside]) -> Beside:
     last = max(curve, key=lambda one: one.row.labels)
-    return replace(last, along=tuple((one.row.number, one.verdict == Verdict.WITHIN) for one in curve))
+    return replace(last, along=tuple((one.row.number, one.verdict) for one in curve))
+
+
+def _with_parts(found: Sequence[Beside], imported: Collection[Key]) -> list[Beside]:
+    """Return all, and as the same data too what rests on fewer seeds, where the import's other curves are the same."""
+    own = {(one.key[:4], one.row.origin) for one in found if one.verdict == Verdict.SAME_DATA}
+    return [
+        _part(one)
+        if one.key in imported and (one.key[:4], one.row.origin) in own and len(one.ours) < one.row.seeds
+        else one
+        for one in found
+    ]
+
+
+def _part(one: Beside) -> Beside:
+    if one.verdict == Verdict.NOT_COMPARABLE:
+        return one
+    why = (f"{len(one.ours)} of their {one.row.seeds:.0f} seeds",)
+    along = tuple((number, Verdict.SAME_DATA) for number, _ in one.along)
+    return replace(one, verdict=Verdict.SAME_DATA, why=why, along=along)
 
 
 def _one(ours: _Ours, row: Row) -> Beside | None:
@@ -217,14 +252,28 @@ def _one(ours: _Ours, row: Row) -> Beside | None:
         why.append("one seed, so no interval")
     if why:
         return Beside(ours.key, row, metric, values, difference, Verdict.NOT_COMPARABLE, tuple(why))
-    alone = isnan(row.std) or isnan(row.seeds)
-    if difference.contains_zero:
-        note = ("their SD is not printed: the interval is that of our mean alone",) if alone else ()
-        return Beside(ours.key, row, metric, values, difference, Verdict.WITHIN, note)
-    if alone:
-        note = ("outside our own interval, and theirs is not printed",)
-        return Beside(ours.key, row, metric, values, difference, Verdict.NOT_COMPARABLE, note)
-    return Beside(ours.key, row, metric, values, difference, Verdict.DIFFERS)
+    if ours.imported and _is_same(values, row):
+        return Beside(ours.key, row, metric, values, difference, Verdict.SAME_DATA)
+    return Beside(ours.key, row, metric, values, difference, *_verdict(row, difference))
+
+
+def _is_same(values: Floats, row: Row) -> bool:
+    """Say whether n, mean and SD of values (S,) are the published ones, as far as those are printed."""
+    half = 0.5001 * 10.0**-row.digits
+    return len(values) == row.seeds and abs(values.mean() - row.value) <= half and abs(sd(values) - row.std) <= half
+
+
+def _verdict(row: Row, difference: Interval) -> tuple[Verdict, tuple[str, ...]]:
+    """Judge numbers of one regime: where their spread is not printed neither agreement nor difference can be told."""
+    lacks = [name for name, value in (("SD", row.std), ("number of seeds", row.seeds)) if isnan(value)]
+    if lacks:
+        note = f"their {' and '.join(lacks)} not printed: the interval is that of our mean alone, too narrow"
+        return Verdict.NOT_RESOLVED, (note,)
+    if not difference.contains_zero:
+        return Verdict.DIFFERS, ()
+    if difference.half_width > RESOLVED:
+        return Verdict.NOT_RESOLVED, (f"half-width {difference.half_width:.4f}, more than {RESOLVED}",)
+    return Verdict.WITHIN, ()
 
 
 def _values(ours: _Ours, row: Row) -> tuple[str, Floats]:
@@ -293,7 +342,10 @@ def _reason(row: Row, origins: Sequence[set[str]]) -> str:
     return "at a budget or by a metric that these runs do not have" if printed else "at a budget that is not printed"
 
 
-def _order(group: Sequence[Beside]) -> Order | None:
+def _order(rules: Sequence[Beside]) -> Order | None:
+    group, elsewhere = _at_one_budget(rules)
+    if len(group) < 3:
+        return None
     from scipy.stats import kendalltau, spearmanr  # noqa: PLC0415  half a second
 
     ours, theirs = ([float(one.ours.mean()) for one in group], [one.row.value for one in group])
@@ -302,9 +354,20 @@ def _order(group: Sequence[Beside]) -> Order | None:
     kendall, one = kendalltau(ours, theirs), group[0]
     rho = float(spearmanr(ours, theirs).statistic)
     comparable = all(other.verdict != Verdict.NOT_COMPARABLE for other in group)
-    metric = Counter(other.metric for other in group).most_common(1)[0][0]
     values = (len(group), float(kendall.statistic), float(kendall.pvalue), rho)
-    return Order(one.key.setting, one.key.budget, one.row, metric, *values, comparable)
+    return Order(one.key.setting, one.key.budget, one.row, one.metric, *values, comparable, elsewhere)
+
+
+def _at_one_budget(rules: Sequence[Beside]) -> tuple[list[Beside], tuple[str, ...]]:
+    """Return the rules at the commonest number of labels first, then those `NEAR` it; and who is elsewhere."""
+    if rules[0].row.metric not in SCORES:
+        return list(rules), ()
+    counts = Counter(one.row.labels for one in rules)
+    usual = max(counts, key=lambda n: (counts[n], n))
+    by_distance = sorted(rules, key=lambda one: abs(one.row.labels - usual))
+    near = [one for one in by_distance if abs(one.row.labels - usual) <= NEAR * usual]
+    told = [f"{'' if one in near else 'without '}{one.row.rule} at {one.row.labels:.0f}" for one in by_distance]
+    return near, tuple(told[counts[usual] :])
 
 
 def _differences(row: Row, setting: Setting) -> list[str]:

@@ -1,24 +1,21 @@
 import csv
 import hashlib
 import io
+from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 from numpy.typing import NDArray
-from support.commands import invoke
 
-from albench.results import published_numbers
+from albench.results import comparison, published_numbers
 from albench.results.comparison import PART_MEAN, Beside, Verdict, compare, orders, welch
 from albench.results.evidence import Evidence, Runs
-from albench.results.plain import lines
 from albench.results.published_numbers import FOLDER, MARKS, published, regime_of
 from albench.results.schema import IMPORTED
 from albench.results.sections import literature
-from albench.results.surveys import VIEWS, survey, survey_text
 from albench.results.tables import IDENTITY
 
 OURS = FOLDER.parent / "published" / "wdbc.csv"
@@ -159,6 +156,66 @@ def test_a_shift_of_two_points_differs() -> None:
     assert {one.verdict for one in compare(wdbc(shift=-0.02, seeds=10))[0]} == {Verdict.DIFFERS}
 
 
+CIFAR = ("cifar10", "clip_ViTB32", "linear+flexmatch", "b")
+
+
+def ours(run: Evidence) -> Evidence:
+    """Return the same rounds as bought by a run of our own."""
+    return Evidence.of(replace(run.runs, rounds=run.rounds.assign(bought_by="strategy")))
+
+
+def bait() -> Evidence:
+    """Return curves whose n, means and SDs are the published ones of bait."""
+    labels = [1000, 2000, 3000]
+    spread = np.array([-1.0, -1.0, 1.0, 1.0])
+    spread /= spread.std(ddof=1)
+    rows = {row.labels: row for row in published() if row.origin == "labelbench-01" and row.rule == "bait"}
+    values = np.array([rows[n].value + rows[n].std * spread for n in labels]).T
+    return evidence(CIFAR, labels, {("bait", seed): curve for seed, curve in enumerate(values)})
+
+
+def test_imported_curves_that_are_the_published_ones_are_the_same_data() -> None:
+    run = bait()
+    (one,) = compare(run)[0]
+    assert (one.verdict, {verdict for _, verdict in one.along}) == (Verdict.SAME_DATA, {Verdict.SAME_DATA})
+    text = literature.blocks(run)[0].text
+    assert text.startswith("0 of 1 are comparable")
+    assert "1 are the same data" in text
+    (own,) = compare(ours(run))[0]  # a run of our own may well come out the same
+    assert own.verdict == Verdict.WITHIN
+    fewer = run.rounds[run.rounds["seed"] > 0]
+    (other,) = compare(Evidence.of(replace(run.runs, rounds=fewer, plan=run.runs.plan[:0])))[0]
+    assert other.verdict == Verdict.WITHIN  # three seeds of another mean: nothing says whose they are
+
+
+def test_an_interval_too_wide_to_tell_is_not_agreement() -> None:
+    values = {("margin", seed): np.full(322, 0.93 * 322 / 321 + 0.018 * seed) for seed in range(2)}
+    run = ours(evidence(WDBC, list(range(20, 342)), values))
+    (one,) = compare(run)[0]
+    assert one.difference.mean == pytest.approx(-0.026, abs=1e-3)
+    assert one.difference.half_width > 0.08
+    assert (one.verdict, one.why) == (
+        Verdict.NOT_RESOLVED,
+        (f"half-width {one.difference.half_width:.4f}, more than 0.02",),
+    )
+    assert "1 of 1 are comparable" in (text := literature.blocks(run)[0].text)
+    assert "0 within interval, 0 differs, 1 not resolved" in text
+
+
+@pytest.mark.parametrize("shift", [0.0, -0.02])
+def test_without_their_spread_agreement_and_difference_are_told_alike(
+    shift: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = tuple(row._replace(std=np.nan) if row.rule == "margin" else row for row in published())
+    monkeypatch.setattr(comparison, "published", lambda: bare)
+    besides, rests = compare(wdbc(shift=shift, seeds=50))
+    assert by_rule(besides)["margin"].verdict == Verdict.NOT_RESOLVED
+    assert by_rule(besides)["margin"].why == (
+        "their SD not printed: the interval is that of our mean alone, too narrow",
+    )
+    assert all("margin" not in reason and "do not have" not in reason for rest in rests for reason in rest.reasons)
+
+
 @pytest.mark.parametrize(
     ("place", "what"),
     [
@@ -249,69 +306,29 @@ def test_rank_correlation_is_that_of_counted_pairs() -> None:
     assert order.rho == pytest.approx(np.corrcoef(*ours)[0, 1])
 
 
+def test_an_order_is_one_at_one_number_of_labels() -> None:
+    """LabelBench's BADGE ends 9 labels later than the others: it is named; a rule that stopped at 8,000 is left out."""
+    steps = np.arange(10)
+    labels = {"random": 1000, "margin": 1000, "entropy": 1000, "badge": 1001, "coreset": 1000}
+    runs = [
+        evidence(
+            CIFAR,
+            [int(n) for n in 1000 + steps[:last] * step],
+            {(rule, s): np.full(last, 0.9 + i / 100 + s / 1000) for s in (0, 1)},
+        )
+        for i, (rule, step) in enumerate(labels.items())
+        for last in [8 if rule == "coreset" else 10]
+    ]
+    rounds, trials, plan = (
+        pd.concat([getattr(run.runs, name) for run in runs]) for name in ("rounds", "trials", "plan")
+    )
+    (order,) = orders(compare(ours(Evidence.of(Runs(rounds, trials, plan, {}, ()))))[0])
+    assert (order.n, order.metric) == (4, "at/1, accuracy at 10000")
+    assert order.elsewhere == ("badge at 10009", "without coreset at 8000")
+    assert "at/1, accuracy at 10000 (badge at 10009, without coreset at 8000)" in literature._order(order)
+
+
 def test_two_rules_or_equal_values_have_no_order() -> None:
     assert orders(compare(wdbc(seeds=3))[0]) == []
     flat: Curves = {(rule, s): np.full(322, 0.9) for rule in ("random", "margin", "qbc") for s in range(2)}
     assert orders(compare(evidence(WDBC, list(range(20, 342)), flat))[0]) == []
-
-
-# --- the survey ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("width", [60, 100, 160])
-def test_the_survey_fits(width: int) -> None:
-    text = survey_text(width)
-    limit = width if width >= 80 else 80  # a rule's name and one column need as much
-    assert max(map(len, text.splitlines())) <= limit
-    assert text.count("US-C ") == len([1 for line in text.splitlines() if line.startswith("D     US-C")])
-
-
-def test_every_row_of_every_table_has_its_mark_and_all_numbers_are_there() -> None:
-    marks = {mark for mark, _ in MARKS.values()}
-    tables = [block for block in survey() if block.columns]
-    assert all(row[0] in marks for block in tables for row in block.rows)
-    cells = sum(text != "-" for block in tables for row in block.rows for text in row) - sum(
-        sum(name in ("mark", "rule", "setting") for name in block.columns) * len(block.rows) for block in tables[:-1]
-    )
-    others = tables[-1]
-    cells -= len(others.rows) * len(others.columns)
-    whole = {view.source for view in VIEWS} - {"labelbench"}
-    expected = sum(row.source in whole for row in published())
-    curves = {
-        (r.origin, r.dataset, r.strategy) for r in published() if (r.source, r.metric) == ("labelbench", "accuracy")
-    }
-    assert cells == expected + len(curves)
-    assert sum(int(row[-1]) for row in others.rows) == sum(
-        row.source not in {view.source for view in VIEWS} for row in published()
-    )
-
-
-def test_regimes_are_never_in_one_table_and_nothing_is_ranked() -> None:
-    tables: dict[tuple[str, tuple[str, ...]], set[str]] = {}
-    for view in VIEWS:
-        for row in published():
-            if row.source == view.source:
-                tables.setdefault((view.source, view.table(row)), set()).add(row.regime)
-    assert {len(regimes) for regimes in tables.values()} == {1}
-    assert all(not block.strong and "rank" not in block.columns for block in survey())
-    assert "0.9481 ±0.0011 @10009" in survey_text(100)  # BADGE's overshoot is seen
-
-
-def test_the_command_prints_it_alone(tmp_path: Path) -> None:
-    said = invoke("report", "--literature")
-    assert (said.status, said.err) == (0, "")
-    assert "D     US-C" in said.out
-    assert max(map(len, said.out.splitlines())) <= 100
-    for arguments in (["--literature", str(tmp_path)], ["--literature", "--out", "x"], []):
-        refused = invoke("report", *arguments)
-        assert refused.status == 2
-        assert "--literature" in refused.err
-
-
-def test_plain_tables_repeat_their_first_columns() -> None:
-    from albench.results.blocks import Block
-
-    block = Block("t", columns=("mark", "rule", *"abcdef"), rows=(("R", "margin", *("0.1234567890",) * 6),))
-    printed = list(lines(block, 50, 2))
-    assert sum(line.startswith("R     margin") for line in printed) == 3
-    assert sum(line.count("0.1234567890") for line in printed) == 6

@@ -6,7 +6,7 @@ from collections import Counter
 from math import isnan
 
 from ..blocks import Block
-from ..comparison import PART_MEAN, Beside, Order, Rest, Verdict, compare, orders
+from ..comparison import PART_MEAN, RESOLVED, Beside, Order, Rest, Verdict, compare, orders
 from ..evidence import Evidence
 from ..published_numbers import Row, legend
 from ..stats import sd
@@ -47,13 +47,20 @@ def _beside(besides: list[Beside]) -> Block:
 
 def _reading(besides: list[Beside]) -> str:
     counts = Counter(one.verdict for one in besides)
-    compared = counts[Verdict.WITHIN] + counts[Verdict.DIFFERS]
+    compared = [verdict for verdict in Verdict if verdict not in {Verdict.SAME_DATA, Verdict.NOT_COMPARABLE}]
+    same = (
+        f" {counts[Verdict.SAME_DATA]} are the {Verdict.SAME_DATA}: the imported curves are the published ones (n, mean"
+        " and SD are equal, or some of their seeds are here), so that they agree says nothing; no order is compared."
+    )
     return (
-        f"{compared} of {len(besides)} are comparable (same dataset, embedding, learner, rule, budget and metric);"
-        f" {counts[Verdict.WITHIN]} of them {Verdict.WITHIN}. Mean ± SD over n seeds on both sides (their n is what the"
+        f"{sum(counts[verdict] for verdict in compared)} of {len(besides)} are comparable (same dataset, embedding,"
+        " learner, rule, budget and metric; other data):"
+        f" {', '.join(f'{counts[verdict]} {verdict}' for verdict in compared)}."
+        f"{same if counts[Verdict.SAME_DATA] else ''} Mean ± SD over n seeds on both sides (their n is what the"
         " protocol says); difference: ours less theirs, with its 95 % interval by Welch's t, widened by the rounding of"
         " the printed value. Within interval: the interval holds 0, so the two cannot be told apart. Where the true"
-        " means are equal, 1 in 20 still differs by chance. Nothing is ranked across regimes."
+        " means are equal, 1 in 20 still differs by chance. Not resolved: it holds 0, but is wider than"
+        f" ±{RESOLVED}, or their spread is not printed. Nothing is ranked across regimes."
     )
 
 
@@ -61,7 +68,7 @@ def _row(one: Beside) -> tuple[str, ...]:
     where = f"{one.key.setting}, {one.key.budget}"
     verdict = str(one.verdict) + (f": {'; '.join(one.why)}" if one.why else "")
     if len(one.along) > 1 and one.verdict != Verdict.NOT_COMPARABLE:
-        verdict += f" ({sum(within for _, within in one.along)} of {len(one.along)} label counts within)"
+        verdict += f" (at {sum(each == one.verdict for _, each in one.along)} of {len(one.along)} label counts)"
     return (one.key.strategy, where, one.metric, _ours(one), _theirs(one.row), _difference(one), verdict)
 
 
@@ -86,8 +93,9 @@ def _agreement(agreement: list[Order]) -> Block:
     return Block(
         "The order of the rules, beside the published order",
         text="Rank correlation of our means with the published ones, by the same metric at the same budget, over the n"
-        " rules that both have: 1 is the same order, -1 the reverse. With few rules chance alone gives much: p is that"
-        " of Kendall's tau-b without any agreement.",
+        " rules that both have: 1 is the same order, -1 the reverse. Label counts may differ by 1 % between rules, and"
+        " are named where they do. With few rules chance alone gives much: p is that of Kendall's tau-b without any"
+        " agreement.",
         columns=("ours in", "published", "metric", "n", "Kendall", "p", "Spearman", "regime"),
         rows=tuple(_order(one) for one in agreement),
         level=3,
@@ -98,6 +106,7 @@ def _agreement(agreement: list[Order]) -> Block:
 def _order(one: Order) -> tuple[str, ...]:
     theirs = f"{one.row.source}, {one.row.regime}, {one.row.dataset} ({one.row.mark})"
     metric = f"{one.metric}, {one.row.budget}" if one.metric == PART_MEAN else one.metric
+    metric += f" ({', '.join(one.elsewhere)})" if one.elsewhere else ""
     values = (f"{one.tau:+.2f}", f"{one.p:.3f}", f"{one.rho:+.2f}")
     return (
         f"{one.setting}, {one.budget}",
