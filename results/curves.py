@@ -7,11 +7,12 @@ from functools import lru_cache
 from math import sqrt
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtr, stdtrit
 
 from ..benchmark.seeds import generator
 from ..benchmark.types import Floats
-from .metrics import saving
+from .metrics import monotone, saving
 from .stats import LEVEL, Interval
 from .tables import Cell
 
@@ -42,19 +43,26 @@ def savings(cell: Cell, baseline: Cell, labels: Sequence[int]) -> list[Interval]
     """
     seeds = cell.curves.index.intersection(baseline.curves.index)
     n = len(seeds)
-    if not n:
-        return [Interval(np.nan, np.nan, np.nan, 0)] * len(labels)
-    whole = baseline.curves.loc[seeds].dropna(axis="columns")
-    base, own = (
-        whole.to_numpy(dtype=np.float64),
-        cell.curves.loc[seeds].reindex(columns=list(labels)).to_numpy(dtype=np.float64),
-    )
-    means = saving(whole.columns, base.mean(axis=0), labels, own.mean(axis=0))
+    base, own = (each.curves.loc[seeds].dropna(axis="columns") for each in (baseline, cell))
+    if base.empty or own.empty:
+        return [Interval(np.nan, np.nan, np.nan, n)] * len(labels)
+    means = _savings(base, own, labels, np.full((1, n), 1 / n))[0]
     low, high = np.full((2, len(labels)), np.nan)
     if n > 1:
-        drawn = saving(whole.columns, _resamples(n) @ base, labels, _resamples(n) @ own)
+        drawn = _savings(base, own, labels, _resamples(n))
         low, high = np.quantile(drawn, _levels(n), axis=0, method="inverted_cdf")  # takes infinite values
     return [Interval(float(means[i]), float(low[i]), float(high[i]), n) for i in range(len(labels))]
+
+
+def _savings(base: pd.DataFrame, own: pd.DataFrame, labels: Sequence[int], weights: Floats) -> Floats:
+    """Return ``saving/1`` (W, labels) of weighted means over seeds, weights (W, S).
+
+    Both mean curves are made monotone: were it the baseline's alone, a copy of it would seem to cost labels.
+    """
+    places = own.columns.get_indexer(pd.Index(labels))
+    reached = monotone(weights @ own.to_numpy(dtype=np.float64))[:, places]
+    reached[:, places < 0] = np.nan
+    return saving(base.columns, weights @ base.to_numpy(dtype=np.float64), labels, reached)
 
 
 def _levels(n: int) -> tuple[float, float]:

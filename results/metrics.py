@@ -88,29 +88,38 @@ def at(n_labels: ArrayLike, accuracy: ArrayLike, n: int) -> Floats:
     return curves[..., where[0]] if len(where) else np.full(curves.shape[:-1], np.nan)
 
 
+def monotone(curves: ArrayLike) -> Floats:
+    """Return the curves (..., R) that never fall and are nearest to these in least squares (isotonic regression)."""
+    from scipy.optimize import isotonic_regression  # noqa: PLC0415  only the whole report needs it
+
+    fitted: Floats = np.apply_along_axis(lambda curve: isotonic_regression(curve).x, -1, np.asarray(curves, float))
+    return fitted
+
+
 def saving(n_labels: ArrayLike, baseline: ArrayLike, at: ArrayLike, reached: ArrayLike) -> Floats:
     """Return the labels a baseline needs for the accuracies that a strategy reaches, divided by those it reaches it at.
 
     ``baseline`` (..., R) is a mean curve at the labels ``n_labels`` (R,), which increase strictly; ``reached`` (..., P)
     are the strategy's means over the same seeds at the labels ``at`` (P,); the result is (..., P). The baseline needs
-    the labels where the line through its rounds first reaches the accuracy. Nothing is extrapolated: ``inf`` where it
-    never does, ``-inf`` where it began above (less than ``n_labels[0] / at``, but nobody knows how much).
+    the labels where the line through its rounds, made monotone (isotonic regression), first reaches the accuracy.
+    Nothing is extrapolated: ``inf`` where it never does, ``-inf`` where it began above (less than
+    ``n_labels[0] / at``, but nobody knows how much).
 
-    Of mean curves, not seed by seed: the first time that one noisy curve is high enough comes too early, so that
-    even a copy of the baseline would seem to cost labels.
+    Of mean curves, not seed by seed, and monotone: the first time that a noisy curve is high enough comes too early,
+    so that even a copy of the baseline would seem to cost labels.
     """
     x, base, n, targets = (np.asarray(values, dtype=np.float64) for values in (n_labels, baseline, at, reached))
-    ever = np.maximum.accumulate(base, axis=-1)
+    base = monotone(base)
     savings = np.empty(targets.shape)
     for p in range(len(n)):
         target = targets[..., p]
-        after = np.minimum((ever < target[..., None]).sum(axis=-1), len(x) - 1)  # the first round that reaches it
+        after = np.minimum((base < target[..., None]).sum(axis=-1), len(x) - 1)  # the first round that reaches it
         before = np.maximum(after - 1, 0)
         low, high = (np.take_along_axis(base, i[..., None], axis=-1)[..., 0] for i in (before, after))
         rises = high > low  # else the first round has it already, or the last does not reach it
         way = np.where(rises, (target - low) / np.where(rises, high - low, 1), 0)
         needed = x[before] + way * (x[after] - x[before])
-        needed = np.where(target > ever[..., -1], np.inf, np.where(target < base[..., 0], -np.inf, needed))
+        needed = np.where(target > base[..., -1], np.inf, np.where(target < base[..., 0], -np.inf, needed))
         savings[..., p] = np.where(np.isnan(target), np.nan, needed / n[p])
     return savings
 
@@ -154,8 +163,9 @@ METRICS: dict[str, tuple[Callable[..., object], str]] = {
     "saving/1": (
         saving,
         "labels the baseline needs for the accuracy a strategy reaches at n, divided by n: where the line through the"
-        " baseline's rounds first reaches it; of mean curves over the same seeds; > or < where it never does, or began"
-        " above: never extrapolated; its interval is a bootstrap of seeds, paired, as wide for few as Student's t",
+        " baseline's rounds first reaches it; of mean curves over the same seeds, made monotone (isotonic regression);"
+        " > or < where it never does, or began above: never extrapolated; its interval is a bootstrap of seeds, paired,"
+        " as wide for few as Student's t",
     ),
     "balance/1": (balance, "entropy of the classes of all labels bought, over that of equal shares (1: all alike)"),
     "rarest/1": (rarest, "labels of the rarest class over those of the commonest (0: a class has none)"),

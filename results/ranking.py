@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtrit
 
 from ..benchmark.types import Floats
-from .stats import LEVEL, Interval, holm, mean_interval, paired_p
+from .stats import FEWEST_ALIKE, LEVEL, Interval, holm, mean_interval, paired_p
 
 ALPHA = 1 - LEVEL
 DRAWS = 2000
@@ -32,9 +32,15 @@ def ranks(values: ArrayLike) -> Floats:
 
 
 def mean_ranks(values: ArrayLike) -> list[Interval]:
-    """Return the mean rank of each strategy over blocks of values (B, K), with `mean_interval` cut to [1, K]."""
+    """Return the mean rank of each strategy over blocks of values (B, K), with `mean_interval` cut to [1, K].
+
+    Below `FEWEST_ALIKE` blocks there is no interval: ranks are so coarse that one of two blocks would hold the truth
+    75 times in 100.
+    """
     ranked = ranks(values)
     k = ranked.shape[1]
+    if len(ranked) < FEWEST_ALIKE:
+        return [Interval(float(column.mean()), np.nan, np.nan, len(column)) for column in ranked.T]
     intervals = [mean_interval(column) for column in ranked.T]
     return [Interval(i.mean, max(i.low, 1.0), min(i.high, float(k)), i.n) if i.n > 1 else i for i in intervals]
 

@@ -17,13 +17,14 @@ import pandas as pd
 
 from ..benchmark.types import FULL_DATA, Outcome
 from .metrics import CURVE_METRICS, gain
-from .stats import Interval, mean_interval, sd
+from .schedules import unfit
+from .stats import Interval, difference_interval, sd, share_interval, unbeaten
 
 IDENTITY = ["dataset", "embedding", "learner", "budget", "strategy"]
 LEFT = "left"
 """The count of seeds without an ended trial, beside those of the outcomes."""
 UNUSABLE = "unusable"
-"""The count of done trials that some accuracy is missing of: they are in no table."""
+"""The count of done trials that are in no table: some accuracy is missing, or they stand beside nothing."""
 STATES = (*Outcome, UNUSABLE, LEFT)
 Value: TypeAlias = str | int
 """What cells are compared by: a metric of `CURVE_METRICS`, or ``at/1`` at a number of labels."""
@@ -109,11 +110,7 @@ class Cell:
 
     def at(self, labels: int) -> Interval:
         """Return the mean of ``at/1`` over the seeds."""
-        return mean_interval(self.values(labels))
-
-    def gain_over(self, other: Cell, of: Value = "aubc/1") -> Interval:
-        """Return the mean difference to another cell in points, paired by seed."""
-        return _gain(self.values(of), other.values(of))
+        return share_interval(self.values(labels))
 
     @property
     def status(self) -> str:
@@ -159,15 +156,13 @@ class Summary:
         return sorted(n for n, times in counts.items() if times > len(curves) / 2)
 
     def best(self, setting: Setting, budget: str, of: Value = "aubc/1") -> set[str]:
-        """Return the strategy of highest mean, and those whose paired difference to it may be zero.
-
-        Empty where the best has fewer than two seeds. A strategy that shares fewer than two seeds with it is not in.
-        """
-        cells = {cell: values for cell in self.of(setting, budget) if len(values := cell.values(of))}
-        best = max(cells, key=lambda cell: float(cells[cell].to_numpy().mean()), default=None)
-        if best is None or best.n < 2:
+        """Return the strategies that no other beats on the same seeds (`stats.unbeaten`), of those with two or more."""
+        found = {cell.key.strategy: values for cell in self.of(setting, budget) if len(values := cell.values(of)) > 1}
+        if not found:
             return set()
-        return {cell.key.strategy for cell in cells if cell.gain_over(best, of).contains_zero}
+        seeds = sorted(set().union(*(values.index for values in found.values())))
+        by_seed = np.array([values.reindex(seeds) if len(values) < len(seeds) else values for values in found.values()])
+        return {name for name, is_best in zip(found, unbeaten(by_seed), strict=True) if is_best}
 
 
 def summarise(
@@ -213,9 +208,9 @@ def finished_rounds(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 
     A trial is whole when its purchases add up to its labels (else a part of the run was lost) and it got as far as
     the others of its setting and budget. A curve of other people comes without purchases, and is whole. A trial
-    with an accuracy that is not a number is left out.
+    with an accuracy that is not a number is left out, and an imported one that cannot stand beside the others.
     """
-    done = set(trials.loc[trials["outcome"] == Outcome.DONE, "trial_id"]) - _unusable(rounds)
+    done = set(trials.loc[trials["outcome"] == Outcome.DONE, "trial_id"]) - _unusable(rounds).keys()
     rounds = rounds[rounds["trial_id"].isin(done)].sort_values(["trial_id", "round"])
     bought = rounds["selected"].map(len).groupby(rounds["trial_id"]).transform("sum")
     reached = rounds.groupby("trial_id")["n_labelled"].transform("max")
@@ -224,8 +219,10 @@ def finished_rounds(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     return rounds[whole | (bought == 0)]
 
 
-def _unusable(rounds: pd.DataFrame) -> set[str]:
-    return set(rounds.loc[~np.isfinite(rounds["accuracy"].to_numpy(dtype=np.float64)), "trial_id"])
+def _unusable(rounds: pd.DataFrame) -> dict[str, str]:
+    """Return the ids of the trials that are in no table though they may be done, each with the reason."""
+    unknown = rounds.loc[~np.isfinite(rounds["accuracy"].to_numpy(dtype=np.float64)), "trial_id"]
+    return {**unfit(rounds), **dict.fromkeys(unknown, "with an accuracy that is not a number")}
 
 
 def _expected(*frames: pd.DataFrame) -> dict[Key, set[int]]:
@@ -272,8 +269,8 @@ def _cell(
         key=key,
         curves=curves,
         by_seed=values,
-        aubc=mean_interval(values["aubc/1"]),
-        final=mean_interval(values["final/1"]),
+        aubc=share_interval(values["aubc/1"]),
+        final=share_interval(values["final/1"]),
         gain_aubc=_gain(values["aubc/1"], other["aubc/1"]),
         gain_final=_gain(values["final/1"], other["final/1"]),
         outcomes=outcomes[0],
@@ -287,23 +284,25 @@ def _gain(values: pd.Series[float], other: pd.Series[float]) -> Interval:
     if not values.index.equals(other.index):  # rare, and slow
         shared = values.index.intersection(other.index)
         values, other = values.loc[shared], other.loc[shared]
-    return mean_interval(gain(values.to_numpy(), other.to_numpy()))
+    return difference_interval(gain(values.to_numpy(), other.to_numpy()))
 
 
-def _outcomes(ended: pd.DataFrame | None, values: pd.DataFrame, seeds: set[int], unusable: set[str]) -> Outcomes:
+def _outcomes(
+    ended: pd.DataFrame | None, values: pd.DataFrame, seeds: set[int], unusable: Mapping[str, str]
+) -> Outcomes:
     """Count a cell's seeds by `STATES`, with the reasons of those not done; a done trial that lost rounds is left."""
     if ended is None:
         return {LEFT: len(seeds)}, ()
     done = len(values)
     ends = list(zip(*(ended[name].tolist() for name in ("trial_id", "outcome", "reason")), strict=True))
     counts = Counter(outcome for _, outcome, _ in ends)
-    counts[UNUSABLE] = sum(outcome == Outcome.DONE and trial_id in unusable for trial_id, outcome, _ in ends)
+    unfit_for = Counter(unusable[i] for i, outcome, _ in ends if outcome == Outcome.DONE and i in unusable)
+    counts[UNUSABLE] = unfit_for.total()
     lost_rounds = counts[Outcome.DONE] - done - counts[UNUSABLE]
     counts[Outcome.DONE] = done
     counts[LEFT] = len(seeds - set(ended["seed"].tolist())) + lost_rounds
     reasons = sorted({reason for _, outcome, reason in ends if outcome != Outcome.DONE} - {""})
-    if counts[UNUSABLE]:
-        reasons.append(f"{counts[UNUSABLE]} done, but with an accuracy that is not a number: in no table")
+    reasons += [f"{n} done, but {why}: in no table" for why, n in sorted(unfit_for.items())]
     if lost_rounds:
         reasons.append(f"{lost_rounds} done but without all rounds: run the grid again")
     return {name: counts[name] for name in STATES if counts[name]}, tuple(reasons)

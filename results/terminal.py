@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..benchmark.types import Outcome
-from .stats import Interval
+from .stats import BEST, Interval
 from .tables import Cell, Setting, Summary
 
 FULL_DATA_ROW = "full data (final/1)"
@@ -57,8 +57,7 @@ def caption(summary: Summary, mark: str, n: int | None) -> str:
     seeds = "n=1 seed, so no interval," if n == 1 else f"n={n} seeds"
     return (
         f"aubc/1: mean and half of its 95 % interval, {seeds} where not said; then gain/1: aubc/1 less that"
-        f" of {summary.baseline} on the same seeds, in points. {mark}: the best, and all whose paired difference to it"
-        " has 0 in its 95 % interval."
+        f" of {summary.baseline} on the same seeds, in points. {mark}: {BEST}."
     )
 
 

@@ -21,8 +21,10 @@ def test_ranks_by_hand() -> None:
     ]
     mean = ranking.mean_ranks([[0.9, 0.5, 0.7], [0.5, 0.6, 0.4]])
     assert [(i.mean, i.n) for i in mean] == [(1.5, 2), (2, 2), (2.5, 2)]
-    assert [(i.low, i.high) for i in mean] == [(1, 3)] * 3  # cut to the ranks there are
-    assert np.isnan(ranking.mean_ranks([[0.9, 0.5]])[0].low)
+    assert np.isnan([i.low for i in mean]).all()  # two blocks are too few for an interval
+    many = ranking.mean_ranks([[0.9, 0.5, 0.7]] * 5 + [[0.5, 0.6, 0.4]])
+    assert [i.low for i in many] == [1, pytest.approx(1.81, abs=0.01), pytest.approx(1.74, abs=0.01)]
+    assert many[1].high == 3  # both cut to the ranks there are
 
 
 @pytest.mark.parametrize("b", [6, 12, 30])

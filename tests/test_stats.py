@@ -116,3 +116,61 @@ def test_seeds_needed_where_there_is_no_difference_or_no_spread() -> None:
     assert stats.seeds_needed([0.1, 0.1]) == stats.FEWEST_ALIKE
     p = [float(stats.paired_p([0.1] * n)) for n in (stats.FEWEST_ALIKE - 1, stats.FEWEST_ALIKE)]
     assert p[0] > 0.05 >= p[1]
+
+
+# --- the best, and what is not told apart from it --------------------------------------------------------------------
+
+
+def test_who_is_unbeaten_by_hand() -> None:
+    luck = np.arange(10) / 100
+    noise = np.tile([0.001, -0.001], 5)
+    values = np.array([0.5 + luck, 0.6 + luck + noise, 0.6 + luck])
+    assert stats.unbeaten(values).tolist() == [False, True, True]
+    assert stats.unbeaten(values[:1]).tolist() == [True]
+    assert stats.unbeaten(values[:, :1]).tolist() == [False] * 3  # one seed says nothing
+
+
+def test_the_best_of_easy_seeds_does_not_beat_one_that_is_better_on_them() -> None:
+    easy = np.linspace(0.3, 0, 10)
+    jitter = np.random.default_rng(0).normal(0, 0.002, (2, 10))
+    values = 0.6 + easy + jitter + [[0.0], [0.02]]
+    values[0, 3:] = np.nan  # half finished, and higher on average
+    assert np.nanmean(values, axis=1).argmax() == 0
+    assert stats.unbeaten(values).tolist() == [False, True]
+    values[0, :9] = np.nan  # one seed that both have: nothing can be said of either
+    assert stats.unbeaten(values).tolist() == [False, False]
+
+
+def test_unbeaten_is_holm_over_paired_t_tests() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(50):
+        values = rng.normal(rng.normal(0, 0.5, (5, 1)), 1, (5, 8))
+        expected = []
+        for i in range(5):
+            tests = [scipy_stats.ttest_rel(values[i], values[j]) for j in range(5) if j != i]
+            reject = multipletests([test.pvalue for test in tests], method="holm")[0]
+            expected.append(not any(r and test.statistic < 0 for r, test in zip(reject, tests, strict=True)))
+        assert stats.unbeaten(values).tolist() == expected
+        assert stats.unbeaten(np.column_stack([values, np.full((5, 1), np.nan)])).tolist() == expected
+
+
+@pytest.mark.parametrize("k", [2, 9, 20])
+def test_the_truly_best_is_unbeaten_95_times_in_100(k: int) -> None:
+    rng = np.random.default_rng(k)
+    assert np.mean([stats.unbeaten(rng.normal(0, 1, (k, 10)))[0] for _ in range(1000)]) >= 0.95
+
+
+def test_few_differences_that_are_alike_have_no_interval() -> None:
+    for n in range(2, 9):
+        interval = stats.difference_interval(np.full(n, 1.0))
+        apart = bool(stats.paired_p(np.full(n, 1.0)) < 0.05)
+        assert np.isnan(interval.low) != apart
+        assert (interval.low > 0) == apart
+    assert stats.difference_interval([0.0, 0.0]).contains_zero  # twins
+    assert stats.difference_interval([1.0, 2.0]) == stats.mean_interval([1.0, 2.0])
+
+
+def test_the_interval_of_a_share_is_one_of_shares() -> None:
+    interval = stats.share_interval([0.7, 0.99])
+    assert (interval.low, interval.high) == (0, 1)
+    assert np.isnan(stats.share_interval([0.7]).low)

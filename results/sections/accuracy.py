@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..blocks import NOT_DONE, Block, interval_text, stem
 from ..curves import thinned
 from ..evidence import Evidence
+from ..stats import BEST
 from ..tables import Setting, Summary
 from ..terminal import FULL_DATA_ROW
 
@@ -19,8 +20,7 @@ def blocks(evidence: Evidence) -> list[Block]:
     text = (
         "at/1: mean accuracy over n seeds with its 95 % interval, in the round with exactly so many labels."
         " Shown are the first count, its doublings and the last, of those that most strategies have; nothing is"
-        " interpolated for the others. Bold: the best of a column, and all whose paired difference to it has 0 in its"
-        " 95 % interval."
+        f" interpolated for the others. Bold, in each column: {BEST}."
     )
     return [Block("Accuracy by number of labels", text=text), *tables]
 

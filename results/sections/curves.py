@@ -11,7 +11,7 @@ import pandas as pd
 from .. import charts
 from ..blocks import Block, stem
 from ..evidence import Evidence
-from ..stats import mean_interval
+from ..stats import share_interval
 from ..tables import Cell
 
 
@@ -40,11 +40,12 @@ def blocks(evidence: Evidence) -> list[Block]:
 def points(cells: Iterable[Cell]) -> pd.DataFrame:
     """Return the curves of some cells: strategy, n_labelled, mean, low, high, n; one row per number of labels.
 
-    A point is over the seeds that have a round there; see `stats.mean_interval` for its interval.
+    Only at numbers of labels that each seed of the cell has: a line through means of different seeds would zigzag.
     """
     rows = [
-        (cell.key.strategy, int(labels), *astuple(mean_interval(accuracy[np.isfinite(accuracy)])))
+        (cell.key.strategy, int(labels), *astuple(share_interval(accuracy)))
         for cell in cells
         for labels, accuracy in zip(cell.curves.columns, cell.curves.to_numpy().T, strict=True)
+        if np.isfinite(accuracy).all()
     ]
     return pd.DataFrame(rows, columns=["strategy", "n_labelled", "mean", "low", "high", "n"])

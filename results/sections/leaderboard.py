@@ -6,7 +6,7 @@ from math import isnan
 
 from ..blocks import NOT_DONE, Block, interval_text
 from ..evidence import Evidence
-from ..stats import Interval
+from ..stats import BEST, Interval
 from ..tables import IDENTITY, Cell
 
 _COMPARED = ("aubc/1", "final/1")
@@ -30,8 +30,7 @@ def blocks(evidence: Evidence) -> list[Block]:
         Block(
             "Leaderboard",
             text=f"All cells: means over n seeds with 95 % intervals; gain/1 in points over {baseline}, paired by seed."
-            " Bold: the best of its setting and budget, and all whose paired difference to it has 0 in its"
-            " 95 % interval.",
+            f" Bold, in each setting and budget: {BEST}.",
             columns=("strategy", *IDENTITY[:4], "n", *_COMPARED, "gain/1 of aubc/1", "gain/1 of final/1", NOT_DONE),
             rows=tuple(_row(cell) for cell in cells),
             strong=frozenset(strong),

@@ -13,9 +13,9 @@ from ...benchmark.seeds import generator
 from ...benchmark.types import Floats
 from .. import charts, ranking
 from ..blocks import Block, Figure, interval_text
-from ..complete import Complete
+from ..complete import SAME_LABELS, Complete
 from ..evidence import Evidence
-from ..stats import Interval, detectable, mean_interval, paired_p, seeds_needed
+from ..stats import Interval, detectable, difference_interval, paired_p, seeds_needed
 from ..tables import Summary
 
 MOST_SEEDS = 10_000
@@ -28,8 +28,10 @@ def blocks(evidence: Evidence) -> list[Block]:
     if not complete.places:
         return [head]
     p = ranking.wilcoxon_holm(complete.means)
-    tables = [_ranks(complete, p), _wins(complete), _penalties(complete), _iqm(complete, evidence.summary.baseline)]
-    return [head, *tables, _neighbours(complete, p), _resolvable(complete)]
+    ranks, iqm = _ranks(complete, p), _iqm(complete, evidence.summary.baseline)
+    if not any(len(seeds) > 1 for seeds in complete.seeds):
+        return [replace(head, text=f"{head.text} With one seed nothing can be tested within a block."), ranks, iqm]
+    return [head, ranks, _wins(complete), _penalties(complete), iqm, _neighbours(complete, p), _resolvable(complete)]
 
 
 def _scope(summary: Summary, complete: Complete) -> str:
@@ -43,14 +45,27 @@ def _scope(summary: Summary, complete: Complete) -> str:
     k, b = len(complete.strategies), len(complete.places)
     return (
         f"{k} strategies on {_count(b, 'complete block')} (a setting and budget in which each has done every round of"
-        f" every seed), over {_seeds(complete)} seeds. Nothing is imputed: what is incomplete is left out, and listed"
+        f" every seed), over {_seeds(complete)}. Nothing is imputed: what is incomplete is left out, and listed"
         " here. Blocks are taken as independent; settings that share a dataset are less than that."
+        + _overshoots(summary, complete)
     )
 
 
+def _overshoots(summary: Summary, complete: Complete) -> str:
+    """Name the strategies whose rounds are compared with rounds of slightly fewer labels."""
+    found: dict[str, None] = {}
+    for setting, budget in complete.places:
+        cells = [cell for cell in summary.of(setting, budget) if cell.key.strategy in complete.strategies]
+        usual = set(summary.labels(setting, budget))
+        found |= {cell.key.strategy: None for cell in cells if set(cell.curves.columns) - usual}
+    names = ", ".join(found)
+    return f" Rounds count as the same where labels differ by at most {SAME_LABELS:.0%}: {names}." if found else ""
+
+
 def _seeds(complete: Complete) -> str:
+    """Return ``10 seeds``, ``2 to 4 seeds``."""
     sizes = sorted({len(seeds) for seeds in complete.seeds})
-    return str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return _count(sizes[0], "seed") if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} seeds"
 
 
 def _ranks(complete: Complete, p: Floats) -> Block:
@@ -95,12 +110,12 @@ def _ranks_text(complete: Complete, p: Floats) -> str:
     apart = int((p[np.triu_indices(k, 1)] <= ranking.ALPHA).sum())
     return " ".join(
         [
-            "rank/1 of the mean aubc/1: 1 is best, equals share their mean; with a 95 % interval over blocks.",
+            "rank/1 of the mean aubc/1: 1 is best, equals share their mean; from six blocks on with a 95 % interval.",
             "Friedman test that all rank alike: "
             + ("not possible (it needs 3 strategies and 2 blocks)." if np.isnan(test) else f"p = {test:.2g}."),
-            f"Wilcoxon's signed-rank test, Holm over all {k * (k - 1) // 2} pairs, tells {apart} of them apart; letters"
-            " join those of a group in which it tells none, places are the ranks it leaves open, bold is the best and"
-            " what is not told apart from it.",
+            f"Wilcoxon's signed-rank test, Holm over {_count(k * (k - 1) // 2, 'pair')}, tells {apart} apart;"
+            " letters join those of a group in which it tells none, places are the ranks it leaves open, bold is the"
+            " best and what is not told apart from it.",
             *(
                 [f"With {_count(b, 'block')} it can tell no pair apart, whatever the values: it takes {needed}."]
                 if b < needed
@@ -201,15 +216,16 @@ def _neighbours(complete: Complete, p: Floats) -> Block:
     by_seed, rows, n_apart = complete.by_seed, [], 0
     for i, j in pairwise(order):
         d = by_seed[i] - by_seed[j]
-        interval = mean_interval(100 * d)
+        interval = difference_interval(100 * d)
         apart = bool(paired_p(d) <= ranking.ALPHA)
         n_apart += apart
-        needed = _needed(d) if len(d) > 1 else "-"
+        told, needed = ("yes" if apart else "no", _needed(d)) if len(d) > 1 else ("-", "-")
         difference = f"{interval_text(interval, 2, '+')} n={interval.n}" if interval.n else "-"
-        rows.append((f"{names[i]} - {names[j]}", difference, "yes" if apart else "no", needed, f"{p[i, j]:.2g}"))
+        rows.append((f"{names[i]} - {names[j]}", difference, told, needed, f"{p[i, j]:.2g}"))
     return Block(
         "Neighbouring ranks",
-        text=f"{n_apart} of {len(rows)} neighbouring mean ranks are told apart on these blocks by their seeds (mean"
+        text=f"{n_apart} of {len(rows)} neighbouring mean ranks are told apart on these blocks by the"
+        f" {_count(by_seed.shape[1], 'seed')} that all blocks share (mean"
         " paired difference of aubc/1 over blocks, in points; t-test at 5 %, not adjusted; a minus where ranks and"
         " means disagree). Seeds needed: for 80 % power, were difference and spread as observed; a guess as good as"
         " these are. The last column asks whether it holds on other blocks like these: Wilcoxon-Holm over blocks.",
@@ -229,10 +245,10 @@ def _resolvable(complete: Complete) -> Block:
         n = values.shape[1]
         apart = int((paired_p(d) <= ranking.ALPHA).sum())
         first, second = (complete.strategies[i] for i in order[:2])
-        lead = f"{first} - {second}: {interval_text(mean_interval(100 * d[0]), 2, '+')}"
+        lead = f"{first} - {second}: {interval_text(difference_interval(100 * d[0]), 2, '+')}"
         least = f"{100 * detectable(n) * _usual_sd(values):.2f}" if n > 1 else "-"
         needed = _needed(d[0]) if n > 1 else "-"
-        rows.append((f"{setting}, {budget}", str(n), least, f"{apart} of {len(d)}", lead, needed))
+        rows.append((f"{setting}, {budget}", str(n), least, f"{apart} of {len(d)}" if n > 1 else "-", lead, needed))
     return Block(
         "What the seeds can resolve",
         text="Least difference of aubc/1, in points, that a paired two-sided t-test at 5 % shows in four cases of five"

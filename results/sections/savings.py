@@ -23,7 +23,7 @@ def blocks(evidence: Evidence) -> list[Block]:
         f"saving/1: labels {summary.baseline} needs for the accuracy a strategy reaches at n labels, divided by n, with"
         f" its 95 % bootstrap interval over the paired seeds: 2 is half the labels, below 1 is a loss. >: more than"
         f" {summary.baseline} was given, so nobody knows; <: less than it began with. Bold: the whole interval is"
-        " above 1. Where curves are flat it errs on the side of the baseline."
+        " above 1."
     )
     return [Block("Label saving", text=text), *tables]
 
@@ -34,12 +34,12 @@ def _table(summary: Summary, setting: Setting, budget: str) -> Block | None:
     if base is None or not base.n or len(cells) < 2 or len(labels) < 2:
         return None
     first, last = (int(end) for end in (base.curves.columns.min(), base.curves.columns.max()))
-    values = [savings(cell, base, labels) for cell in cells]
+    values = [[] if cell.is_baseline else savings(cell, base, labels) for cell in cells]
     return Block(
         f"{setting}, {budget}",
         columns=("strategy", "n", *(f"saving/1 at {n}" for n in labels), NOT_DONE),
         rows=tuple(
-            (cell.key.strategy, str(own[0].n), *_texts(own, first, last, labels), cell.status)
+            (cell.key.strategy, str(own[0].n if own else cell.n), *_texts(own, first, last, labels), cell.status)
             for cell, own in zip(cells, values, strict=True)
         ),
         strong=frozenset((i, j) for i, own in enumerate(values) for j, v in enumerate(own, 2) if v.low > 1),
@@ -50,6 +50,9 @@ def _table(summary: Summary, setting: Setting, budget: str) -> Block | None:
 
 
 def _texts(savings: Sequence[Interval], first: int, last: int, labels: Sequence[int]) -> list[str]:
+    """Return the texts of one row; dashes for the baseline, which saves nothing over itself."""
+    if not savings:
+        return ["-"] * len(labels)
     return [saving_text(saving, first / n, last / n) for saving, n in zip(savings, labels, strict=True)]
 
 
