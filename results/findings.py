@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..benchmark.types import FULL_DATA, Outcome
+from .schema import IMPORTED
 from .tables import IDENTITY, STATES, Summary
 
 ENOUGH_SEEDS = 10
@@ -164,15 +166,17 @@ def _anchors(summary: Summary) -> list[Grade]:
     bare = [f"{s}/{b}" for s, b in places if not (cell := summary.get(s, b, summary.baseline)) or not cell.n]
     unbound = [str(s) for s in summary.settings() if s not in summary.bounds or not summary.bounds[s].n]
     return [
-        _everywhere(f"{summary.baseline} as an anchor", f"no {summary.baseline} to compare with, so no gain", bare),
-        _everywhere("full-data bound as an anchor", "no full-data bound", unbound),
+        _everywhere(
+            f"{summary.baseline} as an anchor", f"no {summary.baseline} to compare with, so no gain", bare, places
+        ),
+        _everywhere("full-data bound as an anchor", "no full-data bound", unbound, places),
     ]
 
 
-def _everywhere(question: str, lack: str, without: list[str]) -> Grade:
-    return (
-        Grade(question, "no", f"{lack}: {', '.join(without)}") if without else Grade(question, "yes", "in all settings")
-    )
+def _everywhere(question: str, lack: str, without: list[str], places: Sized) -> Grade:
+    if without:
+        return Grade(question, "no", f"{lack}: {', '.join(without)}")
+    return Grade(question, "yes", "in all settings") if places else Grade(question, "not known", "nothing ran")
 
 
 def _machines(trials: pd.DataFrame) -> list[Grade]:
@@ -207,7 +211,7 @@ def _pitfalls(rounds: pd.DataFrame) -> list[Grade]:
         Grade("several data distributions", "yes" if len(datasets) > 1 else "no", why),
         _several("several starting budgets", "initial labels", starts),
         _several("several query sizes", "labels per query", queries),
-        _tuned(learners),
+        _tuned(rounds),
         _regimes(embeddings, learners),
     ]
 
@@ -219,24 +223,34 @@ def _several(question: str, of: str, values: Mapping[str, set[int]]) -> Grade:
     return Grade(question, answer, f"{of}: {', '.join(map(str, sorted(set().union(*values.values()))))}")
 
 
-def _tuned(learners: list[str]) -> Grade:
-    known = all(_name(label) in FIXED for label in learners)
-    return Grade("tuned classifier", "no" if known else "not known", f"parameters as given: {', '.join(learners)}")
+def _tuned(rounds: pd.DataFrame) -> Grade:
+    """An import names a learner, perhaps one of ours, and nobody says how its parameters were found."""
+    own = rounds.loc[rounds["bought_by"] != IMPORTED, "learner"].unique()
+    given = sorted(label for label in own if _parts(label) <= FIXED)
+    others = sorted(set(rounds["learner"]) - set(given))
+    parts = [
+        f"parameters as given: {', '.join(given)}" if given else "",
+        f"nothing says how the parameters were found of {', '.join(others)}" if others else "",
+    ]
+    return Grade("tuned classifier", "not known" if others else "no", "; ".join(filter(None, parts)))
 
 
 def _regimes(embeddings: list[str], learners: list[str]) -> Grade:
-    learned = [label for label in embeddings if _name(label) in LEARNED]
-    semi = [label for label in learners if _name(label) in SEMI]
+    learned = [label for label in embeddings if _parts(label) & LEARNED]
+    semi = [label for label in learners if _parts(label) & SEMI]
+    unknown = [label for label in embeddings if not (_parts(label) & LEARNED or _parts(label) <= UNLEARNED)]
+    unknown += [label for label in learners if not (_parts(label) & SEMI or _parts(label) <= FIXED)]
     question = "self- and semi-supervised regimes"
     why = f"learned features: {', '.join(learned) or 'none'}; semi-supervised learners: {', '.join(semi) or 'none'}"
-    if foreign := [label for label in embeddings if _name(label) not in LEARNED | UNLEARNED]:
-        why += f"; not known: {', '.join(foreign)}"
-    answer = "yes" if learned and semi else "in part" if learned or semi else "not known" if foreign else "no"
+    if unknown:
+        why += f"; not known: {', '.join(unknown)}"
+    answer = "yes" if learned and semi else "in part" if learned or semi else "not known" if unknown else "no"
     return Grade(question, answer, why)
 
 
-def _name(label: str) -> str:
-    return label.partition("(")[0]
+def _parts(label: str) -> set[str]:
+    """Return the names in a label: those of ``linear(C=1)+flexmatch`` are two, that of ``timm:vit_small`` is timm."""
+    return {part.partition(":")[0] for part in re.sub(r"\(.*?\)", "", label).split("+")}
 
 
 def _schedules(bought: pd.DataFrame) -> tuple[dict[str, set[int]], dict[str, set[int]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ from .schema import IMPORTED, plan_row, trial_row
 from .store import RunStore, StorageError
 
 Rounds = list[dict[str, Any]]
+BASELINE = "random"
+"""What `report.write_report`, which lies above, takes unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,20 @@ def _summary(curves: Curves, out: Path) -> Iterator[str]:
         yield f"columns: {', '.join(renamed)}"
     if curves.repeated:
         yield f"{curves.repeated} rows were there twice, and count once"
+    yield from _misnamed(rows)
     yield from findings(rows.rename(columns={"n_labels": "n_labelled"}).assign(bought_by=IMPORTED))
     yield f"next: albench report {out}"
+
+
+def _misnamed(rows: pd.DataFrame) -> Iterator[str]:
+    """Hint at what may be the baseline under another name, where a setting has no `BASELINE`. Nothing is renamed."""
+    rules = rows.groupby(PLACE)["strategy"].agg(set)
+    names = sorted({name for own in rules if BASELINE not in own for name in own if BASELINE in name.casefold()})
+    for name in names:
+        yield (
+            f"strategy {name!r}: did you mean {BASELINE!r}? the baseline of a report is {BASELINE} (another:"
+            f" --baseline {shlex.quote(name)})"
+        )
 
 
 def _manifest(file: Path, digest: str, curves: Curves) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..benchmark.registry import suggestion
-from ..benchmark.types import UserError
+from ..benchmark.types import FULL_DATA, UserError
 
 REQUIRED = {
     "dataset": ("data",),
@@ -36,6 +36,8 @@ HEADS = ("head", "trainer")
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 NAMES = ("dataset", "embedding", "learner", "budget", "strategy")
 UNSAID = "unsaid"
+SEPARATORS = {"';'": ";", "tabs": "\t", "'|'": "|"}
+"""What tables are separated by that call themselves CSV."""
 
 
 class TableError(UserError):
@@ -88,6 +90,11 @@ def read_curves(file: Path, said: Mapping[str, Sequence[str]]) -> Curves:
     rows = pd.DataFrame({name: _names(joined, name) for name in NAMES}, index=text.index)
     for name in ("dataset", "strategy"):
         problems += _wrong(rows[name] == "", rows[name], lines, f"{name} is empty")
+    for name in NAMES:
+        raw = ~rows[name].map(str.isprintable)  # they would reach a terminal
+        problems += _wrong(raw, rows[name], lines, f"{name} must be without control characters")
+    reserved = f"budget must be another name (that of {FULL_DATA} bounds is reserved)"
+    problems += _wrong(rows["budget"] == FULL_DATA, rows["budget"], lines, reserved)
     for name in ("seed", "n_labels"):
         numbers = pd.to_numeric(joined[name], errors="coerce")
         least = 0 if name == "seed" else 1
@@ -119,6 +126,10 @@ def _read(file: Path) -> tuple[pd.DataFrame, pd.Series[int]]:
     if len(read) < 2:
         raise TableError(file, ["is empty" if not read else "has a header and no rows"])
     header = [name.strip() for name in read[0][1]]
+    if len(header) == 1 and (marks := [mark for mark, sign in SEPARATORS.items() if sign in header[0]]):
+        raise TableError(file, [f"has one column: separated by {marks[0]}? Commas are read"])
+    if raw := [name for name in header if not name.isprintable()]:
+        raise TableError(file, [f"the name of a column must be without control characters, not {raw[0]!r}"])
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise TableError(file, [f"several columns are called {', '.join(map(repr, twice))}"])
     if ragged := [(line, len(row)) for line, row in read[1:] if len(row) != len(header)]:

@@ -202,12 +202,40 @@ def changed(**cells: str) -> Rows:
                 "line 2: accuracy must be a number, not 'x'",
             ],
         ),
+        (changed(l4_5="a\x1b[31mb"), ["line 4: strategy must be without control characters, not 'a\\x1b[31mb'"]),
+        (changed(l4_0="to\0ys"), ["line 4: dataset must be without control characters, not 'to\\x00ys'"]),
+        (changed(l4_4="a\u202eb"), ["line 4: learner must be without control characters, not 'linear+a\\u202eb'"]),
         ([], ["has a header and no rows"]),
         ([*rows(), ["toys", 10]], ["line 19 has 2 fields, the header 9"]),
     ],
 )
 def test_wrong_values_are_named_with_their_line(table: Rows, problems: list[str], file: Path, out: Path) -> None:
     assert refused(write(file, table), out) == [f"error: {problem}" for problem in problems]
+
+
+def test_the_name_of_full_data_bounds_is_reserved(file: Path, out: Path) -> None:
+    """Otherwise a learning curve would silently be a bound."""
+    table = [[*row, "full-data" if row[5] == "greedy" else "low"] for row in rows()]
+    (line,) = refused(write(file, table, [*HEADER, "budget"]), out)
+    rule = "budget must be another name (that of full-data bounds is reserved)"
+    assert line == f"error: line 8: {rule}, not 'full-data' (and 5 more)"
+
+
+@pytest.mark.parametrize(("name", "hint"), [("Random", True), ("random sampling", True), ("uniform", False)])
+def test_a_baseline_under_another_name_is_hinted_at(name: str, hint: bool, file: Path, out: Path) -> None:
+    table = [[*row[:5], name if row[5] == "random" else row[5], *row[6:]] for row in rows()]
+    lines = import_curves(write(file, table), out, {}).lines
+    quoted = f"'{name}'" if " " in name else name
+    line = (
+        f"strategy '{name}': did you mean 'random'? the baseline of a report is random (another: --baseline {quoted})"
+    )
+    assert (line in lines) == hint
+    assert name in set(read_runs([out]).rounds["strategy"])  # nothing is renamed
+
+
+def test_beside_random_another_random_is_just_a_name(file: Path, out: Path) -> None:
+    table = [[*row[:5], "random-walk" if row[5] == "greedy" else row[5], *row[6:]] for row in rows()]
+    assert "did you mean" not in str(import_curves(write(file, table), out, {}).lines)
 
 
 def test_rows_that_disagree_are_named(file: Path, out: Path) -> None:
@@ -264,6 +292,9 @@ def test_wrong_columns_are_named(columns: str, problem: str, file: Path, out: Pa
         (b"\n\n", "is empty"),
         (b"\xff\xfe\x00", "is not a CSV file in UTF-8"),
         (b"dataset,dataset,seed\na,b,1\n", "several columns are called 'dataset'"),
+        (b"dataset;strategy;seed\n0,5;b;1\n", "has one column: separated by ';'? Commas are read"),
+        (b"dataset\tstrategy\na\tb\n", "has one column: separated by tabs? Commas are read"),
+        (b"dataset,\x1b[31m\na,b\n", "the name of a column must be without control characters, not '\\x1b[31m'"),
         (b'dataset,strategy\n"a,b\n', "is not a CSV file in UTF-8"),
     ],
 )
