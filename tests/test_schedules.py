@@ -102,3 +102,21 @@ def test_the_notice_names_the_counts_that_differ_where_the_ends_agree(tmp_path: 
     notice = "imported curves: odd buys more than its budget in 3 trials: at 21 labels and not at 20 (3 on d)"
     assert notice in lines
     assert set(read_runs([tmp_path / "run"]).trials["outcome"]) == {"done"}
+
+
+def test_curves_of_two_files_are_judged_together(tmp_path: Path) -> None:
+    """Each file agrees with itself; a run of our own that buys as its budget says has the last word."""
+    long, late = (10, 20, 30, 40), (30, 40)
+    import_curves(equal_where_shared(tmp_path / "a.csv", dict.fromkeys(("random", "margin"), long)), tmp_path / "a", {})
+    import_curves(equal_where_shared(tmp_path / "b.csv", {"odd": late}), tmp_path / "b", {})
+    runs = read_runs([tmp_path / "a", tmp_path / "b"])
+    cells = Evidence.of(runs).summary.cells
+    place = ("d", "unsaid", "unsaid", "unsaid")
+    assert [cells[Key(*place, rule)].n for rule in ("random", "margin", "odd")] == [3, 3, 0]
+    assert cells[Key(*place, "odd")].outcomes == {"unusable": 3}
+    (reason,) = cells[Key(*place, "odd")].reasons
+    assert reason == "3 done, but it begins at 30 labels, the others of its setting at 10: in no table"
+
+    ours = runs.rounds[(runs.rounds["strategy"] == "odd") & (runs.rounds["seed"] == 0)].assign(bought_by="strategy")
+    both = pd.concat([runs.rounds[runs.rounds["strategy"] != "odd"], ours])
+    assert {(odd.strategy, odd.usual) for odd in odd_trials(both)} == {("random", late), ("margin", late)}
