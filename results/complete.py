@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..benchmark.types import Floats
+from .blocks import count
 from .tables import Cell, Setting, Summary
 
+MOST_PATTERNS = 4096
+"""Of more sets of strategies only pairs of patterns are tried: the largest of a ragged study may then be missed."""
 SAME_LABELS = 0.01
 """Curves are compared round by round where their labels differ by at most this share: an overshoot of a few."""
 Place: TypeAlias = tuple[Setting, str]
@@ -83,7 +87,7 @@ def _lack(cell: Cell | None, labels: Floats | None, usual: Floats | None) -> str
     if labels is None:
         return "seeds differ in their numbers of labels"
     if len(labels) != len(usual):
-        return f"{len(labels)} rounds instead of {len(usual)}"
+        return f"{count(len(labels), 'round')} instead of {len(usual)}"
     off = np.abs(labels / usual - 1).max()
     return "" if off <= SAME_LABELS else f"up to {off:.0%} other numbers of labels"
 
@@ -105,11 +109,29 @@ def _largest(summary: Summary, lacks: Mapping[Place, Mapping[str, str]]) -> tupl
     Squared, for a block is missed less than a strategy. At least two strategies, else none.
     """
     whole = {place: frozenset(name for name, lack in of.items() if not lack) for place, of in lacks.items()}
-    patterns = set(whole.values())
-    choices = {a & b for a in patterns for b in patterns}
-    blocks = {names: [place for place in whole if names <= whole[place]] for names in choices if len(names) > 1}
-    best = max(blocks, key=lambda names: (len(names) ** 2 * len(blocks[names]), sorted(names)), default=frozenset())
-    return tuple(name for name in summary.strategies() if name in best), blocks.get(best, [])
+    best = _best(Counter(whole.values()))
+    blocks = [place for place, names in whole.items() if best and best <= names]
+    return tuple(name for name in summary.strategies() if name in best), blocks
+
+
+def _best(patterns: Mapping[frozenset[str], int]) -> frozenset[str]:
+    """Return the strategies of the largest set, where each of ``patterns`` is whole in so many blocks."""
+    blocks = {
+        names: sum(n for pattern, n in patterns.items() if names <= pattern)
+        for names in _intersections(patterns)
+        if len(names) > 1
+    }
+    return max(blocks, key=lambda names: (len(names) ** 2 * blocks[names], sorted(names)), default=frozenset())
+
+
+def _intersections(patterns: Collection[frozenset[str]]) -> set[frozenset[str]]:
+    """Return the intersections of any number of patterns: the largest set is one, that of all its blocks."""
+    found = set[frozenset[str]]()
+    for pattern in patterns:
+        found |= {pattern, *(pattern & other for other in found)}
+        if len(found) > MOST_PATTERNS:
+            return {a & b for a in patterns for b in patterns}
+    return found
 
 
 def _arrays(cells: list[Cell], place: Place) -> tuple[Place, NDArray[np.int64], Floats, Floats]:
@@ -131,7 +153,7 @@ def _left_out(
         why = sorted({of[name] for of in lacks.values() if of[name]})
         if name not in names and why:
             there = sum(not of[name] for of in lacks.values())
-            lines.append(f"{name} is left out: complete in {there} of {len(lacks)} blocks ({'; '.join(why)})")
+            lines.append(f"{name} is left out: complete in {there} of {count(len(lacks), 'block')} ({'; '.join(why)})")
     for place, of in lacks.items():
         if place not in kept and names:
             missing = ", ".join(f"{name} ({of[name]})" for name in names if of[name]) or "no seed that all have"

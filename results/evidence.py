@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from .blocks import count
 from .schema import FIRSTS
 from .store import RunStore
 from .tables import IDENTITY, Summary, curve_values, summarise
@@ -85,7 +86,7 @@ def read_runs(directories: Sequence[Path]) -> Runs:
     kept = {*merged[0]["trial_id"].unique(), *merged[1]["trial_id"].unique()}
     if dropped := len({*pd.concat([frame["trial_id"] for frame in (*trials, *rounds)]).unique()} - kept):
         notices.append(
-            f"{dropped} trials are left out: others have their names and seed (another version of the data, a"
+            f"{count(dropped, 'trial')} left out: others have the same names and seed (another version of the data, a"
             " strategy or a learner)"
         )
     each = {}
@@ -103,7 +104,10 @@ def _plan(store: RunStore) -> pd.DataFrame:
 
 
 def _one_answer(runs: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rounds of all runs; of a trial that two of them disagree about, those of one, and a line about it."""
+    """Return the rounds of all runs; of a trial that two of them disagree about, those of one, and a line about it.
+
+    The run that has more rounds of the trial counts, the first of equals.
+    """
     if len(runs) == 1:
         return runs[0], []
     rounds = pd.concat([frame.assign(run=i) for i, frame in enumerate(runs)], ignore_index=True)
@@ -119,8 +123,9 @@ def _one_answer(runs: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
     dropped = [pair not in set(longest) for pair in zip(disputed["trial_id"], disputed["run"], strict=True)]
     first = odd.iloc[0]
     line = (
-        f"{odd['trial_id'].nunique()} trials gave another answer in another run, first round {first['round']} of trial"
-        f" {first.trial_id} ({first.strategy}, seed {first.seed}); the run with more rounds of it counts"
+        f"{count(odd['trial_id'].nunique(), 'trial')} gave another answer in another run, first round {first['round']}"
+        f" of trial {first.trial_id} ({first.strategy}, seed {first.seed}); the run with more rounds of it counts, the"
+        " first of equals"
     )
     return rounds.drop(disputed.index[dropped]).drop(columns="run"), [line]
 

@@ -116,7 +116,7 @@ def test_what_moved_between_two_versions_is_said(tmp_path: Path) -> None:
     after = write_run(tmp_path / "after", datasets=["digits"], budgets=["low"], better=0.02)
     _, text, page = write([before, after], tmp_path / "out")
     own = text[text.index("## What moved from before to after") : text.index("## Budget low")]
-    assert "2 of the 5 cells that both have are equal to the last digit" in own  # random and its bound
+    assert "Equal to the last digit: 2 of 5 cells that both have" in own  # random and its bound
     rows = [line.split(" | ") for line in own.splitlines() if line.startswith("| digits")]
     assert [row[4] for row in rows] == ["coreset", "entropy", "margin"]
     assert all(row[-1] == "**+2.00 [+2.00, +2.00]** |" for row in rows)  # of final/1, in points

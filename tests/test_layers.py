@@ -30,7 +30,6 @@ LAYERS = [
         "results.evidence",
         "results.forensics",
         "results.terminal",
-        "results.blocks",
         "results.complete",
         "results.foreign",
         "results.curves",
@@ -41,6 +40,7 @@ LAYERS = [
     [
         "benchmark.structure",
         "results.metrics",
+        "results.blocks",
         "results.parts",
         "results.schedules",
         "results.foreign_table",

@@ -261,7 +261,7 @@ def test_of_two_versions_of_a_trial_the_newer_is_shown_and_it_is_said(tmp_path: 
             store.add_trials([schema.trial_row(trial, TrialEnd(trial.trial_id, Outcome.DONE), version)])
     written, text, _ = write([tmp_path / "run"], tmp_path / "out")
     assert [cell.final.mean for cell in written.summary.cells.values()] == [0.8]
-    assert "1 trials are left out: others have their names and seed" in text
+    assert "1 trial left out: others have the same names and seed" in text
 
 
 def test_a_planned_trial_stands_for_its_names_though_an_older_version_is_done(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_planned_trial_stands_for_its_names_though_an_older_version_is_done(tm
         store.write_plan([replace(make_trial("random", 0), strategy=Part("random", version=2))])
     written, text, _ = write([tmp_path / "run"], tmp_path / "out")
     assert [cell.outcomes for cell in written.summary.cells.values()] == [{"left": 1}]
-    assert "1 trials are left out: others have their names and seed" in text
+    assert "1 trial left out: others have the same names and seed" in text
 
 
 def test_the_status_says_how_far_a_run_is(run: Path) -> None:
@@ -284,7 +284,7 @@ def test_the_status_says_how_far_a_run_is(run: Path) -> None:
 def test_a_continued_run_says_what_changed(run: Path, tmp_path: Path) -> None:
     RunStore.create(run, "name: tiny", {**MANIFEST, "commit": "other", "started": "now"}).close()
     _, text, _ = write([run], tmp_path / "out")
-    assert "run was continued 1 times, with other facts in: commit" in text
+    assert "run was continued 1 time, with other facts in: commit" in text
     assert json.loads((run / "manifest.json").read_text())["commit"] == "other"
 
 

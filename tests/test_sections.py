@@ -276,7 +276,7 @@ def test_the_grade_says_whose_versions_differ() -> None:
     assert last == [
         ("one version of everything", "yes", "by the manifests"),
         ("one version of everything", "no", "the runs differ in: libraries.numpy"),
-        ("one version of everything", "no", "a was continued 1 times, with other facts in: albench"),
+        ("one version of everything", "no", "a was continued 1 time, with other facts in: albench"),
     ]
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from ..blocks import Block, interval_text, stem
+from ..blocks import Block, count, interval_text, stem
 from ..evidence import Evidence
 from ..metrics import gain
 from ..stats import Interval, mean_interval
@@ -40,7 +40,7 @@ def _pair(evidence: Evidence, before: str, old: pd.DataFrame, after: str, new: p
     rows.sort(key=lambda row: -row[0])
     facts = [flat(evidence.runs.manifests[name]) for name in (before, after)]
     changed = sorted({k for k in facts[0].keys() | facts[1].keys() if facts[0].get(k) != facts[1].get(k)} - _EVER_NEW)
-    state = f"{unmoved} of the {unmoved + len(rows)} cells that both have are equal to the last digit."
+    state = f"Equal to the last digit: {unmoved} of {count(unmoved + len(rows), 'cell')} that both have."
     if rows:
         state += " The others, by the size of the difference in aubc/1 (after less before, in points, paired by seed,"
         state += " with its 95 % interval; bold where that excludes 0):"

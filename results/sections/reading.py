@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..blocks import Block
+from ..blocks import Block, count
 from ..evidence import Evidence
 from ..findings import Grade, first_batches, grade, twins
 from ..schedules import findings
@@ -49,7 +49,7 @@ def _versions(manifests: Mapping[str, Mapping[str, Any]]) -> list[Grade]:
         past = [flat(earlier) for earlier in manifest.get("earlier", [])]
         changed = sorted({key for before in past for key in _changed(before, facts[name])})
         if changed:
-            lines.append(f"{name} was continued {len(past)} times, with other facts in: {', '.join(changed)}")
+            lines.append(f"{name} was continued {count(len(past), 'time')}, with other facts in: {', '.join(changed)}")
     code = [{key: of[key] for key in of if key.startswith(_CODE)} for of in facts.values()]
     if changed := sorted({key for before in code for key in _changed(before, code[-1])}):
         lines.append(f"the runs differ in: {', '.join(changed)}")
