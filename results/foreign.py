@@ -18,6 +18,7 @@ import pandas as pd
 
 from .. import __version__
 from ..benchmark.types import Budget, Count, Outcome, Part, Segment, Trial, TrialEnd
+from .blocks import count
 from .foreign_table import NAMES, Curves, read_curves
 from .parts import DiskError
 from .schedules import PLACE, Counts, findings, unfit_reason, usual_counts
@@ -63,12 +64,13 @@ def _summary(curves: Curves, out: Path) -> Iterator[str]:
     rows = curves.rows
     trials, places = (len(rows[names].drop_duplicates()) for names in ([*NAMES, "seed"], PLACE))
     strategies = rows["strategy"].nunique()
-    yield f"imported {trials} trials ({len(rows)} rounds): {strategies} strategies in {places} settings"
+    rules = "1 strategy" if strategies == 1 else f"{strategies} strategies"
+    yield f"imported {count(trials, 'trial')} ({count(len(rows), 'round')}): {rules} in {count(places, 'setting')}"
     renamed = [f"{ours} = {'+'.join(of)}" for ours, of in curves.columns.items() if of != [ours]]
     if renamed:
         yield f"columns: {', '.join(renamed)}"
     if curves.repeated:
-        yield f"{curves.repeated} rows were there twice, and count once"
+        yield f"{count(curves.repeated, 'row')} said twice, counted once"
     yield from _misnamed(rows)
     yield from findings(rows.rename(columns={"n_labels": "n_labelled"}).assign(bought_by=IMPORTED))
     yield f"next: albench report {out}"

@@ -128,7 +128,8 @@ def _line(strategy: str, kind: Kind, odds: list[Odd]) -> str:
     for odd in sorted(odds, key=lambda odd: (odd.has[-1], odd.usual[-1])):
         differing.setdefault(_differing(odd.has, odd.usual), []).append(odd.place[0])
     parts = [f"{what} ({len(sets)} on {', '.join(dict.fromkeys(sets))})" for what, sets in differing.items()]
-    return f"imported curves: {strategy} {kind} in {len(odds)} trials: {'; '.join(parts)}"
+    trials = "1 trial" if len(odds) == 1 else f"{len(odds)} trials"
+    return f"imported curves: {strategy} {kind} in {trials}: {'; '.join(parts)}"
 
 
 def _differing(has: Counts, usual: Counts) -> str:

@@ -65,10 +65,10 @@ def test_a_file_becomes_a_run(file: Path, out: Path) -> None:
     said = invoke("import", file, "--out", out)
     assert (said.status, said.err) == (0, "")
     assert said.out.splitlines() == [
-        "imported 6 trials (17 rounds): 3 strategies in 1 settings",
+        "imported 6 trials (17 rounds): 3 strategies in 1 setting",
         "columns: accuracy = test_accuracy, learner = head+trainer",
         "imported curves: greedy buys more than its budget in 2 trials: 32 labels instead of 30 (2 on toys)",
-        "imported curves: margin ends early in 1 trials: 20 labels instead of 30 (1 on toys)",
+        "imported curves: margin ends early in 1 trial: 20 labels instead of 30 (1 on toys)",
         f"next: albench report {out}",
     ]
     assert sorted(path.name for path in out.parent.iterdir()) == ["curves.csv", "run"]
@@ -98,7 +98,7 @@ def test_report_and_statistics_apply(file: Path, out: Path) -> None:
     assert said.status == 0
     report = (out / "report" / "report.md").read_text()
     assert "greedy buys more than its budget in 2 trials: 32 labels instead of 30" in report
-    assert "margin ends early in 1 trials" in report
+    assert "margin ends early in 1 trial:" in report
 
 
 def test_the_order_of_the_lines_and_the_names_of_columns_change_nothing(file: Path, out: Path, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_what_dies_on_the_way_leaves_nothing(file: Path, out: Path, monkeypatch:
 
 def test_rows_said_twice_count_once(file: Path, out: Path) -> None:
     write(file, [*rows(), rows()[0]])
-    assert "1 rows were there twice, and count once" in invoke("import", file, "--out", out).out
+    assert "1 row said twice, counted once" in invoke("import", file, "--out", out).out
     assert len(read_runs([out]).rounds) == 17
 
 
