@@ -1,5 +1,6 @@
 """One trial: pairing, exact budgets, no leak, and going on where it stopped."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from albench.benchmark import loop, registry
+from albench.benchmark import loop, registry, worker
 from albench.benchmark.learners.knn import KNN
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.seeds import generator
@@ -20,6 +21,7 @@ from albench.benchmark.types import (
     Part,
     Pool,
     Query,
+    Resources,
     Round,
     Rows,
     Segment,
@@ -192,3 +194,28 @@ def test_golden_trial() -> None:
 
 GOLDEN_ROWS = [[14, 21, 31, 43, 2, 46], [24, 52, 51, 10, 26], [44, 4, 37, 19, 7]]
 GOLDEN_ACCURACY = [1.0, 1.0, 1.0, 1.0, 1.0]
+
+
+class Hungry:
+    """Buys as random does, and takes 300 MB for a moment."""
+
+    def select(self, query: Query) -> Rows:
+        assert np.ones(40_000_000).all()
+        return query.rng.permutation(query.unlabelled)[: query.n]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is that of the whole process")
+def test_a_trial_is_not_billed_for_the_memory_of_those_before_it() -> None:
+    trials = [make_trial(seed=seed, initial="0") for seed in range(3)]
+    strategies: list[Strategy] = [strategy_of(trials[0]), Hungry(), strategy_of(trials[0])]
+    jobs = [
+        worker.Job(trial, strategy, Linear(), Resources()) for trial, strategy in zip(trials, strategies, strict=True)
+    ]
+    peaks: dict[str, float] = {}
+    for events in worker.execute(jobs, {}, frozenset(), lambda _: make_pool()):
+        for event in events:
+            if isinstance(event, worker.RoundDone):
+                peaks[event.trial_id] = event.round.peak_rss_mb
+    before, hungry, after = (peaks[trial.trial_id] for trial in trials)
+    assert hungry > before + 200
+    assert after < hungry - 200

@@ -37,8 +37,8 @@ def blocks(evidence: Evidence) -> list[Block]:
     mixed = f" Trials ran on several hosts ({', '.join(hosts)}), so times are mixed." if len(hosts) > 1 else ""
     text = (
         "Of one trial, over n seeds with 95 % intervals: seconds in all its queries and in all its fits (geometric"
-        " means), and the peak memory of its process, which holds the data too (mean). Bold: the Pareto front, where no"
-        f" other strategy has at least the mean aubc/1 in at most the seconds in queries.{mixed}"
+        " means), and the peak memory of its process while it ran, libraries and data included (mean). Bold: the Pareto"
+        " front, where no other strategy has at least the mean aubc/1 in at most the seconds in queries." + mixed
     )
     return [Block("Cost", text=text), *tables]
 

@@ -19,9 +19,8 @@ def blocks(evidence: Evidence) -> list[Block]:
     flips = [line for setting, names in budgets.items() for line in _flips(summary, setting, names)]
     text = (
         f"gain/1 of aubc/1: points over {summary.baseline} on the same seeds, with its 95 % interval; budgets"
-        " by their number of labels at the end. Bold: " + BEST + "."
-        " A strategy flips when its interval is above 0 in one budget and below 0 in another (as in Hacohen"
-        " et al. 2022, arXiv 2202.02794)."
+        f" by their number of labels at the end. Bold: {BEST}. A strategy flips"
+        " when its interval is above 0 in one budget and below 0 in another (as in Hacohen et al. 2022, arXiv 2202.02794)."
     )
     items = tuple(flips) or ("No strategy flips: none wins in one budget and loses in another beyond its intervals.",)
     return [Block("Gain by budget", text=text, items=items), *tables]
