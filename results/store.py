@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from ..benchmark.types import Trial
 from . import parts
+from .manifests import sound
 from .parts import TABLES, CorruptPartError, NewerPartError, StorageError
 from .schema import FIRSTS, PLAN, TIMING, plan_row
 
@@ -96,8 +97,8 @@ class RunStore:
     def open(cls, directory: Path | str, lenient: bool = False) -> Self:
         """Open a run for reading, whether or not somebody is writing it.
 
-        With ``lenient`` what cannot be read (the manifest, the grid, a part of a newer albench) is a notice, and the
-        rest is read; else it is a `StorageError`, as is a directory without a run.
+        With ``lenient`` what cannot be read (the manifest or a part of it, the grid, a part of a newer albench) is a
+        notice, and the rest is read; else it is a `StorageError`, as is a directory without a run.
         """
         store = cls(Path(directory), {}, lenient=lenient)
         try:
@@ -107,7 +108,7 @@ class RunStore:
             return store
         if manifest is None:
             raise StorageError(f"{directory} holds no albench run (it has no manifest.json)")
-        store.manifest = manifest
+        store.manifest = store._sound(manifest) if lenient else manifest
         return store
 
     @property
@@ -296,6 +297,15 @@ class RunStore:
                 f"{self.directory}: {len(several)} rounds gave another answer when they were done again, first round"
                 f" {row['round']} of trial {row.trial_id} ({row.strategy}, seed {row.seed}); the first answer is used"
             )
+
+    def _sound(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        path = self.directory / "manifest.json"
+        kept, wrong = sound(manifest)
+        if not manifest:
+            self._notice(f"{path} is empty: nothing is known of where this run comes from")
+        if wrong:
+            self._notice(f"{path} holds something else than albench writes under {', '.join(wrong)}; that is left out")
+        return kept
 
     def _do_without(self, error: StorageError) -> None:
         if not self._lenient:

@@ -41,6 +41,7 @@ LAYERS = [
         "benchmark.structure",
         "results.metrics",
         "results.blocks",
+        "results.manifests",
         "results.parts",
         "results.schedules",
         "results.foreign_table",

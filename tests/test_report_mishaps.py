@@ -1,5 +1,6 @@
 """Bad input of a report: a clear line about each, and the rest of the report is still made."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,6 +95,44 @@ def test_a_manifest_that_is_cut_off_and_a_grid_that_is_gone(tmp_path: Path) -> N
     assert set(n_of(written).values()) == {3}
     with pytest.raises(StorageError, match=r"manifest.json is not a manifest of albench: [^\n]+$"):
         RunStore.open(run)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "versions"),
+    [
+        ("order", ["a"], "yes | by the manifests"),
+        ("order", {"dataset": ["digits", 1]}, "yes | by the manifests"),
+        ("order", {"strategy": 3}, "yes | by the manifests"),
+        ("earlier", [1], "not known | a manifest is missing"),
+        ("earlier", "yesterday", "not known | a manifest is missing"),
+        ("citations", ["Scheffer"], "yes | by the manifests"),
+        ("citations", {"margin": 1}, "yes | by the manifests"),
+        ("fingerprints", "f", "yes | by the manifests"),
+        ("versions", 1, "yes | by the manifests"),
+        ("replay", "of", "yes | by the manifests"),
+    ],
+)
+def test_a_part_of_a_manifest_that_is_something_else(key: str, value: object, versions: str, tmp_path: Path) -> None:
+    run = small(tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps({**manifest, key: value}))
+    written, text = made([run], tmp_path / "out")
+    assert set(n_of(written).values()) == {3}
+    line = f"manifest.json holds something else than albench writes under {key}; that is left out"
+    assert text.count(line) == 1
+    assert f"| one version of everything | {versions} |" in text
+
+
+def test_several_parts_of_a_manifest_are_one_line_and_an_empty_one_is_said(tmp_path: Path) -> None:
+    run, other = small(tmp_path / "run"), small(tmp_path / "other", strategies=("badge",))
+    (run / "manifest.json").write_text('{"earlier": 1, "order": 1, "name": ["a"], "cpus": {"a": [1, {"b": null}]}}')
+    (other / "manifest.json").write_text("{}")
+    written, text = made([run, other], tmp_path / "out")
+    assert text.count("albench writes under earlier, order; that is left out") == 1
+    assert text.count("manifest.json is empty: nothing is known of where this run comes from") == 1
+    assert "| one version of everything | not known | a manifest is missing |" in text
+    assert set(n_of(written).values()) == {3}
+    assert RunStore.open(run).manifest["earlier"] == 1  # a writer and a mirror are not told less
 
 
 def test_two_runs_that_disagree_about_a_trial(tmp_path: Path) -> None:

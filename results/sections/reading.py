@@ -41,8 +41,8 @@ def blocks(evidence: Evidence) -> list[Block]:
 
 def _versions(manifests: Mapping[str, Mapping[str, Any]]) -> list[Grade]:
     """Say whether all trials were made by the same code, libraries and machine, as far as the manifests tell."""
-    facts = {name: flat(manifest) for name, manifest in manifests.items() if manifest}
-    if len(facts) < len(manifests):
+    facts = {name: flat(manifest) for name, manifest in manifests.items()}
+    if not all(all((manifest, *manifest.get("earlier", []))) for manifest in manifests.values()):
         return [Grade("one version of everything", "not known", "a manifest is missing")]
     lines = []
     for name, manifest in manifests.items():
