@@ -207,14 +207,13 @@ def csv_tables(runs: Runs, summary: Summary) -> dict[str, pd.DataFrame]:
     cells = pd.DataFrame([_csv_row(cell) for cell in summary.cells.values()], columns=_CSV)
     bounds = pd.DataFrame([_csv_row(cell) for cell in summary.bounds.values()], columns=_CSV)
     finished = summary.finished
-    by_cell = finished.groupby(IDENTITY)
     curves = finished.groupby([*IDENTITY, "n_labelled"])["accuracy"]
     return {
         "cells": cells,
         "bounds": bounds.drop(columns=[name for name in _CSV if name.startswith("gain/1")]),
         "not_done": pd.concat([cells, bounds]).query("not_done != ''")[[*IDENTITY, "not_done", "reasons"]],
         "curves": curves.agg(n="size", accuracy_mean="mean", accuracy_sd="std").reset_index(),
-        "cost": by_cell[["select_s", "fit_s", "eval_s"]].mean().join(by_cell["peak_rss_mb"].max()).reset_index(),
+        "cost": costs.frame(finished),
     }
 
 

@@ -112,6 +112,10 @@ class Cell:
         """Return the mean of ``at/1`` over the seeds."""
         return share_interval(self.values(labels))
 
+    def gain_at(self, labels: int, baseline: Cell) -> Interval:
+        """Return ``gain/1`` at a number of labels: the mean paired difference of ``at/1``, in points."""
+        return _gain(self.values(labels), baseline.values(labels))
+
     @property
     def status(self) -> str:
         """What is not done, as ``1 failed, 2 left``; empty when all is."""

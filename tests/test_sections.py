@@ -127,8 +127,19 @@ def test_who_wins_low_and_loses_high_flips() -> None:
     assert cells(block, "random")["a-10, 10 to 40 labels"].startswith("aubc/1 0.5")
 
 
-def test_one_budget_has_no_table_of_gains_by_budget() -> None:
-    assert gains.blocks(evidence({("random", "low"): lifted(0), ("margin", "low"): lifted(0.1)})) == []
+def test_one_budget_has_gains_along_the_curve() -> None:
+    crossing = lifted(0.1, 9) - 0.15 * (np.arange(4) == 3)
+    noisy = lifted(0, 9) + np.random.default_rng(0).normal(0, 0.05, (9, 4))
+    e = evidence({("random", "low"): lifted(0, 9), ("margin", "low"): crossing, ("badge", "low"): noisy})
+    head, block = gains.blocks(e)
+    assert head.title == "Gain by number of labels"
+    assert block.columns == ("strategy", "n", "10", "20", "30", "40", "flip")
+    row = cells(block, "margin")
+    assert [row[n] for n in ("10", "20", "40")] == ["+0.0 [+0.0, +0.0]", "+10.0 [+10.0, +10.0]", "-5.0 [-5.0, -5.0]"]
+    assert row["flip"] == "wins at 20, wins at 30, loses at 40"
+    expected = mean_interval(100 * (noisy - lifted(0, 9))[:, 2])
+    assert cells(block, "badge")["30"] == f"{expected.mean:+.1f} [{expected.low:+.1f}, {expected.high:+.1f}]"
+    assert "random" not in {row[0] for row in block.rows}
 
 
 # --- savings -------------------------------------------------------------------------------------------------------

@@ -57,6 +57,16 @@ def cell_costs(finished: pd.DataFrame) -> dict[Key, Cost]:
     }
 
 
+def frame(finished: pd.DataFrame) -> pd.DataFrame:
+    """Return the costs of each cell as the tables print them: seconds in a trial, and MB; with their intervals."""
+    rows = []
+    for key, cost in cell_costs(finished).items():
+        values = {"select_s": cost.select, "fit_s": cost.fit, "peak_rss_mb": cost.memory}
+        parts = {f"{name} {part}": getattr(of, part) for name, of in values.items() for part in ("mean", "low", "high")}
+        rows.append({**key._asdict(), "n": cost.select.n, **parts})
+    return pd.DataFrame(rows, columns=list(rows[0]) if rows else [*IDENTITY, "n"])
+
+
 def typical(seconds: ArrayLike) -> Interval:
     """Return the geometric mean of seconds (S,), and the interval of the mean of their logarithms.
 

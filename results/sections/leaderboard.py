@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isnan
 
+from ...benchmark.types import FULL_DATA
 from ..blocks import NOT_DONE, Block, interval_text
 from ..evidence import Evidence
 from ..stats import BEST, Interval
@@ -13,7 +14,7 @@ _COMPARED = ("aubc/1", "final/1")
 
 
 def blocks(evidence: Evidence) -> list[Block]:
-    """Return every cell in one table, with the two values that the field compares by and their gains."""
+    """Return every cell in one table, with the two values that the field compares by and their gains; then the bounds."""
     shown = {(s, budget) for budget in evidence.summary.budgets() for s in evidence.summary.settings(budget)}
     cells = [cell for cell in evidence.summary.cells.values() if (cell.key.setting, cell.key.budget) in shown]
     if not cells:
@@ -32,7 +33,10 @@ def blocks(evidence: Evidence) -> list[Block]:
             text=f"All cells: means over n seeds with 95 % intervals; gain/1 in points over {baseline}, paired by seed."
             f" Bold, in each setting and budget: {BEST}.",
             columns=("strategy", *IDENTITY[:4], "n", *_COMPARED, "gain/1 of aubc/1", "gain/1 of final/1", NOT_DONE),
-            rows=tuple(_row(cell) for cell in cells),
+            rows=(
+                *(_row(cell) for cell in cells),
+                *(_bound(cell) for cell in evidence.summary.bounds.values() if cell.n),
+            ),
             strong=frozenset(strong),
             name="leaderboard",
         )
@@ -43,6 +47,11 @@ def _row(cell: Cell) -> tuple[str, ...]:
     gains = ("-", "-") if cell.is_baseline else (_gain(cell, cell.gain_aubc), _gain(cell, cell.gain_final))
     values = (interval_text(cell.aubc), interval_text(cell.final), *gains)
     return (cell.key.strategy, *cell.key[:4], str(cell.n), *values, cell.status)
+
+
+def _bound(cell: Cell) -> tuple[str, ...]:
+    setting, dashes = cell.key.setting, ("-", "-")
+    return (FULL_DATA, *setting, FULL_DATA, str(cell.n), "-", interval_text(cell.final), *dashes, cell.status)
 
 
 def _gain(cell: Cell, gain: Interval) -> str:
