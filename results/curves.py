@@ -43,26 +43,32 @@ def savings(cell: Cell, baseline: Cell, labels: Sequence[int]) -> list[Interval]
     """
     seeds = cell.curves.index.intersection(baseline.curves.index)
     n = len(seeds)
-    base, own = (each.curves.loc[seeds].dropna(axis="columns") for each in (baseline, cell))
-    if base.empty or own.empty:
+    if not n:
+        return [Interval(np.nan, np.nan, np.nan, 0)] * len(labels)
+    (x, base), (y, own) = (_drawn(each, tuple(seeds.tolist())) for each in (baseline, cell))
+    places = pd.Index(y).get_indexer(pd.Index(labels))
+    if not x or (places < 0).all():
         return [Interval(np.nan, np.nan, np.nan, n)] * len(labels)
-    means = _savings(base, own, labels, np.full((1, n), 1 / n))[0]
+    reached = np.where(places < 0, np.nan, own[:, places])
+    means, drawn = (saving(x, base[rows], labels, reached[rows]) for rows in (slice(0, 1), slice(1, None)))
     low, high = np.full((2, len(labels)), np.nan)
     if n > 1:
-        drawn = _savings(base, own, labels, _resamples(n))
         low, high = np.quantile(drawn, _levels(n), axis=0, method="inverted_cdf")  # takes infinite values
-    return [Interval(float(means[i]), float(low[i]), float(high[i]), n) for i in range(len(labels))]
+    return [Interval(float(means[0, i]), float(low[i]), float(high[i]), n) for i in range(len(labels))]
 
 
-def _savings(base: pd.DataFrame, own: pd.DataFrame, labels: Sequence[int], weights: Floats) -> Floats:
-    """Return ``saving/1`` (W, labels) of weighted means over seeds, weights (W, S).
+@lru_cache(maxsize=16)
+def _drawn(cell: Cell, seeds: tuple[int, ...]) -> tuple[tuple[int, ...], Floats]:
+    """Return the labels (R,) that all these seeds of a cell have, and its monotone mean curves there (1 + draws, R).
 
-    Both mean curves are made monotone: were it the baseline's alone, a copy of it would seem to cost labels.
+    First that of the seeds, then those of the resamples. The strategy's are monotone too: were the baseline's alone, a
+    copy of it would seem to cost labels. Kept, since all strategies of a place ask for the same baseline.
     """
-    places = own.columns.get_indexer(pd.Index(labels))
-    reached = monotone(weights @ own.to_numpy(dtype=np.float64))[:, places]
-    reached[:, places < 0] = np.nan
-    return saving(base.columns, weights @ base.to_numpy(dtype=np.float64), labels, reached)
+    whole = cell.curves.loc[list(seeds)].dropna(axis="columns")
+    n = len(seeds)
+    weights = np.concatenate([np.full((1, n), 1 / n), _resamples(n) if n > 1 else np.empty((0, n))])
+    means = weights @ whole.to_numpy(dtype=np.float64)
+    return tuple(map(int, whole.columns)), monotone(means) if means.size else means
 
 
 def _levels(n: int) -> tuple[float, float]:

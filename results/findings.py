@@ -227,7 +227,7 @@ def _tuned(rounds: pd.DataFrame) -> Grade:
     """An import names a learner, perhaps one of ours, and nobody says how its parameters were found."""
     own = rounds.loc[rounds["bought_by"] != IMPORTED, "learner"].unique()
     given = sorted(label for label in own if _parts(label) <= FIXED)
-    others = sorted(set(rounds["learner"]) - set(given))
+    others = sorted(set(rounds["learner"].unique()) - set(given))
     parts = [
         f"parameters as given: {', '.join(given)}" if given else "",
         f"nothing says how the parameters were found of {', '.join(others)}" if others else "",

@@ -99,17 +99,16 @@ def monotone(curves: ArrayLike) -> Floats:
 def saving(n_labels: ArrayLike, baseline: ArrayLike, at: ArrayLike, reached: ArrayLike) -> Floats:
     """Return the labels a baseline needs for the accuracies that a strategy reaches, divided by those it reaches it at.
 
-    ``baseline`` (..., R) is a mean curve at the labels ``n_labels`` (R,), which increase strictly; ``reached`` (..., P)
-    are the strategy's means over the same seeds at the labels ``at`` (P,); the result is (..., P). The baseline needs
-    the labels where the line through its rounds, made monotone (isotonic regression), first reaches the accuracy.
-    Nothing is extrapolated: ``inf`` where it never does, ``-inf`` where it began above (less than
-    ``n_labels[0] / at``, but nobody knows how much).
+    ``baseline`` (..., R) is a mean curve made `monotone`, at the labels ``n_labels`` (R,), which increase strictly;
+    ``reached`` (..., P) are those of the strategy, over the same seeds, at the labels ``at`` (P,); the result is
+    (..., P). The baseline needs the labels where the line through its rounds first reaches the accuracy. Nothing is
+    extrapolated: ``inf`` where it never does, ``-inf`` where it began above (less than ``n_labels[0] / at``, but nobody
+    knows how much).
 
     Of mean curves, not seed by seed, and monotone: the first time that a noisy curve is high enough comes too early,
     so that even a copy of the baseline would seem to cost labels.
     """
     x, base, n, targets = (np.asarray(values, dtype=np.float64) for values in (n_labels, baseline, at, reached))
-    base = monotone(base)
     savings = np.empty(targets.shape)
     for p in range(len(n)):
         target = targets[..., p]

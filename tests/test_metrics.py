@@ -108,7 +108,7 @@ def test_accuracy_at_a_number_of_labels_is_never_interpolated() -> None:
     [(0.5, 10), (0.55, 37.5), (0.6, 45), (0.65, 52.5), (0.7, 60), (0.75, np.inf), (0.4, -np.inf)],
 )
 def test_the_baseline_needs_the_labels_at_which_it_first_reaches_the_accuracy(accuracy: float, labels: float) -> None:
-    got = metrics.saving([10, 20, 30, 60], [0.5, 0.6, 0.4, 0.7], [5], [accuracy])  # it falls once: 0.5, 0.5, 0.5, 0.7
+    got = metrics.saving([10, 20, 30, 60], metrics.monotone([0.5, 0.6, 0.4, 0.7]), [5], [accuracy])  # 0.5 thrice
     assert got == pytest.approx([labels / 5])
 
 
@@ -122,7 +122,7 @@ def test_saving_is_the_first_crossing_of_the_monotone_line(
     x, y = np.cumsum([step for step, _ in steps]), np.array([value for _, value in steps]) / 1000
     reached = np.array(thousandths) / 1000 + 1e-5  # at no level: there rounding decides
     at = np.arange(1, len(reached) + 1)
-    got = metrics.saving(x, y, at, reached)
+    got = metrics.saving(x, metrics.monotone(y), at, reached)
     level = IsotonicRegression().fit_transform(x, y)
     for n, target, value in zip(at, reached, got, strict=True):
         if target < level[0]:
@@ -138,7 +138,7 @@ def test_saving_is_the_first_crossing_of_the_monotone_line(
 
 def test_savings_of_many_curves_are_those_of_each() -> None:
     rng = np.random.default_rng(0)
-    x, base, reached = np.arange(10, 60, 10), rng.random((7, 5)), rng.random((7, 2))
+    x, base, reached = np.arange(10, 60, 10), np.sort(rng.random((7, 5))), rng.random((7, 2))
     each = [metrics.saving(x, b, [20, 40], r) for b, r in zip(base, reached, strict=True)]
     np.testing.assert_array_equal(metrics.saving(x, base, [20, 40], reached), each)
 

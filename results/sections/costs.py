@@ -45,15 +45,14 @@ def blocks(evidence: Evidence) -> list[Block]:
 
 def cell_costs(finished: pd.DataFrame) -> dict[Key, Cost]:
     """Return the costs of each cell over its finished trials; none where a time is missing, as of imported curves."""
-    by_trial = finished.groupby([*IDENTITY, "seed"])
-    seconds = by_trial[["select_s", "fit_s"]].sum()
-    known = finished[["select_s", "fit_s", "peak_rss_mb"]].notna().all(axis=1).groupby(finished["trial_id"])
-    whole = known.transform("all").groupby([finished[name] for name in (*IDENTITY, "seed")]).all()
-    per_trial = seconds.join(by_trial["peak_rss_mb"].max())
+    known = finished[["select_s", "fit_s", "peak_rss_mb"]].notna().all(axis=1)
+    by_trial = finished.assign(known=known).groupby("trial_id")
+    per_trial = by_trial.agg({"select_s": "sum", "fit_s": "sum", "peak_rss_mb": "max", "known": "all"})
+    names = finished.drop_duplicates("trial_id").set_index("trial_id")[IDENTITY]
     return {
-        key_of(names): Cost(typical(cell["select_s"]), typical(cell["fit_s"]), mean_interval(cell["peak_rss_mb"]))
-        for names, cell in per_trial.groupby(level=IDENTITY)
-        if whole.loc[cell.index].all() and cell["fit_s"].any()
+        key_of(key): Cost(typical(cell["select_s"]), typical(cell["fit_s"]), mean_interval(cell["peak_rss_mb"]))
+        for key, cell in names.join(per_trial).groupby(IDENTITY)
+        if cell["known"].all() and cell["fit_s"].any()
     }
 
 
