@@ -7,6 +7,7 @@ pixels wide with all their words; the page narrows them down to ``usermeta.min_w
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ STRATEGY_COLOURS = (GREY, *(colour for colour in PALETTE if colour != GREY))
 Spec = dict[str, Any]
 _DASHES: tuple[list[int], ...] = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 _CONFIG = {**LOOK, "legend": {**LOOK["legend"], "columns": 5}}
-_LETTER, _LINE = 6.4, 13  # pixels of a letter in a label, and of a line
+_LETTER, _BOLD, _LINE = 6.4, 8.5, 13  # pixels of a letter in a label and in a title, and of a line
 _PICKED: Spec = {"name": "picked", "select": {"type": "point", "fields": ["strategy"]}, "bind": "legend"}
 _FADED: Spec = {"condition": {"param": "picked", "value": 1}, "value": 0.12}
 
@@ -297,7 +298,8 @@ def gallery(frame: pd.DataFrame, title: str) -> Figure:
 def _figure(name: str, title: str, frame: pd.DataFrame | None, spec: Spec, min_width: float = 300) -> Figure:
     words = title.split("\n")
     data = {} if frame is None else {"data": {"values": _values(frame)}}
-    heading = {"title": {"text": words[0], **({"subtitle": words[1:]} if words[1:] else {})}} if title else {}
+    lines = textwrap.wrap(words[0], round(spec.get("width", WIDTH) / _BOLD))  # a wider title would squeeze the chart
+    heading = {"title": {"text": lines, **({"subtitle": words[1:]} if words[1:] else {})}} if title else {}
     whole = {
         **{"description": words[0], "width": WIDTH, "height": HEIGHT, **heading, **data, **spec},
         **{"autosize": {"type": "fit-x", "contains": "padding"}, "config": _CONFIG},
