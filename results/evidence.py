@@ -151,6 +151,7 @@ def _name(store: RunStore, stores: Sequence[RunStore]) -> str:
 
 def _chosen(trials: pd.DataFrame, rounds: pd.DataFrame, plan: pd.DataFrame) -> set[str]:
     columns = [*_NAMES, "ended_at"]
-    ended = pd.concat([trials[columns], rounds[columns]]).sort_values(["ended_at", "trial_id"])
+    latest = rounds[columns].drop_duplicates("trial_id", keep="last")  # few, before anything is sorted
+    ended = pd.concat([trials[columns], latest]).sort_values(["ended_at", "trial_id"])
     every = pd.concat([ended[_NAMES], plan])
     return set(every.drop_duplicates([*IDENTITY, "seed"], keep="last")["trial_id"])

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -100,10 +101,10 @@ class Cell:
         """Return a value by seed; at a number of labels none, unless each finished seed has a round with just that."""
         if isinstance(of, str):
             return self.by_seed[of]
-        return self.curves[of] if of in self._whole else pd.Series(dtype=float)
+        return self.curves[of] if of in self.whole else pd.Series(dtype=float)
 
     @cached_property
-    def _whole(self) -> frozenset[int]:
+    def whole(self) -> frozenset[int]:
         """The numbers of labels at which each seed has a round."""
         reached = np.isfinite(self.curves.to_numpy()).all(axis=0)
         return frozenset(self.curves.columns[reached].tolist())
@@ -155,9 +156,9 @@ class Summary:
 
     def labels(self, setting: Setting, budget: str) -> list[int]:
         """Return the numbers of labels at which most strategies have a round in every finished trial."""
-        curves = [cell.curves for cell in self.of(setting, budget) if cell.n]
-        counts = Counter(int(n) for curve in curves for n in curve.columns[curve.notna().all()])
-        return sorted(n for n, times in counts.items() if times > len(curves) / 2)
+        cells = [cell for cell in self.of(setting, budget) if cell.n]
+        counts = Counter(chain.from_iterable(cell.whole for cell in cells))
+        return sorted(n for n, times in counts.items() if times > len(cells) / 2)
 
     def best(self, setting: Setting, budget: str, of: Value = "aubc/1") -> set[str]:
         """Return the strategies that no other beats on the same seeds (`stats.unbeaten`), of those with two or more."""
