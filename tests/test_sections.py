@@ -175,7 +175,7 @@ def cell(values: Any, labels: Any) -> tables.Cell:
 def test_the_interval_of_the_saving_holds_the_truth(factor: float) -> None:
     """A strategy that is where random will be at ``factor`` times the labels, with noise of seeds and of rounds."""
     rng, x, held, middle = np.random.default_rng(1), np.arange(10, 210, 10), [], []
-    for _ in range(400):
+    for _ in range(150):
         luck = rng.normal(0, 0.03, (10, 1))
         base, own = (
             cell(0.95 - 0.5 * np.exp(-f * x / 80) + luck + rng.normal(0, 0.015, (10, len(x))), x) for f in (1, factor)
@@ -183,21 +183,21 @@ def test_the_interval_of_the_saving_holds_the_truth(factor: float) -> None:
         (interval,) = curves.savings(own, base, [60])
         held.append(interval.low <= factor <= interval.high)
         middle.append(interval.mean)
-    assert 0.92 <= np.mean(held) <= 0.98  # 95 %, of 400
+    assert 0.9 <= np.mean(held) <= 0.99  # 95 %, of 150
     assert np.median(middle) == pytest.approx(factor, abs=0.03)
 
 
 def test_a_copy_of_the_baseline_seems_to_cost_no_labels_where_curves_are_flat() -> None:
     rng, x, found = np.random.default_rng(5), np.arange(10, 210, 10), []
     mean = np.minimum(0.5 + 0.006 * (x - 10), 0.8)
-    for _ in range(400):
+    for _ in range(150):
         luck = rng.normal(0, 0.01, (10, 1))
         base, own = (cell(mean + luck + rng.normal(0, 0.01, (10, len(x))), x) for _ in range(2))
         (interval,) = curves.savings(own, base, [200])
         found.append((interval.high < 1, interval.low > 1))
     loses, wins = np.mean(found, axis=0)
-    assert loses <= 0.05
-    assert wins <= 0.05
+    assert loses <= 0.06
+    assert wins <= 0.06
 
 
 def test_a_round_that_a_strategy_lacks_is_not_made_up() -> None:
