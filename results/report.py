@@ -17,7 +17,7 @@ from ..benchmark.registry import suggestion
 from ..benchmark.types import UserError
 from . import latex
 from .blocks import NOT_DONE, Block, stem
-from .evidence import Evidence, Runs, read_runs
+from .evidence import Evidence, read_runs
 from .look import png, svg
 from .markdown import markdown
 from .page import html
@@ -103,7 +103,8 @@ def write_report(
     sections = TABLES if tables_only else SECTIONS
     content = prepared(evidence.summary, (block for section in sections for block in section_blocks(section, evidence)))
     title = "albench: " + ", ".join(str(m.get("name", name)) for name, m in runs.manifests.items())
-    files = _tables(runs, evidence.summary, content)
+    frames = csv_tables(evidence.summary) | ({} if tables_only else {"cost": costs.frame(evidence.finished)})
+    files = _tables(frames, content)
     shown: dict[str, str] = {}
     if figures:
         drawn, failures = draw(content)
@@ -186,12 +187,9 @@ def draw(content: Iterable[Block]) -> tuple[dict[str, bytes], tuple[str, ...]]:
     return files, tuple(failures)
 
 
-def _tables(runs: Runs, summary: Summary, content: Iterable[Block]) -> dict[str, bytes]:
+def _tables(frames: Mapping[str, pd.DataFrame], content: Iterable[Block]) -> dict[str, bytes]:
     """Return the files of the values, and of every table that has a name as CSV and LaTeX."""
-    texts = {
-        f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n")
-        for name, frame in csv_tables(runs, summary).items()
-    }
+    texts = {f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
     heading = ""
     for block in content:
         heading = block.title if block.level == 2 else heading
@@ -202,7 +200,7 @@ def _tables(runs: Runs, summary: Summary, content: Iterable[Block]) -> dict[str,
     return {name: text.encode() for name, text in texts.items()}
 
 
-def csv_tables(runs: Runs, summary: Summary) -> dict[str, pd.DataFrame]:
+def csv_tables(summary: Summary) -> dict[str, pd.DataFrame]:
     """Return the tables by file name; every value column is named by its metric id."""
     cells = pd.DataFrame([_csv_row(cell) for cell in summary.cells.values()], columns=_CSV)
     bounds = pd.DataFrame([_csv_row(cell) for cell in summary.bounds.values()], columns=_CSV)
@@ -213,7 +211,6 @@ def csv_tables(runs: Runs, summary: Summary) -> dict[str, pd.DataFrame]:
         "bounds": bounds.drop(columns=[name for name in _CSV if name.startswith("gain/1")]),
         "not_done": pd.concat([cells, bounds]).query("not_done != ''")[[*IDENTITY, "not_done", "reasons"]],
         "curves": curves.agg(n="size", accuracy_mean="mean", accuracy_sd="std").reset_index(),
-        "cost": costs.frame(finished),
     }
 
 
