@@ -185,10 +185,12 @@ def summarise(
     """
     expected = _expected(trials, rounds, *([] if plan is None else [plan]))
     finished = finished_rounds(rounds, trials)
-    curves = {key_of(names): _curves(of) for names, of in finished.groupby(IDENTITY)}
+    points = finished[[*IDENTITY, "seed", "n_labelled", "accuracy"]]  # few columns: each group is a copy
+    curves = {key_of(names): _curves(of) for names, of in points.groupby(IDENTITY)}
     by_seed = _curve_values(finished).sort_values("seed").set_index("seed")
     values = {key_of(names): of for names, of in by_seed.groupby(IDENTITY)[list(CURVE_METRICS)]}
-    ended = {key_of(names): of for names, of in trials.groupby(IDENTITY)}
+    ends = trials[[*IDENTITY, "seed", "trial_id", "outcome", "reason"]]
+    ended = {key_of(names): of for names, of in ends.groupby(IDENTITY)}
     no_curves, no_values, unusable = _curves(finished[:0]), by_seed[:0][list(CURVE_METRICS)], _unusable(rounds)
     cells: dict[Key, Cell] = {}
     bounds: dict[Setting, Cell] = {}
