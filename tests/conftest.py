@@ -18,6 +18,14 @@ from support.plugins import install
 settings.register_profile("albench", deadline=None, derandomize=True)  # machines are shared; a red run can be repeated
 settings.load_profile("albench")
 
+LONG = ("test_resume", "test_engines", "test_tracking", "test_wdbc", "test_sharing", "test_mishaps")
+"""The files that take longest: processes that are killed, clusters, servers."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: two processes share the files, and neither should wait for the other at the end."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
