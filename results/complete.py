@@ -39,8 +39,7 @@ class Complete:
 
     @classmethod
     def of(cls, summary: Summary) -> Complete:
-        places = [(setting, budget) for budget in summary.budgets() for setting in summary.settings(budget)]
-        lacks = {place: _lacks(summary, place) for place in places}
+        lacks = {place: _lacks(summary, place) for place in summary.places()}
         names, kept = _largest(summary, lacks)
         blocks = [_arrays([cell for cell in summary.of(*place) if cell.key.strategy in names], place) for place in kept]
         blocks = [block for block in blocks if len(block[1])]

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..benchmark.types import FULL_DATA, Outcome
+from .forensics import PLACE, Trail, trails_of
 from .schema import IMPORTED
-from .tables import IDENTITY, STATES, Summary
+from .tables import STATES, Summary
 
 ENOUGH_SEEDS = 10
 FIXED = {"knn", "linear", "svm"}
@@ -24,7 +24,6 @@ LEARNED, UNLEARNED = {"simclr", "timm", "torchvision"}, {"pixels", "pca", "rando
 """Encoders with and without training on images."""
 SEMI = {"flexmatch", "label-propagation"}
 """Learners that use the unlabelled rows."""
-PLACE = IDENTITY[:4]  # dataset, embedding, learner, budget
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -43,15 +42,6 @@ class Twin:
         return f"twins: {self.first} and {self.second} buy the same rows in {where}; mean Jaccard {self.jaccard:.3f}"
 
 
-@dataclass(frozen=True, eq=False)
-class _Picks:
-    """What the strategy itself bought in one trial: rows (P,), the round of each (P,), and its first such round."""
-
-    rows: NDArray[np.int64]
-    rounds: NDArray[np.int64]
-    first: int
-
-
 def twins(rounds: pd.DataFrame, at_least: float = 0.99) -> list[Twin]:
     """Return the pairs of strategies whose picks coincide where they can be compared.
 
@@ -62,10 +52,13 @@ def twins(rounds: pd.DataFrame, at_least: float = 0.99) -> list[Twin]:
     own = rounds[(rounds["bought_by"] == "strategy") & (rounds["budget"] != FULL_DATA)]
     own = own.sort_values(["trial_id", "round"])
     trials = own.drop_duplicates("trial_id")[[*PLACE, "strategy", "seed"]]
-    trials["picks"] = pd.Series(_picks(own), index=trials.index, dtype=object)
+    trials["picks"] = pd.Series(trails_of(own), index=trials.index, dtype=object)
     found: dict[tuple[str, str], dict[str, float | None]] = {}
     for names, here in trials.groupby(PLACE):
-        picks = {str(name): dict(zip(of["seed"], of["picks"], strict=True)) for name, of in here.groupby("strategy")}
+        picks = {
+            str(name): {seed: trail for seed, trail in zip(of["seed"], of["picks"], strict=True) if trail}
+            for name, of in here.groupby("strategy")
+        }
         for pair in combinations(picks, 2):
             seeds = sorted(picks[pair[0]].keys() & picks[pair[1]].keys())
             if seeds:
@@ -79,7 +72,7 @@ def twins(rounds: pd.DataFrame, at_least: float = 0.99) -> list[Twin]:
     return sorted(reported, key=lambda twin: (twin.first, twin.second))
 
 
-def _alike(both: Iterable[tuple[_Picks, _Picks]], n: int, at_least: float) -> float | None:
+def _alike(both: Iterable[tuple[Trail, Trail]], n: int, at_least: float) -> float | None:
     """Return the mean Jaccard index of ``n`` pairs of trials; None when it is below ``at_least``."""
     values = []
     for a, b in both:
@@ -91,19 +84,7 @@ def _alike(both: Iterable[tuple[_Picks, _Picks]], n: int, at_least: float) -> fl
     return mean if mean >= at_least else None
 
 
-def _picks(own: pd.DataFrame) -> list[_Picks]:
-    """Return the picks of each trial of a frame that is sorted by (trial_id, round)."""
-    if own.empty:
-        return []
-    sizes = own["selected"].map(len).to_numpy()
-    rounds = own["round"].to_numpy(dtype=np.int64)
-    starts = np.flatnonzero(~own["trial_id"].duplicated())
-    cuts = np.append(0, sizes.cumsum())[starts[1:]]
-    rows = np.split(np.concatenate(own["selected"].to_list()), cuts)
-    return [_Picks(*of) for of in zip(rows, np.split(np.repeat(rounds, sizes), cuts), rounds[starts], strict=True)]
-
-
-def _jaccard(a: _Picks, b: _Picks) -> float | None:
+def _jaccard(a: Trail, b: Trail) -> float | None:
     """Return the Jaccard index of what was bought up to each round, mean over the rounds both have; None without."""
     first, last = max(a.first, b.first), min(a.rounds.max(initial=-1), b.rounds.max(initial=-1))
     if first > last:
@@ -162,7 +143,7 @@ def _span(counts: list[int]) -> str:
 
 
 def _anchors(summary: Summary) -> list[Grade]:
-    places = [(setting, budget) for budget in summary.budgets() for setting in summary.settings(budget)]
+    places = summary.places()
     bare = [f"{s}/{b}" for s, b in places if not (cell := summary.get(s, b, summary.baseline)) or not cell.n]
     unbound = [str(s) for s in summary.settings() if s not in summary.bounds or not summary.bounds[s].n]
     return [

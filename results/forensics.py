@@ -119,7 +119,7 @@ def places(finished: pd.DataFrame, manifests: Mapping[str, Mapping[str, Any]]) -
     found: dict[tuple[str, ...], dict[str, dict[int, Trail]]] = {}
     of_trial = bought.drop_duplicates("trial_id")
     names = zip(*(of_trial[name] for name in (*PLACE, "strategy", "seed")), strict=True)
-    for (*place, strategy, seed), trail in zip(names, _trails(bought), strict=True):
+    for (*place, strategy, seed), trail in zip(names, trails_of(bought), strict=True):
         if trail is not None:
             found.setdefault(tuple(place), {}).setdefault(strategy, {})[seed] = trail
     return [
@@ -152,7 +152,7 @@ def _of_one_split(manifests: Mapping[str, Mapping[str, Any]]) -> set[str]:
     return {label for label, n in labels.items() if n == 1}
 
 
-def _trails(bought: pd.DataFrame) -> list[Trail | None]:
+def trails_of(bought: pd.DataFrame) -> list[Trail | None]:
     """Return what each trial bought, from rounds by (trial_id, round); None for one that chose nothing itself."""
     if bought.empty:
         return []
@@ -164,8 +164,8 @@ def _trails(bought: pd.DataFrame) -> list[Trail | None]:
     rows = np.split(np.concatenate(bought["selected"].to_list()), cuts)
     rounds = np.split(np.repeat(number, sizes), cuts)
     own = [number[at][is_own[at]] for at in np.split(np.arange(len(bought)), starts[1:])]
-    trails = zip(rows, rounds, own, strict=True)
-    return [Trail(chosen, when, int(own[0])) if len(own) else None for chosen, when, own in trails]
+    found = zip(rows, rounds, own, strict=True)
+    return [Trail(chosen, when, int(own[0])) if len(own) else None for chosen, when, own in found]
 
 
 def overlaps(place: Place, names: Sequence[str]) -> tuple[Floats, NDArray[np.int64]]:

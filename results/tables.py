@@ -146,6 +146,10 @@ class Summary:
         cells = [cell for cell in self.cells.values() if budget in {None, cell.key.budget}]
         return list(dict.fromkeys(cell.key.setting for cell in cells if set(cell.outcomes) != {Outcome.UNSUPPORTED}))
 
+    def places(self) -> list[tuple[Setting, str]]:
+        """Return every setting and budget where something can run, budget by budget."""
+        return [(setting, budget) for budget in self.budgets() for setting in self.settings(budget)]
+
     def get(self, setting: Setting, budget: str, strategy: str) -> Cell | None:
         return self.cells.get(Key(*setting, budget, strategy))
 

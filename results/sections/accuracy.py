@@ -13,8 +13,7 @@ from ..terminal import FULL_DATA_ROW
 def blocks(evidence: Evidence) -> list[Block]:
     """Return one table for each setting and budget that has any values."""
     summary = evidence.summary
-    places = [(s, budget) for budget in summary.budgets() for s in summary.settings(budget)]
-    tables = [_table(summary, *place) for place in places if any(cell.n for cell in summary.of(*place))]
+    tables = [_table(summary, *place) for place in summary.places() if any(cell.n for cell in summary.of(*place))]
     if not tables:
         return []
     text = (

@@ -27,8 +27,9 @@ def blocks(evidence: Evidence) -> list[Block]:
     """Return one table for each setting and budget whose class counts are stored."""
     summary = evidence.summary
     found = balances(evidence.finished)
-    places = [(s, budget) for budget in summary.budgets() for s in summary.settings(budget)]
-    tables = [_table(summary, found, *place) for place in places if any(c.key in found for c in summary.of(*place))]
+    tables = [
+        _table(summary, found, *place) for place in summary.places() if any(c.key in found for c in summary.of(*place))
+    ]
     text = (
         "The classes of all labels bought by the end, means over n seeds with 95 % intervals. balance/1: 1 is"
         " the same number of each class, 0 a single class. rarest/1: labels of the rarest class over those of the"

@@ -29,8 +29,9 @@ def blocks(evidence: Evidence) -> list[Block]:
     """Return one table with its Pareto front for each setting and budget whose times are stored."""
     summary = evidence.summary
     costs = cell_costs(evidence.finished)
-    places = [(s, budget) for budget in summary.budgets() for s in summary.settings(budget)]
-    tables = [_table(summary, costs, *place) for place in places if any(c.key in costs for c in summary.of(*place))]
+    tables = [
+        _table(summary, costs, *place) for place in summary.places() if any(c.key in costs for c in summary.of(*place))
+    ]
     if not tables:
         return []
     hosts = sorted(set(evidence.trials.loc[evidence.trials["outcome"] == "done", "host"]) - {""})

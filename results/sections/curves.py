@@ -18,9 +18,8 @@ from ..tables import Cell
 def blocks(evidence: Evidence) -> list[Block]:
     """Return one block with a chart for each setting and budget that has a finished trial."""
     summary = evidence.summary
-    places = [(setting, budget) for budget in summary.budgets() for setting in summary.settings(budget)]
     found = []
-    for setting, budget in places:
+    for setting, budget in summary.places():
         cells = [cell for cell in summary.of(setting, budget) if cell.n]
         if not cells:
             continue

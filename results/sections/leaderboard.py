@@ -15,7 +15,7 @@ _COMPARED = ("aubc/1", "final/1")
 
 def blocks(evidence: Evidence) -> list[Block]:
     """Return one table: all cells with the two values that the field compares by and their gains, then the bounds."""
-    shown = {(s, budget) for budget in evidence.summary.budgets() for s in evidence.summary.settings(budget)}
+    shown = set(evidence.summary.places())
     cells = [cell for cell in evidence.summary.cells.values() if (cell.key.setting, cell.key.budget) in shown]
     if not cells:
         return []

@@ -12,7 +12,7 @@ import numpy as np
 from ...benchmark.seeds import generator
 from ...benchmark.types import Floats
 from .. import charts, ranking
-from ..blocks import Block, Figure, interval_text
+from ..blocks import Block, Figure, count, interval_text
 from ..complete import SAME_LABELS, Complete
 from ..evidence import Evidence
 from ..stats import Interval, detectable, difference_interval, paired_p, seeds_needed
@@ -44,7 +44,7 @@ def _scope(summary: Summary, complete: Complete) -> str:
         )
     k, b = len(complete.strategies), len(complete.places)
     return (
-        f"{k} strategies on {_count(b, 'complete block')} (a setting and budget in which each has done every round of"
+        f"{k} strategies on {count(b, 'complete block')} (a setting and budget in which each has done every round of"
         f" every seed), over {_seeds(complete)}. Nothing is imputed: what is incomplete is left out, and listed"
         " here. Blocks are taken as independent; settings that share a dataset are less than that."
         + _overshoots(summary, complete)
@@ -65,7 +65,7 @@ def _overshoots(summary: Summary, complete: Complete) -> str:
 def _seeds(complete: Complete) -> str:
     """Return ``10 seeds``, ``2 to 4 seeds``."""
     sizes = sorted({len(seeds) for seeds in complete.seeds})
-    return _count(sizes[0], "seed") if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} seeds"
+    return count(sizes[0], "seed") if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} seeds"
 
 
 def _ranks(complete: Complete, p: Floats) -> Block:
@@ -86,14 +86,14 @@ def _ranks(complete: Complete, p: Floats) -> Block:
         )
         for i in order
     )
-    columns = [f"rank/1 in {name} ({_count(len(budgets[name]), 'block')})" for name in parts]
+    columns = [f"rank/1 in {name} ({count(len(budgets[name]), 'block')})" for name in parts]
     named = [[names[i] for i in group] for group in groups]
-    figure = charts.critical_difference(names, rank, named, f"Mean ranks over {_count(len(values), 'block')}")
+    figure = charts.critical_difference(names, rank, named, f"Mean ranks over {count(len(values), 'block')}")
     best = int(order[0])
     return Block(
         "Mean ranks",
         text=_ranks_text(complete, p),
-        columns=("strategy", f"rank/1 ({_count(len(values), 'block')})", "places", "groups", *columns),
+        columns=("strategy", f"rank/1 ({count(len(values), 'block')})", "places", "groups", *columns),
         rows=rows,
         strong=frozenset((row, 1) for row, i in enumerate(order) if i == best or p[i, best] > ranking.ALPHA),
         level=3,
@@ -113,11 +113,11 @@ def _ranks_text(complete: Complete, p: Floats) -> str:
             "rank/1 of the mean aubc/1: 1 is best, equals share their mean; from six blocks on with a 95 % interval.",
             "Friedman test that all rank alike: "
             + ("not possible (it needs 3 strategies and 2 blocks)." if np.isnan(test) else f"p = {test:.2g}."),
-            f"Wilcoxon's signed-rank test, Holm over {_count(k * (k - 1) // 2, 'pair')}, tells {apart} apart;"
+            f"Wilcoxon's signed-rank test, Holm over {count(k * (k - 1) // 2, 'pair')}, tells {apart} apart;"
             " letters join those of a group in which it tells none, places are the ranks it leaves open, bold is the"
             " best and what is not told apart from it.",
             *(
-                [f"With {_count(b, 'block')} it can tell no pair apart, whatever the values: it takes {needed}."]
+                [f"With {count(b, 'block')} it can tell no pair apart, whatever the values: it takes {needed}."]
                 if b < needed
                 else []
             ),
@@ -139,11 +139,11 @@ def _wins(complete: Complete) -> Block:
     counts = [(verdicts == sign).sum(axis=0) for sign in (1, 0, -1)]
     return Block(
         "Wins, ties, losses",
-        text=f"In how many of {_count(len(verdicts), 'block')} row beats column / cannot be told apart from it / loses:"
+        text=f"In how many of {count(len(verdicts), 'block')} row beats column / cannot be told apart from it / loses:"
         " aubc/1, paired t-test over seeds at 5 % in each block (0 is outside the 95 % interval), not adjusted for the"
         " number of pairs.",
         columns=("strategy", *complete.strategies),
-        rows=_square(complete.strategies, lambda i, j: "/".join(str(count[i, j]) for count in counts)),
+        rows=_square(complete.strategies, lambda i, j: "/".join(str(n[i, j]) for n in counts)),
         level=3,
         name="wins",
     )
@@ -158,7 +158,7 @@ def _penalties(complete: Complete) -> Block:
     figure = charts.matrix(names, shown, "Pairwise penalty matrix", "share of blocks in which row beats column (ppm/1)")
     return Block(
         "Pairwise penalty matrix",
-        text=f"ppm/1: share of {_count(len(complete.places), 'block')} in which row beats column: paired two-sided"
+        text=f"ppm/1: share of {count(len(complete.places), 'block')} in which row beats column: paired two-sided"
         " t-test over seeds at each round, Holm over the rounds of a pair, each round counting 1/rounds. Read along a"
         " row for wins, down a column for losses (its mean: the lower the better); chance alone gives at most 0.05.",
         columns=("strategy", *names),
@@ -225,7 +225,7 @@ def _neighbours(complete: Complete, p: Floats) -> Block:
     return Block(
         "Neighbouring ranks",
         text=f"{n_apart} of {len(rows)} neighbouring mean ranks are told apart on these blocks by the"
-        f" {_count(by_seed.shape[1], 'seed')} that all blocks share (mean"
+        f" {count(by_seed.shape[1], 'seed')} that all blocks share (mean"
         " paired difference of aubc/1 over blocks, in points; t-test at 5 %, not adjusted; a minus where ranks and"
         " means disagree). Seeds needed: for 80 % power, were difference and spread as observed; a guess as good as"
         " these are. The last column asks whether it holds on other blocks like these: Wilcoxon-Holm over blocks.",
@@ -275,7 +275,3 @@ def _needed(differences: Floats) -> str:
 
 def _points(interval: Interval) -> Interval:
     return Interval(100 * interval.mean, 100 * interval.low, 100 * interval.high, interval.n)
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}{'' if n == 1 else 's'}"

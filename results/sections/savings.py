@@ -15,8 +15,7 @@ from ..tables import Setting, Summary
 def blocks(evidence: Evidence) -> list[Block]:
     """Return one table for each setting and budget in which the baseline has values."""
     summary = evidence.summary
-    places = [(s, budget) for budget in summary.budgets() for s in summary.settings(budget)]
-    tables = [table for place in places if (table := _table(summary, *place))]
+    tables = [table for place in summary.places() if (table := _table(summary, *place))]
     if not tables:
         return []
     text = (
