@@ -16,8 +16,8 @@ from rich.console import Console
 from albench import __version__
 
 if TYPE_CHECKING:
+    from albench.benchmark.engine.run import Result
     from albench.benchmark.registry import Registry
-    from albench.benchmark.run import Result
 
 # The commands import what they need when they run: `albench --help` loads neither pandas nor Ray nor MLflow.
 
@@ -44,7 +44,7 @@ class _Warnings(logging.Handler):
 
 
 def _only(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict[str, list[str]]:
-    from albench.benchmark.study import chosen_kinds
+    from albench.benchmark.grid.study import chosen_kinds
 
     try:
         return chosen_kinds(values)
@@ -86,11 +86,11 @@ def run(
     dry_run: bool,
 ) -> None:
     """Run a grid: every trial that is not done yet. Killed anywhere, the same command goes on."""
-    from albench.benchmark import grid as grids
-    from albench.benchmark import run as runs
-    from albench.benchmark.study import preview, resolve
+    from albench.benchmark.engine import run as runs
+    from albench.benchmark.engine.progress import StepProgress
+    from albench.benchmark.grid import grid as grids
+    from albench.benchmark.grid.study import preview, resolve
     from albench.benchmark.types import Outcome
-    from albench.results.progress import StepProgress
 
     console = _console()
     with _user_errors():
@@ -117,8 +117,8 @@ def run(
 def replay(directory: Path, learner: str | None, embedding: str | None, out: Path | None, **engine: Any) -> None:
     """Score the picks of a finished run by another learner or embedding: select on A, evaluate on B."""
     from albench.benchmark import replay as replays
-    from albench.benchmark import run as runs
-    from albench.results.progress import StepProgress
+    from albench.benchmark.engine import run as runs
+    from albench.benchmark.engine.progress import StepProgress
 
     if not (learner or embedding):
         raise click.UsageError("--learner or --embedding is needed: what to score the picks with")
@@ -179,8 +179,8 @@ def import_(file: Path, out: Path, columns: str) -> None:
     FILE is a CSV with the columns dataset, strategy, seed, n_labels and accuracy (a share), and perhaps embedding,
     learner (or head and trainer), budget or batch_size, balanced_accuracy, macro_f1, elapsed_seconds.
     """
-    from albench.results.foreign import import_curves
-    from albench.results.foreign_table import parse_columns
+    from albench.results.literature.foreign import import_curves
+    from albench.results.literature.foreign_table import parse_columns
 
     with _user_errors():
         lines = import_curves(file, out, parse_columns(columns)).lines
@@ -191,7 +191,7 @@ def import_(file: Path, out: Path, columns: str) -> None:
 @click.argument("directory", type=EXISTING)
 def status(directory: Path) -> None:
     """Say how far a run is: done, failed, unsupported, left."""
-    from albench.results.report import status_lines
+    from albench.results.report.report import status_lines
 
     with _user_errors():
         for line in status_lines(directory):
@@ -207,10 +207,10 @@ def list_(kind: str, name: str | None) -> None:
     Embeddings are those in the cache with their quality; NAME is the start of a fingerprint.
     """
     from albench.benchmark import registry
-    from albench.benchmark.params import describe
+    from albench.benchmark.grid.params import describe
 
     if kind == "embeddings":
-        from albench.datasets.embeddings import shelf
+        from albench.datasets.embeddings.cache import shelf
 
         with _user_errors():
             click.echo("\n".join(shelf.described(name) if name else shelf.qualities()))
@@ -236,9 +236,9 @@ def list_(kind: str, name: str | None) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A .png or .svg file [show-<data>.png].")
 def show(dataset: str, embedding: str, strategies: Sequence[str], **said: Any) -> None:
     """Draw a picture of a dataset: its embedding in two dimensions, and what strategies would buy in it."""
+    from albench.benchmark.engine.progress import StepProgress
     from albench.benchmark.show import Asked
     from albench.benchmark.show import show as draw
-    from albench.results.progress import StepProgress
 
     with _user_errors(), StepProgress(_console()) as steps:
         path, notices = draw(Asked(dataset, embedding, strategies, **said), steps.report)
@@ -255,9 +255,9 @@ def show(dataset: str, embedding: str, strategies: Sequence[str], **said: Any) -
 @click.option("--verify", is_flag=True, help="Instead: hash everything in the cache and name what is damaged.")
 def embed(dataset: str | None, encoder: str | None, seed: int, recompute: bool, verify: bool) -> None:
     """Compute an embedding ahead of a run, and say what it is worth; or verify the cache."""
+    from albench.benchmark.engine.progress import StepProgress
     from albench.benchmark.fill import fill
-    from albench.datasets.embeddings import shelf
-    from albench.results.progress import StepProgress
+    from albench.datasets.embeddings.cache import shelf
 
     if verify and (dataset or encoder or recompute):
         raise click.UsageError("--verify takes no other option: it reads all that is in the cache")
@@ -278,7 +278,7 @@ def cache() -> None:
 @cache.command("list")
 def cache_list() -> None:
     """List what is in the cache, one line each."""
-    from albench.datasets.embeddings import shelf
+    from albench.datasets.embeddings.cache import shelf
 
     with _user_errors():
         click.echo("\n".join(shelf.listing()))
@@ -289,7 +289,7 @@ def cache_list() -> None:
 @click.option("--stale", is_flag=True, help="All that another version of albench wrote.")
 def cache_remove(fingerprints: Sequence[str], stale: bool) -> None:
     """Remove entries and trainings with these FINGERPRINTS (first digits are enough), and all derived from them."""
-    from albench.datasets.embeddings import shelf
+    from albench.datasets.embeddings.cache import shelf
 
     if not fingerprints and not stale:
         raise click.UsageError("FINGERPRINTS are needed, or --stale")
@@ -302,7 +302,7 @@ def cache_remove(fingerprints: Sequence[str], stale: bool) -> None:
 @click.argument("fingerprints", nargs=-1, required=True)
 def cache_export(file: Path, fingerprints: Sequence[str]) -> None:
     """Write the entries with these FINGERPRINTS (their first digits are enough) into a FILE for a colleague."""
-    from albench.datasets.embeddings import bundle, shelf
+    from albench.datasets.embeddings.cache import bundle, shelf
 
     with _user_errors():
         click.echo("\n".join(f"exported {entry}" for entry in bundle.export(shelf.find(fingerprints), file)))
@@ -312,7 +312,7 @@ def cache_export(file: Path, fingerprints: Sequence[str]) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def cache_import(file: Path) -> None:
     """Bring the entries of an exported FILE into the cache; each is checked."""
-    from albench.datasets.embeddings import bundle
+    from albench.datasets.embeddings.cache import bundle
 
     with _user_errors():
         for packed in bundle.import_(file):
@@ -338,7 +338,7 @@ def check(strategy: str) -> None:
 @click.option("--mlflow", "uri", metavar="URI", help="Tracking server [an SQLite file in DIRECTORY].")
 def mlflow_sync(directory: Path, uri: str | None) -> None:
     """Bring MLflow level with the Parquet files of a run; harmless to repeat."""
-    from albench.results.follower import default_uri, sync
+    from albench.results.tracking.follower import default_uri, sync
 
     with _user_errors():
         result = sync(directory, uri or default_uri(directory))
@@ -347,7 +347,7 @@ def mlflow_sync(directory: Path, uri: str | None) -> None:
 
 def _verify() -> int:
     """Print each entry of the cache as it is hashed, and return the exit status."""
-    from albench.datasets.embeddings import shelf
+    from albench.datasets.embeddings.cache import shelf
 
     damaged = []
     with _user_errors():
@@ -359,7 +359,7 @@ def _verify() -> int:
 
 
 def _print_literature(with_others: bool) -> None:
-    from albench.results.surveys import survey_text
+    from albench.results.report.surveys import survey_text
 
     if with_others:
         raise click.UsageError("--literature goes alone; the report of a run has its published numbers in it")
@@ -373,8 +373,8 @@ def _console() -> Console:
 
 
 def _write_report(directories: Sequence[Path], out: Path | None, baseline: str, console: Console, **how: bool) -> None:
-    from albench.results import report as reports
-    from albench.results.terminal import render
+    from albench.results.report import report as reports
+    from albench.results.report.terminal import render
 
     written = reports.write_report(directories, out or directories[0] / "report", baseline, **how)
     render(written.summary, console)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..datasets.base import Report, silent
-from ..datasets.embeddings.store import Embedded, embed
-from ..datasets.loading import load
+from ..datasets.embeddings.cache.store import Embedded, embed
+from ..datasets.reading.base import Report, silent
+from ..datasets.reading.loading import load
 from . import registry
-from .grid import inline
-from .params import choose
-from .study import check_encoder
+from .grid.grid import inline
+from .grid.params import choose
+from .grid.study import check_encoder
 from .types import UserError
 
 

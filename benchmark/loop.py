@@ -7,14 +7,15 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ..results.metrics import score
 from . import registry
+from .scoring import score
 from .seeds import generator
-from .types import Learner, Model, Pool, Query, Round, Rows, Strategy, Trial
+from .types import Learner, Model, Pool, Query, Resources, Round, Rows, Strategy, Trial
 
 
 class InvalidSelectionError(RuntimeError):
@@ -51,6 +52,25 @@ class Recorded:
                 break
             n += len(purchase.rows)
         raise InvalidSelectionError(f"the {len(labelled)} labels bought so far are not those of the run on record")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A trial with its plugins and what is on record of it already."""
+
+    trial: Trial
+    strategy: Strategy | Recorded
+    learner: Learner
+    resources: Resources
+    history: tuple[Rows, ...] = ()
+    attempts: int = 1
+
+    @cached_property
+    def kind(self) -> tuple[str, ...]:
+        """Trials of one kind differ by seed alone and cost about the same."""
+        trial = self.trial
+        parts = (trial.dataset, trial.embedding, trial.learner, trial.strategy)
+        return (*(part.label for part in parts), trial.budget.name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
 """Names to plugins: the files of this package and the entry points of others. Nothing else is edited to add one.
 
 A plugin is a class under one of the decorators `strategy`, `learner`, `dataset`, `encoder`. It is found because its
-file lies in the folder of its kind, or because another package names it in the entry-point group of its kind.
+file lies in the folder of its kind, or in a room of that folder, or because another package names it in the
+entry-point group of its kind.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import TypeVar
 
 from .types import UserError
 
 C = TypeVar("C", bound=type)
+
+SHARED = ("kernels",)
+"""Rooms that hold no plugins, but what plugins share. (Those of the datasets are no packages and are not walked.)"""
 
 Note = str | Callable[[], str]
 """A text, or what makes it when it is shown: a dataset's checksums are in torchvision, which is slow to import."""
@@ -118,16 +123,21 @@ class Registry:
             return
         self._loaded = True  # first, so that a plugin that asks the registry while it loads does not recurse
         root = __package__.rsplit(".", 1)[0]
-        package = importlib.import_module(f"{root}.{self._package}")
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_") and not module.ispkg:
-                importlib.import_module(f"{package.__name__}.{module.name}")
+        self._import(importlib.import_module(f"{root}.{self._package}"))
         for entry in entry_points(group=self._group):
             try:
                 entry.load()
             except Exception as error:
                 what = f"{type(error).__name__}: {error}".split("\n", 1)[0]
                 raise PluginError(f"{self.kind} {entry.name!r} ({entry.value}) cannot be loaded: {what}") from error
+
+    def _import(self, package: ModuleType) -> None:
+        """Import the files of a folder, and of the rooms in it; what they share lies in `SHARED`."""
+        for module in pkgutil.iter_modules(package.__path__):
+            if module.name not in SHARED:
+                found = importlib.import_module(f"{package.__name__}.{module.name}")
+                if module.ispkg:
+                    self._import(found)
 
 
 strategies = Registry("strategy", "strategies", "albench.strategies")

@@ -15,17 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..datasets.base import Report, silent
-from ..results.evidence import Runs, read_runs
-from ..results.store import RunStore
-from . import grid as grids
+from ..datasets.reading.base import Report, silent
+from ..results.measures.evidence import Runs, read_runs
+from ..results.record.store import RunStore
 from . import registry
-from .grid import Grid
-from .loop import Purchase, Recorded
-from .params import Choice, choose
-from .study import Study, resolve
+from .grid import grid as grids
+from .grid.grid import Grid
+from .grid.params import Choice, choose
+from .grid.study import Study, resolve
+from .loop import Job, Purchase, Recorded
 from .types import Outcome, Part, Trial, UserError, canonical_json
-from .worker import Job
 
 
 class ReplayError(UserError):

@@ -11,21 +11,21 @@ from typing import Literal
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..datasets.base import Report, silent
+from ..datasets.embeddings.cache.store import embed
 from ..datasets.embeddings.pca import components
-from ..datasets.embeddings.store import embed
-from ..datasets.loading import Loaded, load
-from ..results import class_map
-from ..results.look import PALETTE, SUFFIXES
-from ..strategies._kernels import unit_rows
+from ..datasets.reading.base import Report, silent
+from ..datasets.reading.loading import Loaded, load
+from ..results.report import class_map
+from ..results.report.look import PALETTE, SUFFIXES
+from ..strategies.kernels.distances import unit_rows
 from . import registry
-from .grid import inline
+from .grid.grid import inline
+from .grid.params import Choice, choose
+from .grid.structure import Initial, Purchase, check
+from .grid.study import check_encoder, lacking
 from .loop import initial_rows, run_trial, start
-from .params import Choice, choose
 from .registry import suggestion
 from .seeds import generator
-from .structure import Initial, Purchase, check
-from .study import check_encoder, lacking
 from .types import Budget, Features, Floats, Pool, Rows, Segment, Trial, UserError
 
 Projection = Literal["t-sne", "pca"]

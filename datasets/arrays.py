@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ..benchmark.registry import dataset
 from ..benchmark.types import Features, Labels
-from .base import PATH, DataError, Split, path_label
-from .variants import Variants
+from .reading.base import PATH, DataError, Split, path_label
+from .reading.variants import Variants
 
 REQUIRED = ("train", "train_labels", "test", "test_labels")
 KEYS = (*REQUIRED, "class_names")

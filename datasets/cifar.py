@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ..benchmark.registry import dataset
-from .base import Split
-from .downloads import Archived, Remote, listed
-from .variants import Variants
+from .reading.base import Split
+from .reading.downloads import Archived, Remote, listed
+from .reading.variants import Variants
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10

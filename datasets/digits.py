@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..benchmark.registry import dataset
-from .base import Bundled, Split
-from .variants import Variants
+from .reading.base import Bundled, Split
+from .reading.variants import Variants
 
 
 @dataset(

@@ -8,11 +8,11 @@ import numpy as np
 
 from ..benchmark.registry import dataset
 from ..benchmark.seeds import generator
-from .base import DataError, Split, split_rows
-from .downloads import Downloaded, Remote
-from .files import FileImages, check_size
-from .sources import opened
-from .variants import Variants
+from .reading.base import DataError, Split, split_rows
+from .reading.downloads import Downloaded, Remote
+from .reading.files import FileImages, check_size
+from .reading.sources import opened
+from .reading.variants import Variants
 
 ARCHIVE = Remote(  # torchvision names the same file (the mirror), but within a function
     "https://madm.dfki.de/files/sentinel/EuroSAT.zip",

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..benchmark.registry import dataset
-from .base import PATH, DataError, Split, check_choice, path_label
-from .files import FileImages, check_size, first_size, parts
-from .sources import Source, opened, shortened
-from .variants import Variants
+from .reading.base import PATH, DataError, Split, check_choice, path_label
+from .reading.files import FileImages, check_size, first_size, parts
+from .reading.sources import Source, opened, shortened
+from .reading.variants import Variants
 
 PARTS = ("train", "test")
 

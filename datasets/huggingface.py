@@ -12,11 +12,11 @@ import numpy as np
 
 from ..benchmark.registry import dataset, suggestion
 from ..benchmark.types import Labels, Rows
-from .base import PATH, DataError, Split
-from .downloads import home
-from .files import FileImages, Resize, check_size, first_size
-from .sources import UNKNOWN, UnreadableError
-from .variants import Variants
+from .reading.base import PATH, DataError, Split
+from .reading.downloads import home
+from .reading.files import FileImages, Resize, check_size, first_size
+from .reading.sources import UNKNOWN, UnreadableError
+from .reading.variants import Variants
 
 
 @dataset(

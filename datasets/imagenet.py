@@ -10,11 +10,11 @@ import numpy as np
 
 from ..benchmark.registry import dataset
 from ..benchmark.types import Labels
-from .base import PATH, DataError, Split
-from .downloads import home
-from .files import FileImages, check_size
-from .sources import OnDisk, shortened
-from .variants import Variants
+from .reading.base import PATH, DataError, Split
+from .reading.downloads import home
+from .reading.files import FileImages, check_size
+from .reading.sources import OnDisk, shortened
+from .reading.variants import Variants
 
 CITE = "Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 2015 (arXiv 1409.0575)"
 SUBSET = f"{CITE}; classes: Van Gansbeke et al., SCAN, ECCV 2020 (arXiv 2005.12320)"

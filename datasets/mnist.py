@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..benchmark.registry import dataset
-from .base import DataError, Split, check_choice
-from .downloads import DAMAGED, Downloaded, Remote, listed
-from .variants import Variants
+from .reading.base import DataError, Split, check_choice
+from .reading.downloads import DAMAGED, Downloaded, Remote, listed
+from .reading.variants import Variants
 
 GITHUB = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
 """The authors' own copy of Fashion-MNIST, over https; the address in torchvision has none."""

@@ -18,11 +18,11 @@ import numpy as np
 
 from ..benchmark.registry import dataset
 from ..benchmark.types import Labels
-from .base import DataError, Report, Split
-from .downloads import Downloaded, Remote, extract, fetch, home, listed, writing
-from .files import FileImages, check_size
-from .sources import OnDisk
-from .variants import Variants
+from .reading.base import DataError, Report, Split
+from .reading.downloads import Downloaded, Remote, extract, fetch, home, listed, writing
+from .reading.files import FileImages, check_size
+from .reading.sources import OnDisk
+from .reading.variants import Variants
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..benchmark.registry import dataset
-from .base import Split
-from .downloads import Archived, Remote, listed
-from .variants import Variants
+from .reading.base import Split
+from .reading.downloads import Archived, Remote, listed
+from .reading.variants import Variants
 
 SIZE = 96
 CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")

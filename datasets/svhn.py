@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..benchmark.registry import dataset
-from .base import Split
-from .downloads import Downloaded, Remote, listed
-from .variants import Variants
+from .reading.base import Split
+from .reading.downloads import Downloaded, Remote, listed
+from .reading.variants import Variants
 
 PARTS = ("train", "test")
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..benchmark.registry import dataset
-from .base import DataError, Split
-from .downloads import Downloaded, Remote
-from .files import FileImages, check_size
-from .sources import Source, UnreadableError, opened
-from .variants import Variants
+from .reading.base import DataError, Split
+from .reading.downloads import Downloaded, Remote
+from .reading.files import FileImages, check_size
+from .reading.sources import Source, UnreadableError, opened
+from .reading.variants import Variants
 
 ARCHIVE = Remote(
     "http://cs231n.stanford.edu/tiny-imagenet-200.zip",

@@ -85,8 +85,8 @@ def albench() -> Program:
 
 def answer(directory: Path) -> pd.DataFrame:
     """Return all that a run answers: its rounds, timing columns aside."""
-    from albench.results.schema import TIMING
-    from albench.results.store import RunStore
+    from albench.results.record.schema import TIMING
+    from albench.results.record.store import RunStore
 
     rounds = RunStore.open(directory).rounds().drop(columns=list(TIMING))
     for column in ("class_counts", "selected"):

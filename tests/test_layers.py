@@ -1,80 +1,47 @@
-"""Imports point down only, and each foreign system has its own file. Read off the code itself."""
+"""Imports point down only, room by room, and each foreign system has one room. Read off the code itself."""
 
 import ast
 from collections.abc import Iterator
-from fnmatch import fnmatch
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# From the top down: a module imports from the layers below its own only. The first pattern that fits is its layer.
-LAYERS = [
-    ["cli"],
-    ["benchmark.run"],
-    ["benchmark.scheduler", "benchmark.inline", "results.mirror", "results.report"],
-    [
-        "benchmark.plan",
-        "benchmark.show",
-        "benchmark.firsts",
-        "benchmark.replay",
-        "benchmark.fill",
-        "results.tracking",
-        "results.sections.reading",
-        "results.sections.moved",
-    ],
-    ["benchmark.study", "results.follower", "results.findings", "results.sections.*", "results.surveys"],
-    ["results.charts", "results.page", "results.latex", "results.markdown", "results.comparison", "results.plain"],
-    [
-        "results.evidence",
-        "results.forensics",
-        "results.terminal",
-        "results.complete",
-        "results.foreign",
-        "results.curves",
-    ],
-    ["benchmark.worker", "benchmark.grid", "benchmark.conformance", "results.store", "results.tables", "results.tail"],
-    ["benchmark.loop", "benchmark.params", "datasets.embeddings.shelf"],
-    ["datasets.embeddings.store", "datasets.embeddings.bundle"],
-    [
-        "benchmark.structure",
-        "results.metrics",
-        "results.blocks",
-        "results.manifests",
-        "results.parts",
-        "results.schedules",
-        "results.foreign_table",
-        "results.published_numbers",
-        "results.progress",
-        "datasets.embeddings.artefacts",
-        "datasets.embeddings.quality",
-    ],
-    ["datasets.loading", "datasets.embeddings.entry", "results.ranking"],
-    [
-        "datasets.embeddings.pixels",
-        "datasets.embeddings._simclr",
-        "datasets.embeddings._pretrained",
-    ],  # encoders start here
-    ["datasets.embeddings._*", "strategies._graphs", "results.stats"],
-    ["datasets.embeddings.base", "strategies._*", "results.schema", "results.class_map"],
-    ["datasets.files", "results.look"],
-    ["datasets.variants", "datasets.downloads", "datasets.sources"],
-    ["datasets.base", "datasets._transfer"],
-    ["benchmark.registry", "benchmark.seeds"],
-    ["benchmark.types"],
-]
-PLUGINS = ["benchmark.learners.*", "strategies.*", "datasets.embeddings.*", "datasets.*"]
-ABOVE_PLUGINS, BELOW_PLUGINS = 10, 11  # plugins lie between these layers
+# From the top down, rooms or single files: each imports from the lines below its own, and within itself. The longest
+# name that fits counts.
+LAYERS = """
+cli
+benchmark.show benchmark.replay benchmark.fill
+benchmark.engine
+benchmark.firsts
+results.report
+results.literature
+results.tracking
+results.measures
+benchmark.grid
+results.record
+benchmark.conformance benchmark.loop datasets.embeddings.cache
+strategies benchmark.learners
+datasets.embeddings
+datasets
+datasets.embeddings.networks
+datasets.embeddings.base
+strategies.kernels datasets.reading
+benchmark.registry benchmark.seeds benchmark.scoring
+benchmark.types
+"""
+LAYER = {room: number for number, line in enumerate(LAYERS.strip().splitlines()) for room in line.split()}
 FOREIGN = {
-    "ray": {"benchmark.scheduler"},
-    "mlflow": {"results.tracking"},
-    "yaml": {"benchmark.grid"},
-    "pydantic": {"benchmark.structure"},
-    "altair": {"results.class_map"},
-    "vl_convert": {"results.look", "results.page"},
-    "click": {"cli"},
-    "rich": {"cli", "benchmark.run", "results.progress", "results.terminal"},
+    "ray": "benchmark.engine.scheduler",
+    "mlflow": "results.tracking.tracking",
+    "yaml": "benchmark.grid",
+    "pydantic": "benchmark.grid",
+    "altair": "results.report",
+    "vl_convert": "results.report",
+    "click": "cli",
+    "rich": "cli benchmark.engine results.report",
 }
 FILES = [
     path
@@ -84,14 +51,10 @@ FILES = [
 ]
 
 
-def layer(module: str) -> float:
-    for number, patterns in enumerate(LAYERS):
-        if any(fnmatch(module, pattern) for pattern in patterns):
-            return number
-    if any(fnmatch(module, pattern) for pattern in PLUGINS):
-        data = module.startswith("datasets.") and "embeddings" not in module  # encoders may read a dataset's files
-        return (ABOVE_PLUGINS + BELOW_PLUGINS) / 2 + 0.25 * data
-    pytest.fail(f"{module} has no layer: add it to LAYERS")
+def room(module: str) -> str:
+    parts = module.split(".")
+    names = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    return next((name for name in names if name in LAYER), "") or pytest.fail(f"{module} has no room: add it to LAYERS")
 
 
 def name(path: Path) -> str:
@@ -108,7 +71,7 @@ def imports(path: Path) -> Iterator[str]:
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *(node.module or "").split(".")]).strip(".").removeprefix("albench.")
             submodules = [f"{module}.{alias.name}".strip(".") for alias in node.names]
-            yield from (s if (ROOT / (s.replace(".", "/") + ".py")).exists() else module for s in submodules)
+            yield from (s if ours(s) else module for s in submodules)
 
 
 def ours(module: str) -> bool:
@@ -117,23 +80,31 @@ def ours(module: str) -> bool:
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_imports_point_down(path: Path) -> None:
-    upward = [m for m in imports(path) if ours(m) and layer(m) <= layer(name(path))]
+    here = room(name(path))
+    upward = [m for m in imports(path) if ours(m) and room(m) != here and LAYER[room(m)] <= LAYER[here]]
     assert not upward, f"{name(path)} imports {upward}, which is not below it"
 
 
+def test_no_two_files_import_each_other() -> None:
+    order = TopologicalSorter({name(path): {m for m in imports(path) if ours(m)} for path in FILES})
+    assert len(list(order.static_order())) >= len(FILES)
+
+
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_foreign_systems_have_their_own_file(path: Path) -> None:
+def test_foreign_systems_have_one_room(path: Path) -> None:
     for module in imports(path):
         allowed = FOREIGN.get(module.split(".")[0])
-        assert allowed is None or name(path) in allowed, f"{name(path)} imports {module}"
+        inside = allowed is None or any(f"{name(path)}.".startswith(f"{place}.") for place in allowed.split())
+        assert inside, f"{name(path)} imports {module}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "strategies").glob("[!_]*.py")), ids=name)
-def test_a_strategy_sees_the_types_and_the_shared_kernels_only(path: Path) -> None:
-    allowed = {"benchmark.types", "benchmark.registry", "strategies._kernels", "strategies._graphs"}
-    assert {module for module in imports(path) if ours(module)} <= allowed
+@pytest.mark.parametrize("path", [p for p in FILES if room(name(p)) == "strategies"], ids=name)
+def test_a_strategy_sees_the_nouns_and_the_shared_kernels_only(path: Path) -> None:
+    seen = {module for module in imports(path) if ours(module)}
+    allowed = {"benchmark.types", "benchmark.registry"}
+    assert {m for m in seen - allowed if room(m) != "strategies.kernels"} == set()
 
 
 def test_this_test_sees_imports() -> None:
-    seen = set(imports(ROOT / "benchmark" / "run.py"))
-    assert {"benchmark.study", "results.store", "datasets.embeddings.store", "benchmark.inline"} <= seen
+    seen = set(imports(ROOT / "benchmark" / "engine" / "run.py"))
+    assert {"benchmark.grid.study", "results.record.store", "benchmark.engine.inline"} <= seen

@@ -34,6 +34,16 @@ def test_no_file_holds_two_rooms() -> None:
     assert not {path for path in long if ".venv" not in path.parts and "build" not in path.parts}
 
 
+def test_no_room_holds_more_files_than_one_takes_in() -> None:
+    """Datasets, and the families of rules, are lists: one file each, and nobody reads them all."""
+    rooms = {
+        path.parent
+        for top in ("benchmark", "results", "datasets/reading", "datasets/embeddings")
+        for path in (ROOT / top).rglob("*.py")
+    }
+    assert not {room for room in rooms if len([*room.glob("[!_]*.py")]) > 14}
+
+
 def test_tests_are_no_package() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
 

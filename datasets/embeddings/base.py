@@ -15,7 +15,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from ...benchmark.types import Features, UserError
-from ..base import LATER, DataError, Report, Split, not_finite, silent
+from ..reading.base import LATER, DataError, Report, Split, not_finite, silent
 
 Precision = Literal["float32", "float16"]
 ABOUT = "about.json"

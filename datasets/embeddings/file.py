@@ -10,7 +10,7 @@ import numpy as np
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features
 from ..arrays import as_features, read_npz
-from ..base import PATH, DataError, Split, arrays_hash, path_label
+from ..reading.base import PATH, DataError, Split, arrays_hash, path_label
 from .base import Stored, Work, feature_problems
 
 

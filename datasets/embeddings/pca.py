@@ -11,7 +11,7 @@ import numpy as np
 
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features, Floats
-from ..base import Split, check_choice, row_blocks
+from ..reading.base import Split, check_choice, row_blocks
 from .base import Stored, Work
 from .pixels import SCALES, Scale, mean_of, scale_problems, scaled
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features, Floats
-from ..base import DataError, Inputs, Split, blocks, check_choice, row_blocks
+from ..reading.base import DataError, Inputs, Split, blocks, check_choice, row_blocks
 from .base import Stored, Work
 
 Scale = Literal["auto", "range", "standard", "none"]

@@ -9,9 +9,9 @@ import numpy as np
 
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features
-from ..base import DataError, Split
-from ._network import apply, image_problems, seeded
+from ..reading.base import DataError, Split
 from .base import Stored, Work
+from .networks.apply import apply, image_problems, seeded
 
 if TYPE_CHECKING:
     import torch

@@ -9,9 +9,9 @@ import numpy as np
 
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features
-from ..base import DataError, Split, check_choice
-from ._network import apply, image_problems
+from ..reading.base import DataError, Split, check_choice
 from .base import Stored, Work
+from .networks.apply import apply, image_problems
 
 Network = Literal["auto", "small", "resnet18"]
 ViewKind = Literal["auto", "photo", "affine"]
@@ -35,7 +35,7 @@ class Simclr(Stored):
     shears and shifts, no mirroring, which would make another digit or letter. ``network: auto`` is ResNet-18 with the
     CIFAR stem (512 features) from 32 px a side, below it ``small``: four convolutions to 8 x ``width`` features.
 
-    We differ from the paper in the optimiser (SGD with momentum 0.9, not LARS) and in what `_augment` says of its
+    We differ from the paper in the optimiser (SGD with momentum 0.9, not LARS) and in what `augment` says of its
     views. They are drawn and applied for a whole batch at once, which is why this is ours and not lightly's, whose
     views take one image of PIL's after the other. The defaults are for small grey images; for photos the paper has
     temperature 0.5, batches from 256, and 100 to 1,000 epochs. ``threads`` (of a CPU) is a parameter and not the
@@ -68,7 +68,7 @@ class Simclr(Stored):
             raise ValueError(f"weight_decay is {self.weight_decay}; legal: a number from 0")
 
     def encode(self, split: Split, rng: np.random.Generator, work: Work) -> tuple[Features, Features]:
-        from . import _augment, _backbones, _simclr  # noqa: PLC0415  they bring torch, seconds to import
+        from .networks import augment, backbones, training  # noqa: PLC0415  they bring torch, seconds to import
 
         if problems := self.problems(split):
             raise DataError(problems)
@@ -76,17 +76,19 @@ class Simclr(Stored):
         large = self.network == "resnet18" or (self.network == "auto" and min(height, width) >= LARGE)
         affine = self.views == "affine" or (self.views == "auto" and channels == 1)
 
-        def build() -> _simclr.Pair:
+        def build() -> training.Pair:
             if large:
-                return _simclr.Pair(_backbones.resnet18(channels), _backbones.head(512, self.projection))
-            network = _backbones.small(channels, max(height, width), self.width)
-            return _simclr.Pair(network, _backbones.head(8 * self.width, self.projection))
+                return training.Pair(backbones.resnet18(channels), backbones.head(512, self.projection))
+            network = backbones.small(channels, max(height, width), self.width)
+            return training.Pair(network, backbones.head(8 * self.width, self.projection))
 
-        schedule = _simclr.Schedule(self.epochs, self.batch, self.lr, self.temperature, self.weight_decay, self.threads)
-        views = _augment.affine if affine else _augment.photo
+        schedule = training.Schedule(
+            self.epochs, self.batch, self.lr, self.temperature, self.weight_decay, self.threads
+        )
+        views = augment.affine if affine else augment.photo
         with work.keeping():
-            network = _simclr.trained(build, views, split, schedule, rng, work)
-        return apply(network, split, _simclr.scaled, work, what="simclr")
+            network = training.trained(build, views, split, schedule, rng, work)
+        return apply(network, split, training.scaled, work, what="simclr")
 
     def problems(self, split: Split) -> list[str]:
         return image_problems(split, "simclr")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...benchmark.registry import encoder
-from ..base import DataError
-from ._pretrained import Network, Pretrained, as_rgb, check_name, one_line, read_weights
+from ..reading.base import DataError
+from .networks.pretrained import Network, Pretrained, as_rgb, check_name, one_line, read_weights
 
 if TYPE_CHECKING:
     import torch

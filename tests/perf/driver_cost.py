@@ -13,7 +13,8 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from rich.console import Console
 
-from albench.benchmark import grid, run
+from albench.benchmark.engine import run
+from albench.benchmark.grid import grid
 
 
 def cpu(who: int) -> float:

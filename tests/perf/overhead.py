@@ -21,10 +21,11 @@ Times = tuple[float, float, float]  # before everything, first trial's begin, en
 
 
 def albench(n: int) -> Times:
-    from albench.benchmark.plan import Plan
-    from albench.benchmark.scheduler import Cluster
-    from albench.benchmark.worker import Ended, Job
-    from albench.datasets.embeddings.store import make_pool
+    from albench.benchmark.engine.plan import Plan
+    from albench.benchmark.engine.scheduler import Cluster
+    from albench.benchmark.engine.worker import Ended
+    from albench.benchmark.loop import Job
+    from albench.datasets.embeddings.cache.store import make_pool
     from albench.strategies.random import Random
 
     budget = Budget("one", Count(0), (Segment(Count(1), 1),))

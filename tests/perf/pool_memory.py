@@ -12,14 +12,14 @@ from collections.abc import Iterator
 import numpy as np
 import psutil
 
+from albench.benchmark.engine.plan import Plan
+from albench.benchmark.engine.scheduler import Cluster
 from albench.benchmark.learners.linear import Linear
-from albench.benchmark.plan import Plan
-from albench.benchmark.scheduler import Cluster
+from albench.benchmark.loop import Job
 from albench.benchmark.types import Budget, Count, Part, Resources, Segment, Trial
-from albench.benchmark.worker import Job
-from albench.datasets.embeddings.store import make_pool
-from albench.strategies.margin import Margin
+from albench.datasets.embeddings.cache.store import make_pool
 from albench.strategies.random import Random
+from albench.strategies.uncertainty.margin import Margin
 
 WORKERS, DIMS, CLASSES, SEEDS = 4, 512, 10, 8
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from support.embeddings import split_of
 
 from albench.benchmark.types import Features
-from albench.datasets.embeddings._network import apply, cores
 from albench.datasets.embeddings.base import Work
+from albench.datasets.embeddings.networks.apply import apply, cores
 
 pytestmark = [pytest.mark.perf, pytest.mark.timeout(1200)]
 

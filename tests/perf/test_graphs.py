@@ -16,12 +16,13 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from albench.benchmark.types import Features
+from albench.datasets.embeddings.cache.store import embed
 from albench.datasets.embeddings.pca import Pca
-from albench.datasets.embeddings.store import embed
 from albench.datasets.folder import Folder
-from albench.strategies._graphs import Graph, ball_graph, distance_to_other, nearest_neighbours
-from albench.strategies._kernels import kmeans, unit_rows
-from albench.strategies.probcover import pure_radius
+from albench.strategies.coverage.probcover import pure_radius
+from albench.strategies.kernels.distances import unit_rows
+from albench.strategies.kernels.graphs import Graph, ball_graph, distance_to_other, nearest_neighbours
+from albench.strategies.kernels.kmeans import kmeans
 
 ROWS, DIMS, CLASSES, K, BLOCK, SAMPLE = 50_000, 512, 10, 50, 500, 20
 REPEATS = int(os.environ.get("ALBENCH_PERF_REPEATS", "3"))

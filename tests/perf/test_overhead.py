@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from albench.results.store import RunStore
+from albench.results.record.store import RunStore
 
 HERE = Path(__file__).parent
 TRIALS = int(os.environ.get("ALBENCH_PERF_TRIALS", "2000"))

@@ -16,20 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.loop import run_trial
-from albench.benchmark.types import (
-    Budget,
-    Count,
-    Derived,
-    Features,
-    Floats,
-    Labels,
-    Model,
-    Part,
-    Pool,
-    Segment,
-    Trial,
-)
-from albench.strategies.margin import Margin
+from albench.benchmark.types import Budget, Count, Derived, Features, Floats, Labels, Model, Part, Pool, Segment, Trial
+from albench.strategies.uncertainty.margin import Margin
 
 ROWS, TEST_ROWS, DIMS, CLASSES, CLUSTERS, SPREAD = 50_000, 10_000, 512, 10, 4, 0.26
 ROUNDS, QUERY = 10, 1_000

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from support.embeddings import encode
 
 from albench.benchmark.seeds import generator
-from albench.datasets.base import Split
 from albench.datasets.digits import Digits
 from albench.datasets.embeddings.base import Work
+from albench.datasets.embeddings.cache.quality import nearest
 from albench.datasets.embeddings.pixels import Pixels
-from albench.datasets.embeddings.quality import nearest
 from albench.datasets.embeddings.simclr import Simclr
+from albench.datasets.reading.base import Split
 
 DRAWS = 20
 TRAININGS = 3

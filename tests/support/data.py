@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from albench.datasets.base import DataError, Dataset
-from albench.datasets.loading import load
+from albench.datasets.reading.base import DataError, Dataset
+from albench.datasets.reading.loading import load
 
 
 def messages(dataset: Dataset) -> list[str]:

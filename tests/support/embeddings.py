@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from albench.benchmark.types import Features
-from albench.datasets.base import Split
-from albench.datasets.embeddings import shelf
 from albench.datasets.embeddings.base import Encoder, Work
+from albench.datasets.embeddings.cache import shelf
+from albench.datasets.reading.base import Split
 
 
 def rng() -> np.random.Generator:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from albench.benchmark.types import Budget, Count, Outcome, Part, Round, Scores, Segment, Trial, TrialEnd
-from albench.results import schema
-from albench.results.store import RunStore
+from albench.results.record import schema
+from albench.results.record.store import RunStore
 
 BUDGET = Budget("low", Count(2), (Segment(Count(3), 3),))
 MANIFEST = {"grid_id": "abc", "name": "tiny"}

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from albench.benchmark.types import FULL_DATA, Budget, Count, Outcome, Part, Round, Scores, Trial, TrialEnd
-from albench.results import schema
-from albench.results.store import RunStore
+from albench.results.record import schema
+from albench.results.record.store import RunStore
 
 STRATEGIES = ("random", "margin", "entropy", "coreset", "badge", "kmeans", "typiclust", "probcover", "bald", "galaxy")
 CLASSES, BATCH = 10, 10

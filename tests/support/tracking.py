@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from albench.results.store import RunStore
+from albench.results.record.store import RunStore
 
 Row = dict[str, Any]
 

@@ -1,0 +1,169 @@
+"""What a worker does with the trials it is handed: run them in order, report as it goes. The same for every engine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from threadpoolctl import ThreadpoolController
+
+from ..loop import Job, Start, run_trial, start
+from ..types import Outcome, Pool, Round, TrialEnd
+
+REPORT_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class RoundDone:
+    """One more row of results."""
+
+    trial_id: str
+    round: Round
+    ended_at: int  # ms since the epoch
+
+
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """A trial's attempt is over."""
+
+    end: TrialEnd
+    ended_at: int
+
+
+@dataclass(frozen=True, eq=False)
+class Started:
+    """The initial state of a group is fitted and can be handed to the group's other trials."""
+
+    start_id: str
+    start: Start
+
+
+Event = RoundDone | Ended | Started
+
+
+def limit_threads(threads: int) -> None:
+    """Bound BLAS, OpenMP and torch for libraries that are loaded from now on (those loaded are bounded by `execute`).
+
+    Numerical libraries split sums by thread: a fixed number is part of giving the same answer everywhere.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+
+
+def execute(
+    jobs: Sequence[Job],
+    starts: Mapping[str, Start],
+    share: frozenset[str],
+    pool_of: Callable[[str], Pool],
+) -> Iterator[list[Event]]:
+    """Run the jobs in order; yield what happened in small lists, at least every `REPORT_EVERY_S` of finished rounds.
+
+    Parameters
+    ----------
+    jobs
+        At least one, all with the same resources.
+    starts
+        Initial states fitted elsewhere, by start id. Others are fitted here, once per start id.
+    share
+        Start ids whose initial state other workers wait for: it is reported as soon as it is there.
+    pool_of
+        From a fingerprint to its pool.
+    """
+    events: list[Event] = []
+    reported = time.monotonic()
+    known = dict(starts)
+    with _pools_of_threads().limit(limits=jobs[0].resources.threads):
+        for job in jobs:
+            for event in _run(job, known, share, pool_of):
+                events.append(event)
+                if isinstance(event, Started) or time.monotonic() - reported > REPORT_EVERY_S:
+                    yield events
+                    events, reported = [], time.monotonic()
+    yield events
+
+
+def _forget_peak() -> None:
+    """Measure the peak of memory from here on, where the system can: else a trial is billed for those before it."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # Linux, proc(5): ru_maxrss begins anew
+
+
+def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Callable[[str], Pool]) -> Iterator[Event]:
+    trial, began = job.trial, time.perf_counter()
+    outcome, reason, trace = Outcome.DONE, "", ""
+    _forget_peak()
+    try:
+        with _deadline(job.resources.timeout):
+            pool = pool_of(trial.fingerprint)
+            begin = known.get(trial.start_id)
+            if begin is None and not job.history:
+                begin = start(trial, pool, job.learner)
+                if begin is not None:
+                    known[trial.start_id] = begin
+                    if trial.start_id in share:
+                        yield Started(trial.start_id, begin)
+            for round_ in run_trial(trial, pool, job.strategy, job.learner, job.history, begin):
+                yield RoundDone(trial.trial_id, round_, _now())
+    except _DeadlineError:
+        outcome, reason = Outcome.TIMEOUT, f"longer than {job.resources.timeout:g} s"
+    except MemoryError as error:
+        outcome, reason, trace = Outcome.OOM, _line(error), traceback.format_exc()
+    except Exception as error:
+        outcome, reason, trace = Outcome.FAILED, _line(error), traceback.format_exc()
+    end = TrialEnd(
+        trial_id=trial.trial_id,
+        outcome=outcome,
+        reason=reason,
+        traceback=trace,
+        wall_s=time.perf_counter() - began,
+        attempts=job.attempts,
+        host=socket.gethostname(),
+        device="gpu" if job.resources.num_gpus else platform.machine(),
+    )
+    yield Ended(end, _now())
+
+
+class _DeadlineError(BaseException):
+    """Not an Exception, so that no plugin swallows it."""
+
+
+@contextmanager
+def _deadline(seconds: float | None) -> Iterator[None]:
+    """Raise `_DeadlineError` inside the block when it takes longer (at the next Python instruction)."""
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise _DeadlineError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@cache  # looking for them takes 10 ms
+def _pools_of_threads() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".strip().split("\n", 1)[0][:300]
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,124 @@
+"""From what a grid says about a plugin to its instance: every parameter checked, every error one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..registry import Plugin, Registry, UnknownNameError, suggestion
+from ..types import Part, canonical_json
+from .structure import check, from_text, show
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A plugin with its parameters: what a grid names (``part``) and the instance that does it (``value``)."""
+
+    part: Part
+    value: Any
+    plugin: Plugin
+
+
+def choose(registry: Registry, said: object, where: str, problems: list[str]) -> Choice | None:
+    """Build what a grid says: ``name``, ``name:value`` (the first parameter) or ``{name: ..., parameter: ...}``.
+
+    Appends to ``problems`` and returns None where that is not possible.
+    """
+    name, params = _name_and_params(said)
+    if name is None:
+        expected = f"the name of {_a(registry.kind)}, or {{name: ..., parameter: ...}}"
+        problems.append(f"{where}: expected {expected}, got {show(said)}")
+        return None
+    try:
+        plugin = registry.get(name)
+    except UnknownNameError as error:
+        problems.append(f"{where}: {error}")
+        return None
+    fields = {field.name: field for field in _fields(plugin.cls)}
+    if isinstance(params, str):
+        first = next(iter(fields), None)
+        if first is None or fields[first].kw_only:
+            problems.append(f"{where}: {name!r} takes no {'value' if fields else 'parameters'}, got {params!r}")
+            return None
+        params = {first: from_text(typing.get_type_hints(plugin.cls)[first], params)}
+    found = _check(plugin, fields, params, where)
+    if found:
+        problems.extend(found)
+        return None
+    try:
+        value = plugin.cls(**params)
+    except ValueError as error:
+        problems.append(f"{where}: {name}: {error}")
+        return None
+    return Choice(_part(plugin, fields, value), value, plugin)
+
+
+def describe(plugin: Plugin) -> list[str]:
+    """Return what there is to say about a plugin, line by line: summary, what was declared, parameters."""
+    declared = {"cite": plugin.cite, "needs": ", ".join(sorted(plugin.needs)), **plugin.notes}
+    lines = [f"{plugin.name} (version {plugin.version}): {plugin.summary}"]
+    said = {key: value() if callable(value) else value for key, value in declared.items()}
+    lines += [f"  {key}: {value}" for key, value in said.items() if value]
+    hints = typing.get_type_hints(plugin.cls)
+    for field in _fields(plugin.cls):
+        hint = hints[field.name]
+        kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+        default = "required" if field.default is dataclasses.MISSING else f"default {field.default!r}"
+        lines.append(f"  parameter {field.name}: {kind}, {default}")
+    return lines
+
+
+def _fields(cls: type) -> list[dataclasses.Field[Any]]:
+    """Return the parameters of a plugin, its own before those that its whole kind has (they are keyword-only)."""
+    fields = [field for field in dataclasses.fields(cls) if field.init]
+    return sorted(fields, key=lambda field: field.kw_only is True)
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def _name_and_params(said: object) -> tuple[str | None, dict[str, Any] | str]:
+    if isinstance(said, str) and said:
+        name, colon, value = said.partition(":")
+        return name, value if colon else {}
+    if isinstance(said, Mapping) and isinstance(said.get("name"), str):
+        return said["name"], {str(key): value for key, value in said.items() if key != "name"}
+    return None, {}
+
+
+def _check(
+    plugin: Plugin, fields: Mapping[str, dataclasses.Field[Any]], params: Mapping[str, Any], where: str
+) -> list[str]:
+    problems = [
+        f"{where}.{key}: unknown parameter of {plugin.name!r}{suggestion(key, fields)}"
+        for key in params
+        if key not in fields
+    ]
+    hints = typing.get_type_hints(plugin.cls)
+    for key, field in fields.items():
+        if key in params:
+            check(hints[key], params[key], f"{where}.{key}", problems)
+        elif _required(field):
+            problems.append(f"{where}: {plugin.name!r} needs the parameter {key!r}")
+    return problems
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _part(plugin: Plugin, fields: Mapping[str, dataclasses.Field[Any]], value: Any) -> Part:
+    said = {key: getattr(value, key) for key, field in fields.items() if not field.metadata.get("path")}
+    own = {key: v for key, v in said.items() if not (fields[key].metadata.get("later") and v == fields[key].default)}
+    # an integer given for a float is the same number: one identity
+    hints = typing.get_type_hints(plugin.cls)
+    own = {key: float(v) if hints[key] is float else v for key, v in own.items()}
+    labels_itself = hasattr(value, "label")  # and then says itself what every use of it must say
+    base = value.label() if labels_itself else plugin.name
+    shown = {key: v for key, v in own.items() if not (labels_itself and _required(fields[key]))}
+    special = ", ".join(f"{key}={v}" for key, v in shown.items() if v != fields[key].default)
+    return Part(plugin.name, canonical_json(own), plugin.version, f"{base}({special})" if special else base)

@@ -1,0 +1,253 @@
+"""A grid meets its data: every trial with its identity, every cell that cannot run with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from ...datasets.embeddings.base import Selective
+from ...datasets.embeddings.cache.store import Embedded, embed, fingerprint
+from ...datasets.reading.base import DataError, Report, silent
+from ...datasets.reading.loading import Loaded, load
+from .. import registry
+from ..loop import Job
+from ..registry import suggestion
+from ..types import FULL_DATA, Budget, Count, Part, Trial, canonical_json
+from .grid import Grid, GridError
+from .params import Choice
+
+KINDS = ("dataset", "embedding", "learner", "strategy", "budget", "seed")
+"""What tells the trials of a grid apart."""
+
+
+def chosen_kinds(values: Iterable[str]) -> dict[str, list[str]]:
+    """Return ``strategy=a,b`` and the like as kind -> names, or raise ValueError with what is legal."""
+    chosen: dict[str, list[str]] = {}
+    for value in values:
+        kind, text = (*value.split("=", 1), "")[:2]
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if kind not in KINDS:
+            raise ValueError(f"{value!r}: unknown kind {kind!r}{suggestion(kind, KINDS)}")
+        if not names:
+            raise ValueError(f"{value!r}: expected KIND=NAMES, for instance {kind}=a,b")
+        chosen.setdefault(kind, []).extend(names)
+    return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Data that was read, and the encoder that turns it into the pool of this fingerprint."""
+
+    fingerprint: str
+    dataset: Part
+    embedding: Part
+    data: Loaded
+    encoder: Choice
+
+    def embed(self, report: Report = silent) -> Embedded:
+        """Return the embedding from the cache, or compute it."""
+        return embed(self.data, self.encoder.value, report=report)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A grid, resolved. ``jobs`` can run; ``unsupported`` cannot, with the reason; together they are all trials.
+
+    ``only`` restricts what is run now: kind of part (``strategy`` ...) -> names or labels. ``facts`` are for the
+    manifest: what there is to know about these trials that is not in the grid.
+    """
+
+    grid: Grid
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)  # by fingerprint
+    jobs: list[Job] = field(default_factory=list)
+    unsupported: list[tuple[Trial, str]] = field(default_factory=list)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def trials(self) -> list[Trial]:
+        return [job.trial for job in self.jobs] + [trial for trial, _ in self.unsupported]
+
+    def total(self, trial: Trial) -> int:
+        """Return how many labels a trial buys in all."""
+        split = self.sources[trial.fingerprint].data.split
+        size, n_classes = len(split.train), len(split.class_names)
+        return trial.budget.initial.resolve(n_classes) + sum(trial.budget.purchases(size, n_classes))
+
+    def chosen(self, trial: Trial) -> bool:
+        """Return whether ``only`` lets a trial run now."""
+        return all(_names(trial)[kind] & set(names) for kind, names in self.only.items())
+
+
+def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None, report: Report = silent) -> Study:
+    """Read the data of a grid, downloading what is missing, and expand it to trials; nothing is encoded.
+
+    Raises
+    ------
+    GridError
+        With everything that is wrong with the data, between budgets and data, or with ``only``; and with an encoder
+        that can see none of the datasets. What it cannot see beside others is unsupported.
+    """
+    study, problems = Study(grid, only or {}), list[str]()
+    refused: dict[int, list[str]] = {i: [] for i in range(len(grid.embeddings))}
+    seen: set[int] = set()
+    for dataset, seeds, data in _load(grid, problems, report):
+        problems += _budget_problems(grid, dataset, data)
+        for i, embedding in enumerate(grid.embeddings):
+            source, why = _source(dataset, embedding, data)
+            refused[i] += why
+            twin = study.sources.setdefault(source.fingerprint, source).dataset.label
+            if twin != dataset.part.label:
+                problems.append(f"datasets: {twin!r} and {dataset.part.label!r} hold the same data")
+            if not why:
+                seen.add(i)
+            for learner in grid.learners:
+                _expand(study, source, learner, seeds, "; ".join(why))
+    for i in refused.keys() - seen:
+        problems += [f"embeddings[{i}]: {message}" for message in refused[i]]
+    if problems:
+        raise GridError([f"{grid.source}: {problem}" for problem in dict.fromkeys(problems)])
+    _check_only(study)
+    return study
+
+
+def _source(dataset: Choice, embedding: Choice, data: Loaded) -> tuple[Source, list[str]]:
+    """Return what the embedding makes of the data, with the reasons why it cannot."""
+    try:
+        check_encoder(embedding, data)  # first: a fingerprint may need weights of hundreds of megabytes
+        key, why = fingerprint(data.content, embedding.value), list[str]()
+    except DataError as error:
+        identity = canonical_json([data.content, embedding.part.identity()])  # of cells that are only listed
+        key, why = hashlib.sha256(identity.encode()).hexdigest(), error.messages
+    return Source(key, dataset.part, embedding.part, data, embedding), why
+
+
+def check_encoder(embedding: Choice, data: Loaded) -> None:
+    """Raise `DataError` when these data cannot be encoded so."""
+    found = embedding.value.problems(data.split) if isinstance(embedding.value, Selective) else []
+    if found:
+        raise DataError([f"{problem} (dataset {data.label!r})" for problem in found])
+
+
+def _check_only(study: Study) -> None:
+    """Raise `GridError` for each name that no trial of the grid has."""
+    problems = []
+    for kind, names in study.only.items():
+        legal = sorted({name for trial in study.trials for name in _names(trial)[kind]})
+        problems += [
+            f"--only {kind}={n}: no {kind} of this grid{suggestion(n, legal)}" for n in names if n not in legal
+        ]
+    if problems:
+        raise GridError([f"{study.grid.source}: {problem}" for problem in problems])
+
+
+def _names(trial: Trial) -> dict[str, set[str]]:
+    """Return what ``--only`` may call the parts of a trial, by kind."""
+    parts = {"dataset": trial.dataset, "embedding": trial.embedding, "learner": trial.learner}
+    names = {kind: {part.name, part.label} for kind, part in (parts | {"strategy": trial.strategy}).items()}
+    return names | {"budget": {trial.budget.name}, "seed": {str(trial.seed)}}
+
+
+def _load(grid: Grid, problems: list[str], report: Report) -> Iterator[tuple[Choice, tuple[int, ...], Loaded]]:
+    """Read each split once: one for all seeds, or one per seed where the dataset is resampled."""
+    for i, dataset in enumerate(grid.datasets):
+        for seeds in [(seed,) for seed in grid.seeds] if dataset.value.resampled else [grid.seeds]:
+            try:
+                yield dataset, seeds, load(dataset.value, seeds[0], report)
+            except DataError as error:
+                problems += [f"datasets[{i}]: {message}" for message in error.messages]
+                break
+
+
+def _budget_problems(grid: Grid, dataset: Choice, data: Loaded) -> list[str]:
+    problems = []
+    for budget in grid.budgets:
+        try:
+            budget.purchases(len(data.split.train), len(data.split.class_names))
+        except ValueError as error:
+            problems.append(f"budgets.{budget.name}: {error} (dataset {dataset.part.label!r})")
+    return problems
+
+
+def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...], refused: str) -> None:
+    """Add the trials of one pool and learner, and the full-data bound: one fit on the whole pool.
+
+    ``refused`` says why there is no such pool, if so: then all of them are unsupported.
+    """
+    grid = study.grid
+    resources = grid.resources[learner.part.label]
+    whole = Budget(FULL_DATA, Count(len(source.data.split.train)), ())
+    random = registry.strategies.get("random")
+    bound = Trial(
+        dataset=source.dataset,
+        embedding=source.embedding,
+        learner=learner.part,
+        strategy=Part(random.name, version=random.version),
+        budget=whole,
+        seed=min(seeds),
+        fingerprint=source.fingerprint,
+    )
+    _file(study, Job(bound, random.cls(), learner.value, resources), refused)
+    for budget in grid.budgets:
+        for seed in seeds:
+            for strategy in grid.strategies:
+                trial = Trial(
+                    dataset=source.dataset,
+                    embedding=source.embedding,
+                    learner=learner.part,
+                    strategy=strategy.part,
+                    budget=budget,
+                    seed=seed,
+                    fingerprint=source.fingerprint,
+                )
+                reason = refused or lacking(strategy, learner)
+                _file(study, Job(trial, strategy.value, learner.value, resources), reason)
+
+
+def lacking(strategy: Choice, learner: Choice) -> str:
+    """Return what a strategy needs that the learner does not give, in words, or nothing."""
+    missing = strategy.plugin.needs - {"labels"} - learner.value.gives
+    gives = ", ".join(sorted(learner.value.gives)) or "predictions only"
+    needs = f"{strategy.part.label} needs {', '.join(sorted(missing))}"
+    return f"{needs}; {learner.part.label} gives {gives}" if missing else ""
+
+
+def _file(study: Study, job: Job, unsupported: str) -> None:
+    if unsupported:
+        study.unsupported.append((job.trial, unsupported))
+    else:
+        study.jobs.append(job)
+
+
+def preview(study: Study) -> list[str]:
+    """Say what a run would do, and which cells it cannot, with the reason."""
+    grid = study.grid
+    bounds = sum(job.trial.budget.name == FULL_DATA for job in study.jobs)
+    lines = [
+        f"grid {grid.name}: {len(study.jobs) - bounds} trials and {bounds} full-data bounds",
+        f"  datasets: {', '.join(c.part.label for c in grid.datasets)}",
+        f"  embeddings: {', '.join(c.part.label for c in grid.embeddings)}",
+        f"  learners: {', '.join(c.part.label for c in grid.learners)}",
+        f"  strategies: {', '.join(c.part.label for c in grid.strategies)}",
+        f"  seeds: {len(grid.seeds)}",
+    ]
+    for dataset, data in {s.dataset.label: s.data for s in study.sources.values()}.items():
+        size, classes = len(data.split.train), len(data.split.class_names)
+        for budget in grid.budgets:
+            sizes = budget.purchases(size, classes)
+            start = budget.initial.resolve(classes)
+            lines.append(f"  budget {budget.name} on {dataset}: {start} labels, then {_runs(sizes)}, of {size}")
+    if study.only:
+        lines.append(f"  --only chooses {sum(study.chosen(job.trial) for job in study.jobs)} of these")
+    cells = Counter(f"{t.dataset.label} / {t.embedding.label} / {t.budget.name}: {why}" for t, why in study.unsupported)
+    lines += [f"unsupported: {cell} ({n} trials)" for cell, n in cells.items()]
+    return lines
+
+
+def _runs(sizes: list[int]) -> str:
+    """Return ``9 x 1000 + 1 x 43`` for the sizes of purchases in order."""
+    return " + ".join(f"{len(list(group))} x {size}" for size, group in groupby(sizes)) or "nothing"

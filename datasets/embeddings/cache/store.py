@@ -1,0 +1,247 @@
+"""The cache of embeddings, addressed by content: each is computed once, by one process, and checked when it is read.
+
+What lies in one entry is in ``entry.py``, what can be done with the cache as a whole in ``shelf.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import Timeout
+from numpy.typing import NDArray
+
+from .... import __version__
+from ....benchmark.registry import encoders
+from ....benchmark.seeds import generator
+from ....benchmark.types import Derived, Features, Labels, Pool, canonical_json
+from ...reading.base import DataError, Dataset, Report, cache_dir, label_of, parameters, plugin_of, silent
+from ...reading.loading import Loaded, load
+from ..base import Encoder, Precision, ReadsFile, StorageError, Stored, Work, feature_problems
+from . import entry
+from .artefacts import keeper
+from .entry import FILES, CorruptEntryError, Entry, StaleEntryError, locked, storage
+from .origin import origin
+from .quality import Quality, measure
+
+__all__ = [
+    "CorruptEntryError",
+    "Embedded",
+    "StaleEntryError",
+    "StorageError",
+    "embed",
+    "fingerprint",
+    "make_pool",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """One embedded dataset, read-only and mapped from the cache. ``seconds`` is what the encoder took when it ran.
+
+    Features that are kept as float16 are made float32, in memory, each time they are asked for.
+    """
+
+    fingerprint: str
+    entry: Entry
+
+    @property
+    def features(self) -> Features:
+        return _in_use(self.entry.arrays["features"])
+
+    @property
+    def labels(self) -> Labels:
+        return self.entry.arrays["labels"]
+
+    @property
+    def test_features(self) -> Features:
+        return _in_use(self.entry.arrays["test_features"])
+
+    @property
+    def test_labels(self) -> Labels:
+        return self.entry.arrays["test_labels"]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.entry.manifest["class_names"])
+
+    @property
+    def seconds(self) -> float:
+        return float(self.entry.manifest["seconds"])
+
+    @property
+    def quality(self) -> Quality:
+        return Quality(**self.entry.manifest["quality"])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that `make_pool` needs, as arrays: what travels between processes."""
+        content = self.entry.manifest["files"][FILES["features"]]["sha256"]
+        rest = {"class_names": np.array(self.class_names), "content": np.array(content)}
+        return {**{name: getattr(self, name) for name in FILES}, **rest}
+
+    def pool(self) -> Pool:
+        return make_pool(self.fingerprint, self.arrays())
+
+
+def make_pool(fingerprint: str, arrays: Mapping[str, NDArray[Any]]) -> Pool:
+    """Build the pool, in any process: what is derived from it draws from (fingerprint, key) alone."""
+    keep = keeper(fingerprint, str(arrays["content"]))
+    derived = Derived(arrays["features"], partial(generator, "derived", fingerprint), keep)
+    class_names = tuple(arrays["class_names"].tolist())
+    return Pool(**{name: arrays[name] for name in FILES}, class_names=class_names, derived=derived)
+
+
+def fingerprint(content: str, encoder: Encoder) -> str:
+    """Return the sha256 of all that decides the numbers of an embedding, and nothing else.
+
+    That is the data's content hash, the encoder's name, version, settings and the content of the file it reads, and
+    the type on disk. Names of datasets, paths, seeds (a resampled split has another content), machine and workers are
+    not in it.
+    """
+    plugin = plugin_of(encoders, encoder)
+    identity = {
+        "content": content,
+        "encoder": [plugin.name, plugin.version, _settings(encoder)],
+        "file": encoder.content_hash() if isinstance(encoder, ReadsFile) else None,
+        "dtype": _precision(encoder),
+    }
+    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+
+def embed(
+    data: Dataset | Loaded, encoder: Encoder, seed: int = 0, report: Report = silent, recompute: bool = False
+) -> Embedded:
+    """Return the embedding from the cache, or compute it while other processes that ask for it wait.
+
+    Load the data once (`load`) to encode it several times; ``seed`` is then ignored. ``recompute`` replaces an entry,
+    and what was derived from it, whatever it holds.
+
+    Raises
+    ------
+    DataError
+        When the data, or what the encoder makes of them, cannot be used.
+    CorruptEntryError
+        When the entry is damaged or of another version: nothing is computed again unasked.
+    StorageError
+        When the cache cannot be written (a full disk, say); nothing half-made stays behind.
+    """
+    loaded = data if isinstance(data, Loaded) else load(data, seed, report)
+    folder = cache_dir() / fingerprint(loaded.content, encoder)
+    if not recompute:
+        with suppress(OSError, CorruptEntryError):  # decided below, when no other process is at it
+            found = entry.read(folder)  # without a lock: a cache may be read-only
+            entry.used(folder)
+            return Embedded(folder.name, found)
+    with locked(folder):
+        if recompute or not folder.is_dir():
+            _compute(folder, loaded, encoder, report, anew=recompute)
+        with storage(folder.parent):
+            return Embedded(folder.name, entry.read(folder))
+
+
+def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report, anew: bool) -> None:
+    """Encode into a folder under another name, and give it its name when it is whole. Call it under the lock.
+
+    ``anew``: not even what an earlier attempt kept is used.
+    """
+    unfinished = folder.with_suffix(".tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)  # ours to remove: whoever wrote it has lost the lock
+    _sweep(folder.parent)
+    started = time.perf_counter()
+    try:
+        work = _work(folder, loaded, encoder, report)
+        if anew and work.kept.is_dir():
+            with work.keeping():
+                shutil.rmtree(work.kept)
+        features = _encode(loaded, encoder, work)
+        seconds = round(time.perf_counter() - started, 3)
+        with storage(folder.parent):
+            unfinished.mkdir(exist_ok=True)
+            manifest = _write(unfinished, features, loaded, encoder)
+            entry.write_manifest(unfinished, {**manifest, "fingerprint": folder.name, "seconds": seconds})
+            shutil.rmtree(unfinished / "scratch", ignore_errors=True)
+            entry.discard(folder)
+            unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _work(folder: Path, loaded: Loaded, encoder: Encoder, report: Report) -> Work:
+    plugin = plugin_of(encoders, encoder)
+    made_of = canonical_json([plugin.name, plugin.version, _settings(encoder), loaded.inputs])
+    kept = folder.parent / entry.TRAINING / hashlib.sha256(made_of.encode()).hexdigest()
+    return Work(folder.with_suffix(".tmp") / "scratch", kept, report, _about(loaded, encoder))
+
+
+def _about(loaded: Loaded, encoder: Encoder) -> dict[str, Any]:
+    plugin = plugin_of(encoders, encoder)
+    made_by = {"name": plugin.name, "label": label_of(plugin, encoder), "version": plugin.version}
+    return {
+        "dataset": {"name": loaded.name, "label": loaded.label, "params": loaded.params, "content": loaded.content},
+        "encoder": {**made_by, "params": parameters(encoder)},
+    }
+
+
+def _encode(loaded: Loaded, encoder: Encoder, work: Work) -> tuple[Features, Features]:
+    plugin, settings = plugin_of(encoders, encoder), canonical_json(_settings(encoder))
+    train, test = encoder.encode(loaded.split, generator("encode", plugin.name, settings, loaded.inputs), work)
+    problems = feature_problems(train, test, loaded.split, _precision(encoder))
+    if problems:
+        label = label_of(plugin, encoder)
+        raise DataError([f"{label} for dataset {loaded.label}: {problem}" for problem in problems])
+    return train, test
+
+
+def _write(folder: Path, features: tuple[Features, Features], loaded: Loaded, encoder: Encoder) -> dict[str, Any]:
+    """Write the arrays of an entry, measure what was written, and return what the manifest says of it all."""
+    split, precision = loaded.split, _precision(encoder)
+    arrays: dict[str, tuple[NDArray[Any], str]] = {
+        "features": (features[0], precision),
+        "labels": (split.train_labels, "int64"),
+        "test_features": (features[1], precision),
+        "test_labels": (split.test_labels, "int64"),
+    }
+    files = {file: entry.write_array(folder / file, *arrays[name]) for name, file in FILES.items()}
+    written = {name: np.load(folder / file, mmap_mode="r", allow_pickle=False) for name, file in FILES.items()}
+    return {
+        "layout": entry.LAYOUT,
+        "albench": __version__,
+        **_about(loaded, encoder),
+        "origin": origin(encoder),
+        "kind": split.kind,
+        "n_classes": len(split.class_names),
+        "class_names": list(split.class_names),
+        "files": files,
+        "quality": asdict(measure(**written, n_classes=len(split.class_names))),
+    }
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what killed processes left: unfinished folders whose lock is free."""
+    for unfinished in [*cache.glob("*.tmp"), *cache.glob(f"{entry.TRAINING}/*.removed.tmp")]:
+        with suppress(Timeout, StorageError), locked(unfinished, timeout=0):  # one that is taken is being written
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _precision(encoder: Encoder) -> Precision:
+    return encoder.store if isinstance(encoder, Stored) else "float32"
+
+
+def _settings(encoder: Encoder) -> dict[str, Any]:
+    """Return the parameters that decide what is computed: all but the type it is kept in."""
+    kept_as = {"store"} if isinstance(encoder, Stored) else set[str]()
+    return {name: value for name, value in parameters(encoder).items() if name not in kept_as}
+
+
+def _in_use(features: NDArray[Any]) -> Features:
+    used = features.astype(np.float32, copy=False)
+    used.setflags(write=False)
+    return used

@@ -1,0 +1,286 @@
+"""SimCLR's training: two views of each image, the loss that tells them from all others, checkpoints to go on from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.functional import cross_entropy, normalize
+
+from ....benchmark.types import Labels, Rows
+from ...reading.base import DataError, Inputs, Split, Step
+from ..base import Work
+from .apply import seeded
+from .augment import Views
+from .checkpoint import NAME, digest
+
+HELD = 2**31
+"""Images of up to so many bytes are decoded once and kept in memory; more are decoded anew in each epoch."""
+
+CHECKPOINT = 20.0
+"""Seconds of training between two checkpoints. They are written where an epoch ends, and always after the last."""
+
+EVERY = 0.5
+"""Seconds between two reports within an epoch."""
+
+WARM_UP = 0.1
+"""Share of all steps in which the learning rate rises, linearly; after them it falls as half a cosine."""
+
+NEIGHBOURS, SHOWN = 5, 5000
+"""The accuracy that is shown: by so many neighbours, on so many images of the pool, every fifth of them held out."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast: at most ``batch`` images (with two views each) a step, ``lr`` at its highest."""
+
+    epochs: int
+    batch: int
+    lr: float
+    temperature: float
+    weight_decay: float
+    threads: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A point of the training curve: mean loss, accuracy on held-out images of the pool, seconds since the start."""
+
+    epoch: int
+    loss: float
+    knn_accuracy: float
+    seconds: float
+
+
+class Pair(nn.Sequential):
+    """The network that is wanted and the projection head that is dropped after training."""
+
+    def __init__(self, network: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.head = head
+
+
+def trained(
+    build: Callable[[], Pair], views: Views, split: Split, schedule: Schedule, rng: np.random.Generator, work: Work
+) -> nn.Module:
+    """Return the network after the last epoch.
+
+    What ``work.kept`` holds of an earlier attempt is gone on from; a whole training is not done again. Each epoch
+    draws from a generator of its own, so the weights are those of a training that was never stopped: bit for bit with
+    the same number of threads on the same kind of CPU (CUDA adds in an order of its own).
+    """
+    with _threads(schedule.threads):
+        training = Training(build, views, split, schedule, rng)
+        training.resume(work.kept)
+        saved = time.perf_counter()
+        while training.epoch < schedule.epochs:
+            training.next_epoch(work)
+            if training.epoch == schedule.epochs or time.perf_counter() - saved >= CHECKPOINT:
+                training.save(work.kept)
+                saved = time.perf_counter()
+    return training.pair.network
+
+
+class Training:
+    """Networks, optimiser and curve after ``epoch`` epochs."""
+
+    def __init__(
+        self, build: Callable[[], Pair], views: Views, split: Split, schedule: Schedule, rng: np.random.Generator
+    ) -> None:
+        weights, shown, epochs = rng.spawn(3)
+        self._schedule, self._views, self._labels = schedule, views, split.train_labels
+        self._images = split.train[:] if math.prod(split.train.shape) <= HELD else split.train
+        self._seeds = epochs.integers(2**63, size=schedule.epochs)
+        self._shown = np.sort(shown.permutation(len(self._images))[:SHOWN])
+        self._cuda = torch.cuda.is_available()
+        self._device = torch.device("cuda" if self._cuda else "cpu")
+        self._layout = torch.channels_last if self._cuda else torch.contiguous_format
+        self.pair = seeded(build, weights).to(self._device)
+        self.pair.to(memory_format=self._layout)
+        self._optimiser = torch.optim.SGD(
+            self.pair.parameters(), lr=schedule.lr, momentum=0.9, weight_decay=schedule.weight_decay
+        )
+        self.curve: list[Epoch] = []
+
+    @property
+    def epoch(self) -> int:
+        return len(self.curve)
+
+    def next_epoch(self, work: Work) -> None:
+        """Take every image of the pool once, in batches of equal size (to within one)."""
+        started = reported = time.perf_counter()
+        generator = torch.Generator().manual_seed(int(self._seeds[self.epoch]))
+        order = torch.randperm(len(self._images), generator=generator).numpy()
+        batches = np.array_split(order, math.ceil(len(order) / self._schedule.batch))
+        total = torch.zeros((), device=self._device)
+        self.pair.train()
+        for i, images in enumerate(_read_ahead(self._images, [np.sort(rows) for rows in batches])):
+            total += len(images) * self._step(images, generator, (self.epoch + (i + 0.5) / len(batches)))
+            if time.perf_counter() - reported >= EVERY:
+                reported = time.perf_counter()
+                self._report(work, f"{(i + 1) / len(batches):.0%} of epoch {self.epoch + 1}")
+        loss = total.item() / len(order)
+        if not math.isfinite(loss):
+            raise DataError([f"simclr: the loss is {loss} in epoch {self.epoch + 1}; try a lower lr"])
+        seconds = time.perf_counter() - started + (self.curve[-1].seconds if self.curve else 0.0)
+        self.curve.append(Epoch(self.epoch + 1, loss, self._accuracy(), seconds))
+        self._report(work)
+
+    def _step(self, images: NDArray[np.uint8], generator: torch.Generator, epochs: float) -> torch.Tensor:
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._schedule.lr * rate(epochs / self._schedule.epochs)
+        inputs = self._inputs(images)
+        both = torch.cat([self._views(inputs, generator), self._views(inputs, generator)])
+        loss = nt_xent(self._forward(self.pair, both), self._schedule.temperature)
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._optimiser.step()
+        return loss.detach()
+
+    def _inputs(self, images: NDArray[np.uint8]) -> torch.Tensor:
+        return scaled(torch.tensor(images).to(self._device).permute(0, 3, 1, 2))
+
+    def _forward(self, module: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        """Return float32; what is multiplied is bfloat16 on GPUs that have it."""
+        fast = self._cuda and torch.cuda.get_device_capability() >= (8, 0)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=fast):
+            answer: torch.Tensor = module(images.contiguous(memory_format=self._layout))
+        return answer.float()
+
+    def _accuracy(self) -> float:
+        self.pair.eval()
+        with torch.inference_mode():
+            parts = np.array_split(self._shown, math.ceil(len(self._shown) / 500))
+            features = [self._forward(self.pair.network, self._inputs(self._images[rows])) for rows in parts]
+            return knn_accuracy(torch.cat(features).cpu(), self._labels[self._shown])
+
+    def _report(self, work: Work, now: str = "") -> None:
+        notes = [now] if now else []
+        if self.curve:
+            last = self.curve[-1]
+            notes = [f"loss {last.loss:.2f}", f"{NEIGHBOURS}-NN {last.knn_accuracy:.1%}", *notes]
+        work.report(Step("simclr", self.epoch, self._schedule.epochs, "epochs", ", ".join(notes)))
+
+    def save(self, kept: Path) -> None:
+        """Write what `resume` reads, and the curve beside it, each whole or not at all."""
+        tensors = {f"pair.{name}": tensor.contiguous() for name, tensor in self.pair.state_dict().items()}
+        for name, parameter in self.pair.named_parameters():
+            tensors[f"momentum.{name}"] = self._optimiser.state[parameter]["momentum_buffer"].contiguous()
+        points = [asdict(point) for point in self.curve]
+        table = io.StringIO()
+        writer = csv.DictWriter(table, list(points[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(points)
+        facts = {"curve": json.dumps(points), "sha256": _digest(tensors)}
+        _write(kept / NAME, safetensors.torch.save(tensors, facts))
+        _write(kept / "curve.csv", table.getvalue().encode())
+
+    def resume(self, kept: Path) -> None:
+        """Go on from what `save` wrote, if it did."""
+        path = kept / NAME
+        if not path.exists():
+            return
+        try:
+            with safetensors.safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dict
+                facts = file.metadata()
+            if facts["sha256"] != _digest(tensors):
+                raise ValueError("its bytes are not those that were written")  # noqa: TRY301  as from the calls beside
+            curve = [Epoch(**point) for point in json.loads(facts["curve"])]
+            pair = {name.removeprefix("pair."): x for name, x in tensors.items() if name.startswith("pair.")}
+            self.pair.load_state_dict(pair)
+            for name, parameter in self.pair.named_parameters():
+                self._optimiser.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].to(parameter)
+        except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            reason = str(error).split("\n", 1)[0]
+            raise DataError([f"{path}: no checkpoint of this training ({reason}); remove it to train anew"]) from error
+        self.curve = curve
+
+
+def nt_xent(projections: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return the mean loss over all 2B rows (2B, dims); rows i and i + B are views of one image (equation 1)."""
+    z = normalize(projections)
+    similar = (z @ z.T / temperature).fill_diagonal_(-math.inf)
+    return cross_entropy(similar, torch.arange(len(z), device=z.device).roll(len(z) // 2))
+
+
+def rate(share: float) -> float:
+    """Return the learning rate at this share of all steps, relative to the highest."""
+    if share < WARM_UP:
+        return share / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
+
+
+def scaled(images: torch.Tensor) -> torch.Tensor:
+    """Bring uint8 to [0, 1]; the first batch normalisation does the rest."""
+    return images.float() / 255
+
+
+def knn_accuracy(features: torch.Tensor, labels: Labels) -> float:
+    """Return the share of every fifth row (M, D) whose class is that of most of its nearest other rows, by cosine.
+
+    Of classes with equally many neighbours the first counts. NaN when there are fewer than two rows.
+    """
+    if len(features) < 2:
+        return math.nan
+    held_out = np.arange(len(features)) % 5 == 0
+    z = normalize(features)
+    nearest = (z[held_out] @ z[~held_out].T).topk(min(NEIGHBOURS, int((~held_out).sum()))).indices.numpy()
+    votes = np.apply_along_axis(np.bincount, 1, labels[~held_out][nearest], minlength=labels.max() + 1)
+    return float((votes.argmax(axis=1) == labels[held_out]).mean())
+
+
+def _read_ahead(images: Inputs, batches: Sequence[Rows]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the images of each batch, the next of them read (decoded) meanwhile."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(images.__getitem__, batches[0])
+        for rows in [*batches[1:], None]:
+            current = coming.result()
+            if rows is not None:
+                coming = reader.submit(images.__getitem__, rows)
+            yield current
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    return digest({name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()})
+
+
+def _write(path: Path, content: bytes) -> None:
+    unfinished = path.with_suffix(".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise DataError([f"{path}: cannot be written ({error.strerror or error})"]) from error
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

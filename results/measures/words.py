@@ -1,0 +1,20 @@
+"""Numbers as words, the same in every table and sentence."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from .stats import Interval
+
+
+def count(n: int, thing: str) -> str:
+    """Return ``1 seed``, ``2 seeds``."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
+def interval_text(interval: Interval, digits: int = 3, sign: str = "") -> str:
+    """Return ``0.812 [0.790, 0.833]``; without brackets where there is no interval, a dash where there is no value."""
+    if isnan(interval.mean):
+        return "-"
+    mean, low, high = (f"{value:{sign}.{digits}f}" for value in (interval.mean, interval.low, interval.high))
+    return mean if isnan(interval.low) else f"{mean} [{low}, {high}]"

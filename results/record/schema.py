@@ -1,0 +1,142 @@
+"""The columns of a run on disk, and their version. `SCHEMA_VERSION` moves whenever a column does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from ...benchmark.types import Round, Trial, TrialEnd
+
+SCHEMA_VERSION = 1
+VERSION_KEY = b"albench_schema"
+IMPORTED = "imported"
+"""``bought_by`` of a round that other people measured: nobody says which rows it bought, so ``selected`` is empty."""
+_METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
+
+_IDENTITY = [
+    ("trial_id", pa.string()),
+    ("dataset", pa.string()),
+    ("embedding", pa.string()),
+    ("learner", pa.string()),
+    ("strategy", pa.string()),
+    ("strategy_params", pa.string()),  # canonical JSON
+    ("budget", pa.string()),
+    ("seed", pa.int64()),
+]
+
+ROUNDS = pa.schema(
+    [
+        *_IDENTITY,
+        ("round", pa.int32()),
+        ("n_labelled", pa.int64()),
+        ("bought_by", pa.string()),
+        ("accuracy", pa.float64()),
+        ("balanced_accuracy", pa.float64()),
+        ("macro_f1", pa.float64()),
+        ("nll", pa.float64()),  # null where the learner gives no probabilities
+        ("ece", pa.float64()),  # null where the learner gives no probabilities
+        ("class_counts", pa.list_(pa.int32())),
+        ("selected", pa.list_(pa.int64())),
+        ("select_s", pa.float64()),
+        ("fit_s", pa.float64()),
+        ("eval_s", pa.float64()),
+        ("peak_rss_mb", pa.float64()),
+        ("ended_at", pa.int64()),  # ms since the epoch
+    ],
+    metadata=_METADATA,
+)
+"""One row per (trial, round). Names are labels, as tables print them."""
+
+TRIALS = pa.schema(
+    [
+        *_IDENTITY,
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+        ("traceback", pa.string()),
+        ("attempts", pa.int32()),
+        ("wall_s", pa.float64()),
+        ("host", pa.string()),
+        ("device", pa.string()),
+        ("ended_at", pa.int64()),  # ms since the epoch
+    ],
+    metadata=_METADATA,
+)
+"""One row per attempt at a trial that ended."""
+
+PLAN = pa.schema(_IDENTITY, metadata=_METADATA)
+"""One row per trial that the grid asks for, so that a cell without results is told from one that was not asked for."""
+
+FIRSTS = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("row", pa.int64()),
+        ("class_name", pa.string()),
+        ("image", pa.binary()),  # PNG or JPEG; null where the dataset has no images
+    ],
+    metadata=_METADATA,
+)
+"""One row per row of a pool that some strategy buys first on most seeds: the report shows it without the dataset."""
+
+MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}
+"""Version v -> the function that turns a table of version v into one of version v + 1. Version 1 is the first."""
+
+TIMING = ("select_s", "fit_s", "eval_s", "peak_rss_mb", "ended_at")
+"""Columns of ``ROUNDS`` that are not part of the answer: they differ when a round is done again."""
+
+
+def round_row(trial: Trial, round_: Round, ended_at: int) -> dict[str, Any]:
+    """Return one row of ``ROUNDS`` as plain Python values; ``ended_at`` in ms since the epoch."""
+    scores = round_.scores
+    return {
+        **_identity(trial),
+        "round": round_.index,
+        "n_labelled": round_.n_labelled,
+        "bought_by": round_.bought_by,
+        "accuracy": scores.accuracy,
+        "balanced_accuracy": scores.balanced_accuracy,
+        "macro_f1": scores.macro_f1,
+        "nll": scores.nll,
+        "ece": scores.ece,
+        "class_counts": round_.class_counts.tolist(),
+        "selected": round_.selected.tolist(),
+        "select_s": round_.select_s,
+        "fit_s": round_.fit_s,
+        "eval_s": round_.eval_s,
+        "peak_rss_mb": round_.peak_rss_mb,
+        "ended_at": ended_at,
+    }
+
+
+def trial_row(trial: Trial, end: TrialEnd, ended_at: int) -> dict[str, Any]:
+    """Return one row of ``TRIALS`` as plain Python values; ``ended_at`` in ms since the epoch."""
+    return {
+        **_identity(trial),
+        "outcome": end.outcome.value,
+        "reason": end.reason,
+        "traceback": end.traceback,
+        "attempts": end.attempts,
+        "wall_s": end.wall_s,
+        "host": end.host,
+        "device": end.device,
+        "ended_at": ended_at,
+    }
+
+
+def plan_row(trial: Trial) -> dict[str, Any]:
+    """Return one row of ``PLAN`` as plain Python values."""
+    return _identity(trial)
+
+
+def _identity(trial: Trial) -> dict[str, Any]:
+    return {
+        "trial_id": trial.trial_id,
+        "dataset": trial.dataset.label,
+        "embedding": trial.embedding.label,
+        "learner": trial.learner.label,
+        "strategy": trial.strategy.label,
+        "strategy_params": trial.strategy.params,
+        "budget": trial.budget.name,
+        "seed": trial.seed,
+    }

@@ -1,0 +1,379 @@
+"""A run's directory: atomic Parquet parts, one writer, any number of readers, safe to kill at any point.
+
+A part appears under its name only when it is whole (temporary name, fsync, rename). Parts are never changed; reading
+drops what two parts repeat. Rounds are written before trial ends, so a recorded end always has its rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from ...benchmark.types import Trial
+from . import parts
+from .manifests import sound
+from .parts import TABLES, CorruptPartError, NewerPartError, StorageError
+from .schema import FIRSTS, PLAN, TIMING, plan_row
+
+__all__ = ["RunStore", "StorageError"]
+
+log = logging.getLogger(__name__)
+
+MANY_AT_START = 50
+MANY = 1000  # parts that a running writer lets gather before it compacts
+PLAN_FILE, FIRSTS_FILE = "plan.parquet", "firsts.parquet"
+_OWN = {
+    ".lock",
+    PLAN_FILE,
+    FIRSTS_FILE,
+    "grid.yaml",
+    "report",
+    *TABLES,
+}  # what may lie here before the first manifest does
+
+
+class RunStore:
+    """The files of one run. Writers come from `create`, readers from `open`.
+
+    ``manifest`` is the manifest of the last writer; under ``"earlier"`` it holds those of the writers before it.
+    ``notices`` says in one line each what was wrong with the files read so far.
+    """
+
+    def __init__(
+        self, directory: Path, manifest: dict[str, Any], lock: FileLock | None = None, lenient: bool = False
+    ) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self.notices: list[str] = []
+        self._lock = lock
+        self._lenient = lenient
+        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+        self._next = {name: parts.next_number(directory / name) for name in TABLES}
+        self._flushed_at = time.monotonic()
+
+    @classmethod
+    def create(cls, directory: Path | str, grid_yaml: str, manifest: Mapping[str, Any]) -> Self:
+        """Open a run for writing, new or to be continued; ``manifest["grid_id"]`` says which grid it belongs to.
+
+        Raises
+        ------
+        StorageError
+            When another writer has it, it holds another grid or files that are not a run's, or a newer albench
+            wrote it. Nothing but the lock is written before all checks have passed.
+        """
+        directory = Path(directory)
+        _check_ours(directory, manifest)
+        lock = _lock(directory)
+        try:
+            earlier = _check_ours(directory, manifest)  # again: it may have been made while we waited
+            _check_versions(directory)
+            parts.sweep(directory)
+            for name in TABLES:
+                (directory / name).mkdir(exist_ok=True)
+            full = _with_earlier(dict(manifest), earlier)
+            parts.write_atomic(directory / "manifest.json", json.dumps(full, indent=2).encode())
+            parts.write_atomic(directory / "grid.yaml", grid_yaml.encode())
+            store = cls(directory, full, lock)
+            store._compact_above(MANY_AT_START)
+        except BaseException:
+            lock.release()
+            raise
+        return store
+
+    @classmethod
+    def open(cls, directory: Path | str, lenient: bool = False) -> Self:
+        """Open a run for reading, whether or not somebody is writing it.
+
+        With ``lenient`` what cannot be read (the manifest or a part of it, the grid, a part of a newer albench) is a
+        notice, and the rest is read; else it is a `StorageError`, as is a directory without a run.
+        """
+        store = cls(Path(directory), {}, lenient=lenient)
+        try:
+            manifest = _manifest(store.directory)
+        except StorageError as error:
+            store._do_without(error)
+            return store
+        if manifest is None:
+            raise StorageError(f"{directory} holds no albench run (it has no manifest.json)")
+        store.manifest = store._sound(manifest) if lenient else manifest
+        return store
+
+    @property
+    def grid_yaml(self) -> str:
+        path = self.directory / "grid.yaml"
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            self._do_without(StorageError(f"{path} cannot be read: {why}"))
+            return ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    def write_plan(self, trials: Sequence[Trial]) -> None:
+        """Say which trials the grid asks for; replaces the plan of an earlier state of the grid."""
+        self._check_writer()
+        rows = [plan_row(trial) for trial in trials]
+        parts.write_part(self.directory / PLAN_FILE, pa.Table.from_pylist(rows, schema=PLAN))
+
+    def write_firsts(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Say what the rows that are bought first look like; replaces what was said before."""
+        self._check_writer()
+        parts.write_part(self.directory / FIRSTS_FILE, pa.Table.from_pylist([dict(row) for row in rows], schema=FIRSTS))
+
+    def add_rounds(self, rows: list[dict[str, Any]]) -> None:
+        """Keep rows of `schema.ROUNDS` in memory until the next flush."""
+        self._rows["rounds"].extend(rows)
+
+    def add_trials(self, rows: list[dict[str, Any]]) -> None:
+        """Keep rows of `schema.TRIALS` in memory until the next flush."""
+        self._rows["trials"].extend(rows)
+
+    def flush(self) -> None:
+        """Write the rows in memory, one part per table.
+
+        Raises
+        ------
+        StorageError
+            When the disk refuses; the rows stay in memory, so a later flush writes them.
+        """
+        self._check_writer()
+        for name, rows in self._rows.items():
+            if rows:
+                self._write(name, pa.Table.from_pylist(rows, schema=TABLES[name]))
+                self._rows[name] = []
+        self._flushed_at = time.monotonic()
+        self._compact_above(MANY)
+
+    def flush_if_due(self, seconds: float = 1.0) -> None:
+        """Flush when the last flush is at least ``seconds`` old."""
+        if time.monotonic() - self._flushed_at >= seconds:
+            self.flush()
+
+    def compact(self) -> None:
+        """Join all parts of each table into one. The new part is there before the old ones go: a kill loses nothing."""
+        self._check_writer()
+        for name in TABLES:
+            old = parts.list_parts(self.directory / name)
+            if len(old) < 2:
+                continue
+            read = {part: table for part in old if (table := self._read_part(part)) is not None}
+            if read:
+                self._write(name, pa.concat_tables(read.values()))
+            for part in read:
+                part.unlink()
+
+    def close(self) -> None:
+        """Flush, compact and let the next writer in."""
+        if self._lock is None or not self._lock.is_locked:
+            return
+        try:
+            self.flush()
+            self.compact()
+        finally:
+            self._lock.release()
+
+    def _compact_above(self, many: int) -> None:
+        if any(len(parts.list_parts(self.directory / name)) > many for name in TABLES):
+            self.compact()
+
+    def _check_writer(self) -> None:
+        if self._lock is None or not self._lock.is_locked:
+            raise StorageError(f"{self.directory} is open for reading only")
+
+    def _write(self, name: str, table: pa.Table) -> None:
+        parts.write_part(self.directory / name / f"part-{self._next[name]:06d}.parquet", table)
+        self._next[name] += 1
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def plan(self) -> pd.DataFrame | None:
+        """Return the trials that the grid asks for, or None where nobody wrote it down."""
+        return self._read_file(PLAN_FILE)
+
+    def firsts(self) -> pd.DataFrame | None:
+        """Return what the rows that are bought first look like, or None where nobody wrote it down."""
+        return self._read_file(FIRSTS_FILE)
+
+    def _read_file(self, name: str) -> pd.DataFrame | None:
+        path = self.directory / name
+        try:
+            parts.check_version(path)
+            frame: pd.DataFrame = pq.read_table(path).to_pandas()
+        except FileNotFoundError:
+            return None
+        except CorruptPartError as error:
+            self._notice(f"{path} cannot be read and is left out: {error}")
+            return None
+        except NewerPartError as error:
+            self._do_without(error)
+            return None
+        return frame
+
+    def rounds(self) -> pd.DataFrame:
+        """Return every round once, by (trial_id, round). Where a round was done twice the first row stands."""
+        frame: pd.DataFrame = self._read("rounds").to_pandas()
+        repeated = frame.duplicated(["trial_id", "round"], keep=False)
+        if repeated.any():
+            self._report_disagreement(frame[repeated])
+            frame = frame.drop_duplicates(["trial_id", "round"])
+        return frame.sort_values(["trial_id", "round"], ignore_index=True)
+
+    def trials(self) -> pd.DataFrame:
+        """Return the latest ended attempt of each trial, by order of first appearance."""
+        frame: pd.DataFrame = self._read("trials").to_pandas()
+        order = frame["trial_id"].drop_duplicates()
+        latest = frame.drop_duplicates("trial_id", keep="last").set_index("trial_id", drop=False)
+        return latest.loc[order].reset_index(drop=True)
+
+    def purchases(self) -> dict[str, list[NDArray[np.int64]]]:
+        """Return what each trial has bought so far, one array of rows per round without a gap, for resuming it.
+
+        The first round is 0, or 1 where the trial starts without labels. What follows a gap (a lost part) is left
+        out, so that it is done again.
+        """
+        frame = self.rounds()
+        bought: dict[str, list[NDArray[np.int64]]] = {}
+        total: dict[str, int] = {}
+        for trial_id, n_labelled, rows in zip(frame["trial_id"], frame["n_labelled"], frame["selected"], strict=True):
+            if total.get(trial_id, 0) + len(rows) == n_labelled:  # nothing is missing between the last row and this
+                bought.setdefault(trial_id, []).append(np.asarray(rows, dtype=np.int64))
+                total[trial_id] = n_labelled
+        return bought
+
+    def _read(self, name: str) -> pa.Table:
+        while True:
+            try:
+                tables = [self._read_part(part) for part in parts.list_parts(self.directory / name)]
+            except FileNotFoundError:  # the writer compacted between our listing and our reading
+                continue
+            return pa.concat_tables([TABLES[name].empty_table(), *(t for t in tables if t is not None)])
+
+    def _read_part(self, part: Path) -> pa.Table | None:
+        try:
+            return parts.read_part(part)
+        except CorruptPartError as error:
+            self._report_corrupt(part, str(error))
+        except NewerPartError as error:
+            self._do_without(error)
+        return None
+
+    def _report_corrupt(self, part: Path, reason: str) -> None:
+        notice = f"{part} cannot be read and is left out: {reason}"
+        if self._lock is not None:
+            aside = part.with_name(part.name + ".corrupt")
+            part.rename(aside)
+            notice = f"{part} cannot be read and was set aside as {aside.name}: {reason}"
+        self._notice(notice)
+
+    def _report_disagreement(self, repeated: pd.DataFrame) -> None:
+        answer = repeated.drop(columns=list(TIMING))
+        for column in ("class_counts", "selected"):
+            answer[column] = answer[column].map(lambda values: tuple(values.tolist()))
+        several = answer.drop_duplicates()
+        several = several[several.duplicated(["trial_id", "round"])]
+        if len(several):
+            row = several.iloc[0]
+            self._notice(
+                f"{self.directory}: {len(several)} rounds gave another answer when they were done again, first round"
+                f" {row['round']} of trial {row.trial_id} ({row.strategy}, seed {row.seed}); the first answer is used"
+            )
+
+    def _sound(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        path = self.directory / "manifest.json"
+        kept, wrong = sound(manifest)
+        if not manifest:
+            self._notice(f"{path} is empty: nothing is known of where this run comes from")
+        if wrong:
+            self._notice(f"{path} holds something else than albench writes under {', '.join(wrong)}; that is left out")
+        return kept
+
+    def _do_without(self, error: StorageError) -> None:
+        if not self._lenient:
+            raise error
+        self._notice(f"{error}; it is left out")
+
+    def _notice(self, notice: str) -> None:
+        if notice not in self.notices:
+            self.notices.append(notice)
+            log.warning("%s", notice)
+
+
+def _lock(directory: Path) -> FileLock:
+    lock = FileLock(directory / ".lock")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StorageError(f"{directory}: another run is writing here; wait for it, or give another --out") from None
+    except OSError as error:
+        raise StorageError(f"{directory} cannot be written: {error.strerror}") from error
+    return lock
+
+
+def _check_versions(directory: Path) -> None:
+    for name in TABLES:
+        for part in parts.list_parts(directory / name):
+            with suppress(CorruptPartError):  # set aside when it is read
+                parts.check_version(part)
+
+
+def _check_ours(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the manifest that lies there, if any; raise `StorageError` when the directory is not this grid's."""
+    held = _manifest(directory)
+    if held is None:
+        names = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+        foreign = [name for name in names if name not in _OWN and not name.endswith(".tmp")]
+        if foreign:
+            raise StorageError(f"{directory} holds files of something else ({foreign[0]}); give an empty --out")
+        return None
+    if held.get("grid_id") != manifest["grid_id"]:
+        raise StorageError(
+            f"{directory} holds another grid: {_grid(held)}, not {_grid(manifest)}; give this run another --out"
+        )
+    return held
+
+
+def _grid(manifest: Mapping[str, Any]) -> str:
+    return " ".join(dict.fromkeys(str(manifest[key]) for key in ("name", "grid_id") if key in manifest))
+
+
+def _manifest(directory: Path) -> dict[str, Any] | None:
+    path = directory / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StorageError(f"{path} is not a manifest of albench: {error}") from error
+    if not isinstance(manifest, dict):
+        raise StorageError(f"{path} is not a manifest of albench")
+    return manifest
+
+
+def _with_earlier(manifest: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
+    if earlier is None:
+        return manifest
+    past = earlier.pop("earlier", [])
+    return {**manifest, "earlier": past if earlier == manifest else [*past, earlier]}

@@ -1,0 +1,140 @@
+"""Who wins where: the gain over the baseline from the smallest budget to the largest, and who changes sides."""
+
+from __future__ import annotations
+
+from ...measures.curves import thinned
+from ...measures.evidence import Evidence
+from ...measures.stats import BEST, Interval
+from ...measures.tables import Cell, Setting, Summary
+from ...measures.words import interval_text
+from ..blocks import Block, stem
+from ..terminal import FULL_DATA_ROW
+
+
+def blocks(evidence: Evidence) -> list[Block]:
+    """Return one table for each setting: by budget where it has several, else by number of labels."""
+    summary = evidence.summary
+    budgets = {setting: ordered_budgets(summary, setting) for setting in summary.settings()}
+    single = [(setting, names[0]) for setting, names in budgets.items() if len(names) == 1]
+    return [*_by_budget(summary, budgets), *_by_labels(summary, single)]
+
+
+def _by_budget(summary: Summary, budgets: dict[Setting, list[str]]) -> list[Block]:
+    tables = [_table(summary, setting, names) for setting, names in budgets.items() if len(names) > 1]
+    if not tables:
+        return []
+    flips = [line for setting, names in budgets.items() for line in _flips(summary, setting, names)]
+    text = (
+        f"gain/1 of aubc/1: points over {summary.baseline} on the same seeds, with its 95 % interval; budgets by their"
+        f" number of labels at the end. Bold: {BEST}. A strategy flips when its interval is above 0 in one budget and"
+        " below 0 in another (as in Hacohen et al. 2022, arXiv 2202.02794)."
+    )
+    items = tuple(flips) or ("No strategy flips: none wins in one budget and loses in another beyond its intervals.",)
+    return [Block("Gain by budget", text=text, items=items), *tables]
+
+
+def _by_labels(summary: Summary, places: list[tuple[Setting, str]]) -> list[Block]:
+    tables = [table for place in places if (table := _curve_table(summary, *place))]
+    if not tables:
+        return []
+    text = (
+        f"gain/1 of at/1: points over {summary.baseline} on the same seeds at the same number of labels, with its 95 %"
+        " interval. A strategy flips when its interval is above 0 at one number of labels and below 0 at another: of"
+        " many intervals one in twenty errs."
+    )
+    return [Block("Gain by number of labels", text=text), *tables]
+
+
+def _curve_table(summary: Summary, setting: Setting, budget: str) -> Block | None:
+    base = summary.get(setting, budget, summary.baseline)
+    cells = [cell for cell in summary.of(setting, budget) if cell.n and not cell.is_baseline]
+    labels = thinned(summary.labels(setting, budget))
+    if base is None or not base.n or not cells or not labels:
+        return None
+    rows = []
+    for cell in cells:
+        found = {n: cell.gain_at(n, base) for n in labels}
+        texts = (f"{interval_text(gain, 1, '+')}{_of(gain, cell)}" for gain in found.values())
+        rows.append(
+            (cell.key.strategy, str(cell.n), *texts, flip({f"at {n}": gain for n, gain in found.items()}) or "-")
+        )
+    return Block(
+        f"{setting}, {budget}",
+        columns=("strategy", "n", *map(str, labels), "flip"),
+        rows=tuple(rows),
+        level=3,
+        name=stem("gain", *setting, budget),
+        about={**setting._asdict(), "budget": budget},
+    )
+
+
+def _of(gain: Interval, cell: Cell) -> str:
+    return f" n={gain.n}" if gain.n not in {0, cell.n} else ""
+
+
+def ordered_budgets(summary: Summary, setting: Setting) -> list[str]:
+    """Return the budgets with values, by their number of labels at the end, then at the start."""
+    spans = {}
+    for budget in summary.budgets():
+        counts = [n for cell in summary.of(setting, budget) for n in cell.curves.columns]
+        if counts:
+            spans[budget] = (max(counts), min(counts))
+    return sorted(spans, key=lambda budget: spans[budget])
+
+
+def flip(gains: dict[str, Interval]) -> str:
+    """Say where a strategy wins and loses: ``wins low, loses high``; empty when it does not do both."""
+    signs = {where: "wins" if gain.low > 0 else "loses" if gain.high < 0 else "" for where, gain in gains.items()}
+    both = {"wins", "loses"} <= set(signs.values())
+    return ", ".join(f"{sign} {where}" for where, sign in signs.items() if sign) if both else ""
+
+
+def _cells(summary: Summary, setting: Setting, budgets: list[str], strategy: str) -> dict[str, Cell]:
+    cells = {budget: summary.get(setting, budget, strategy) for budget in budgets}
+    return {budget: cell for budget, cell in cells.items() if cell is not None}
+
+
+def _flip(cells: dict[str, Cell]) -> str:
+    return flip({budget: cell.gain_aubc for budget, cell in cells.items()})
+
+
+def _flips(summary: Summary, setting: Setting, budgets: list[str]) -> list[str]:
+    found = {name: _flip(_cells(summary, setting, budgets, name)) for name in summary.strategies()}
+    return [f"{setting}: {name} flips: {what}" for name, what in found.items() if what]
+
+
+def _table(summary: Summary, setting: Setting, budgets: list[str]) -> Block:
+    names = [name for name in summary.strategies() if _cells(summary, setting, budgets, name)]
+    best = [summary.best(setting, budget) for budget in budgets]
+    rows = []
+    for name in names:
+        cells = _cells(summary, setting, budgets, name)
+        rows.append((name, *(_text(cells.get(budget)) for budget in budgets), _flip(cells) or "-"))
+    if bound := summary.bounds.get(setting):
+        text = f"{interval_text(bound.final)} n={bound.n}" if bound.n else bound.status
+        rows.append((FULL_DATA_ROW, *[text] * len(budgets), "-"))
+    spans = [_span(summary, setting, budget) for budget in budgets]
+    return Block(
+        f"{setting}",
+        columns=("strategy", *(f"{b}, {span}" for b, span in zip(budgets, spans, strict=True)), "flip"),
+        rows=tuple(rows),
+        strong=frozenset((i, j) for i, name in enumerate(names) for j, of in enumerate(best, 1) if name in of),
+        level=3,
+        name=stem("gain", *setting),
+        about=setting._asdict(),
+    )
+
+
+def _span(summary: Summary, setting: Setting, budget: str) -> str:
+    counts = [n for cell in summary.of(setting, budget) for n in cell.curves.columns]
+    return f"{min(counts)} to {max(counts)} labels"
+
+
+def _text(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    if not cell.n:
+        return cell.status
+    if cell.is_baseline:
+        return f"aubc/1 {interval_text(cell.aubc)} n={cell.n}"
+    return f"{interval_text(cell.gain_aubc, 1, '+')} n={cell.gain_aubc.n}"

@@ -1,0 +1,279 @@
+"""Who ranks where over many settings, who beats whom, and which differences the seeds cannot resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from string import ascii_uppercase
+
+import numpy as np
+
+from ....benchmark.seeds import generator
+from ....benchmark.types import Floats
+from ...measures import ranking
+from ...measures.complete import SAME_LABELS, Complete
+from ...measures.evidence import Evidence
+from ...measures.stats import Interval, detectable, difference_interval, paired_p, seeds_needed
+from ...measures.tables import Summary
+from ...measures.words import count, interval_text
+from .. import charts
+from ..blocks import Block, Figure
+
+MOST_SEEDS = 10_000
+
+
+def blocks(evidence: Evidence) -> list[Block]:
+    """Return the tables over all complete blocks; a line that says what is missing where there is none."""
+    complete = Complete.of(evidence.summary)
+    head = Block("Ranks", text=_scope(evidence.summary, complete), items=complete.left_out)
+    if not complete.places:
+        return [head]
+    p = ranking.wilcoxon_holm(complete.means)
+    ranks, iqm = _ranks(complete, p), _iqm(complete, evidence.summary.baseline)
+    if not any(len(seeds) > 1 for seeds in complete.seeds):
+        return [replace(head, text=f"{head.text} With one seed nothing can be tested within a block."), ranks, iqm]
+    return [head, ranks, _wins(complete), _penalties(complete), iqm, _neighbours(complete, p), _resolvable(complete)]
+
+
+def _scope(summary: Summary, complete: Complete) -> str:
+    if len(summary.strategies()) < 2:
+        return "There are no two strategies to compare."
+    if not complete.places:
+        return (
+            "No two strategies are complete in any block (setting and budget): every round of every seed done. Nothing"
+            " is ranked, for ranks over holes would be those of another study."
+        )
+    k, b = len(complete.strategies), len(complete.places)
+    return (
+        f"{k} strategies on {count(b, 'complete block')} (a setting and budget in which each has done every round of"
+        f" every seed), over {_seeds(complete)}. Nothing is imputed: what is incomplete is left out, and listed"
+        " here. Blocks are taken as independent; settings that share a dataset are less than that."
+        + _overshoots(summary, complete)
+    )
+
+
+def _overshoots(summary: Summary, complete: Complete) -> str:
+    """Name the strategies whose rounds are compared with rounds of slightly fewer labels."""
+    found: dict[str, None] = {}
+    for setting, budget in complete.places:
+        cells = [cell for cell in summary.of(setting, budget) if cell.key.strategy in complete.strategies]
+        usual = set(summary.labels(setting, budget))
+        found |= {cell.key.strategy: None for cell in cells if set(cell.curves.columns) - usual}
+    names = ", ".join(found)
+    return f" Rounds count as the same where labels differ by at most {SAME_LABELS:.0%}: {names}." if found else ""
+
+
+def _seeds(complete: Complete) -> str:
+    """Return ``10 seeds``, ``2 to 4 seeds``."""
+    sizes = sorted({len(seeds) for seeds in complete.seeds})
+    return count(sizes[0], "seed") if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} seeds"
+
+
+def _ranks(complete: Complete, p: Floats) -> Block:
+    names, values = complete.strategies, complete.means
+    mean = ranking.mean_ranks(values)
+    rank = np.array([interval.mean for interval in mean])
+    order, places = np.argsort(rank, kind="stable"), ranking.places(rank, p)
+    groups = ranking.groups(rank, p)
+    budgets = {name: own for name in _budgets(complete) if (own := complete.budget(name))}
+    parts = {name: ranking.mean_ranks(values[own]) for name, own in budgets.items()} if len(budgets) > 1 else {}
+    rows = tuple(
+        (
+            names[i],
+            interval_text(mean[i], 2),
+            f"{places[i, 0]} to {places[i, 1]}",
+            " ".join(_letters(groups, int(i))) or "-",
+            *(interval_text(part[i], 2) for part in parts.values()),
+        )
+        for i in order
+    )
+    columns = [f"rank/1 in {name} ({count(len(budgets[name]), 'block')})" for name in parts]
+    named = [[names[i] for i in group] for group in groups]
+    figure = charts.critical_difference(names, rank, named, f"Mean ranks over {count(len(values), 'block')}")
+    best = int(order[0])
+    return Block(
+        "Mean ranks",
+        text=_ranks_text(complete, p),
+        columns=("strategy", f"rank/1 ({count(len(values), 'block')})", "places", "groups", *columns),
+        rows=rows,
+        strong=frozenset((row, 1) for row, i in enumerate(order) if i == best or p[i, best] > ranking.ALPHA),
+        level=3,
+        name="ranks",
+        figure=replace(figure, name="ranks"),
+    )
+
+
+def _ranks_text(complete: Complete, p: Floats) -> str:
+    values = complete.means
+    b, k = values.shape
+    test = ranking.friedman(values)
+    needed = ranking.blocks_needed(k)
+    apart = int((p[np.triu_indices(k, 1)] <= ranking.ALPHA).sum())
+    return " ".join(
+        [
+            "rank/1 of the mean aubc/1: 1 is best, equals share their mean; from six blocks on with a 95 % interval.",
+            "Friedman test that all rank alike: "
+            + ("not possible (it needs 3 strategies and 2 blocks)." if np.isnan(test) else f"p = {test:.2g}."),
+            f"Wilcoxon's signed-rank test, Holm over {count(k * (k - 1) // 2, 'pair')}, tells {apart} apart;"
+            " letters join those of a group in which it tells none, places are the ranks it leaves open, bold is the"
+            " best and what is not told apart from it.",
+            *(
+                [f"With {count(b, 'block')} it can tell no pair apart, whatever the values: it takes {needed}."]
+                if b < needed
+                else []
+            ),
+            f"Nemenyi's critical difference: {ranking.critical_difference(k, b):.2f} ranks.",
+        ]
+    )
+
+
+def _budgets(complete: Complete) -> list[str]:
+    return list(dict.fromkeys(budget for _, budget in complete.places))
+
+
+def _letters(groups: Sequence[Sequence[int]], i: int) -> list[str]:
+    return [ascii_uppercase[g % 26] * (g // 26 + 1) for g, group in enumerate(groups) if i in group]
+
+
+def _wins(complete: Complete) -> Block:
+    verdicts = np.array([ranking.pairwise(block) for block in complete.values])
+    counts = [(verdicts == sign).sum(axis=0) for sign in (1, 0, -1)]
+    return Block(
+        "Wins, ties, losses",
+        text=f"In how many of {count(len(verdicts), 'block')} row beats column / cannot be told apart from it / loses:"
+        " aubc/1, paired t-test over seeds at 5 % in each block (0 is outside the 95 % interval), not adjusted for the"
+        " number of pairs.",
+        columns=("strategy", *complete.strategies),
+        rows=_square(complete.strategies, lambda i, j: "/".join(str(n[i, j]) for n in counts)),
+        level=3,
+        name="wins",
+    )
+
+
+def _penalties(complete: Complete) -> Block:
+    names = complete.strategies
+    matrix = ranking.penalty_matrix(complete.curves)
+    off = ~np.eye(len(names), dtype=bool)
+    lost = [f"{matrix[off[:, j], j].mean():.2f}" for j in range(len(names))]
+    shown = np.where(off, matrix, np.nan)
+    figure = charts.matrix(names, shown, "Pairwise penalty matrix", "share of blocks in which row beats column (ppm/1)")
+    return Block(
+        "Pairwise penalty matrix",
+        text=f"ppm/1: share of {count(len(complete.places), 'block')} in which row beats column: paired two-sided"
+        " t-test over seeds at each round, Holm over the rounds of a pair, each round counting 1/rounds. Read along a"
+        " row for wins, down a column for losses (its mean: the lower the better); chance alone gives at most 0.05.",
+        columns=("strategy", *names),
+        rows=(*_square(names, lambda i, j: f"{matrix[i, j]:.2f}"), ("mean of the column", *lost)),
+        level=3,
+        name="penalties",
+        figure=replace(figure, name="penalties"),
+    )
+
+
+def _square(names: Sequence[str], text: Callable[[int, int], str]) -> tuple[tuple[str, ...], ...]:
+    k = range(len(names))
+    return tuple((names[i], *("" if i == j else text(i, j) for j in k)) for i in k)
+
+
+def _iqm(complete: Complete, baseline: str) -> Block:
+    names = complete.strategies
+    base = names.index(baseline) if baseline in names else 0
+    found = ranking.iqm_intervals(complete.values, base, generator("report", "iqm/1", *names))
+    order = np.argsort([-interval.mean for interval in found.means], kind="stable")
+    differences = [_points(interval) for interval in found.differences]
+    rows = tuple(
+        (
+            names[i],
+            str(found.means[i].n),
+            interval_text(found.means[i]),
+            "-" if i == base else interval_text(differences[i], 1, "+"),
+        )
+        for i in order
+    )
+    return Block(
+        "Interquartile mean",
+        text="iqm/1 of aubc/1: the mean of the middle half of all runs, seeds and blocks alike; 95 % intervals by a"
+        f" bootstrap of seeds within blocks, the same seeds for all, so that differences to {names[base]} are paired."
+        " Bold: that difference has its whole interval above 0.",
+        columns=("strategy", "runs", "iqm/1", f"less {names[base]}, points"),
+        rows=rows,
+        strong=frozenset((row, 3) for row, i in enumerate(order) if i != base and differences[i].low > 0),
+        level=3,
+        name="iqm",
+        figure=_profile(complete),
+    )
+
+
+def _profile(complete: Complete) -> Figure:
+    taus, shares = ranking.profile(complete.values)
+    figure = charts.profile(complete.strategies, taus, shares, "Performance profile of aubc/1")
+    return replace(figure, name="profile")
+
+
+def _neighbours(complete: Complete, p: Floats) -> Block:
+    """Return a table of the pairs that follow each other in mean rank."""
+    names = complete.strategies
+    order = np.argsort(ranking.ranks(complete.means).mean(axis=0), kind="stable")
+    by_seed, rows, n_apart = complete.by_seed, [], 0
+    for i, j in pairwise(order):
+        d = by_seed[i] - by_seed[j]
+        interval = difference_interval(100 * d)
+        apart = bool(paired_p(d) <= ranking.ALPHA)
+        n_apart += apart
+        told, needed = ("yes" if apart else "no", _needed(d)) if len(d) > 1 else ("-", "-")
+        difference = f"{interval_text(interval, 2, '+')} n={interval.n}" if interval.n else "-"
+        rows.append((f"{names[i]} - {names[j]}", difference, told, needed, f"{p[i, j]:.2g}"))
+    return Block(
+        "Neighbouring ranks",
+        text=f"{n_apart} of {len(rows)} neighbouring mean ranks are told apart on these blocks by the"
+        f" {count(by_seed.shape[1], 'seed')} that all blocks share (mean"
+        " paired difference of aubc/1 over blocks, in points; t-test at 5 %, not adjusted; a minus where ranks and"
+        " means disagree). Seeds needed: for 80 % power, were difference and spread as observed; a guess as good as"
+        " these are. The last column asks whether it holds on other blocks like these: Wilcoxon-Holm over blocks.",
+        columns=("pair", "difference", "told apart", "seeds needed", "p over blocks"),
+        rows=tuple(rows),
+        level=3,
+        name="neighbours",
+    )
+
+
+def _resolvable(complete: Complete) -> Block:
+    """Return a table of what the seeds of each block can and cannot resolve."""
+    rows = []
+    for (setting, budget), values in zip(complete.places, complete.values, strict=True):
+        order = np.argsort(-values.mean(axis=1), kind="stable")
+        d = values[order[:-1]] - values[order[1:]]  # (K - 1, S)
+        n = values.shape[1]
+        apart = int((paired_p(d) <= ranking.ALPHA).sum())
+        first, second = (complete.strategies[i] for i in order[:2])
+        lead = f"{first} - {second}: {interval_text(difference_interval(100 * d[0]), 2, '+')}"
+        least = f"{100 * detectable(n) * _usual_sd(values):.2f}" if n > 1 else "-"
+        needed = _needed(d[0]) if n > 1 else "-"
+        rows.append((f"{setting}, {budget}", str(n), least, f"{apart} of {len(d)}" if n > 1 else "-", lead, needed))
+    return Block(
+        "What the seeds can resolve",
+        text="Least difference of aubc/1, in points, that a paired two-sided t-test at 5 % shows in four cases of five"
+        " with these seeds, for a pair of usual spread (root mean square SD of the paired differences of all pairs);"
+        " neighbouring ranks that are told apart in the block; the best and the second best, and the seeds needed to"
+        " tell them apart.",
+        columns=("block", "n", "detectable", "neighbours told apart", "lead", "seeds needed"),
+        rows=tuple(rows),
+        level=3,
+        name="resolvable",
+    )
+
+
+def _usual_sd(values: Floats) -> float:
+    """Return the root mean square SD of the paired differences of all pairs of rows (K, S)."""
+    i, j = np.triu_indices(len(values), 1)
+    return float(np.sqrt((values[i] - values[j]).var(axis=1, ddof=1).mean()))
+
+
+def _needed(differences: Floats) -> str:
+    n = seeds_needed(differences, MOST_SEEDS)
+    return f"more than {MOST_SEEDS:,}" if n is None else str(n)
+
+
+def _points(interval: Interval) -> Interval:
+    return Interval(100 * interval.mean, 100 * interval.low, 100 * interval.high, interval.n)

@@ -1,0 +1,142 @@
+"""The tables as a terminal shows them, and the short texts of cells that the report shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isnan
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ...benchmark.types import Outcome
+from ..measures.stats import BEST, Interval
+from ..measures.tables import Cell, Setting, Summary
+
+FULL_DATA_ROW = "full data (final/1)"
+
+
+@dataclass(frozen=True)
+class Style:
+    """How cells are written: the sign before half an interval, and the number of seeds that needs no mention."""
+
+    plus_minus: str = "±"
+    usual_n: int | None = None
+
+    def cell(self, cell: Cell) -> str:
+        """Return ``0.812 ±0.021 +3.2``, with ``n=4`` where that is unusual, or what became of a cell without values."""
+        if not cell.n:
+            return cell.status
+        gain = "" if cell.is_baseline or isnan(cell.gain_aubc.mean) else f" {cell.gain_aubc.mean:+.1f}"
+        return f"{self.mean(cell.aubc)}{gain}{self._n(cell)}"
+
+    def bound(self, cell: Cell | None) -> str:
+        """Return the full-data bound of a setting, or a dash."""
+        if cell is None:
+            return "-"
+        return f"{self.mean(cell.final)} n={cell.n}" if cell.n else cell.status
+
+    def mean(self, interval: Interval) -> str:
+        half = "" if isnan(interval.low) else f" {self.plus_minus}{interval.half_width:.3f}"
+        return f"{interval.mean:.3f}{half}"
+
+    def _n(self, cell: Cell) -> str:
+        return "" if cell.n == self.usual_n else f" n={cell.n}"
+
+
+def usual_n(summary: Summary) -> int | None:
+    """Return the number of seeds that most cells with values have; the greater of equals, None without any."""
+    counts = Counter(cell.n for cell in summary.cells.values() if cell.n)
+    return max(counts, key=lambda n: (counts[n], n), default=None)
+
+
+def caption(summary: Summary, mark: str, n: int | None) -> str:
+    """Say what the numbers of an overview table are; ``mark`` is how the best are marked."""
+    seeds = "n=1 seed, so no interval," if n == 1 else f"n={n} seeds"
+    return (
+        f"aubc/1: mean and half of its 95 % interval, {seeds} where not said; then gain/1: aubc/1 less that"
+        f" of {summary.baseline} on the same seeds, in points. {mark}: {BEST}."
+    )
+
+
+def render(summary: Summary, console: Console) -> None:
+    """Print one table per budget (several where the columns do not fit), then what is not done."""
+    if not summary.cells:
+        console.print("No results yet.")
+    n = usual_n(summary)
+    style = Style("±" if console.encoding.startswith("utf") else "+/-", n)
+    mark = "*" if console.color_system is None else "Bold"
+    for budget in summary.budgets():
+        for settings in _fitting(summary, budget, style, console.width):
+            console.print(_table(summary, budget, settings, style, mark), highlight=False)
+    if summary.cells:
+        console.print(caption(summary, mark, n), style="dim", highlight=False)
+    for line in unfinished(summary):
+        console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def unfinished(summary: Summary) -> list[str]:
+    """Return one line per cell that is not wholly done: what became of it, and why; one per setting that cannot run."""
+    return [f"{what}: {status}" + (f": {reasons}" if reasons else "") for what, status, reasons in not_done(summary)]
+
+
+def not_done(summary: Summary) -> list[tuple[str, str, str]]:
+    """Return what is not wholly done: the cell (or a setting where nothing can run), its trials, and why."""
+    runs = set(summary.settings())
+    lines: dict[tuple[str, str], tuple[str, str, str]] = {}
+    idle: Counter[tuple[str, str]] = Counter()
+    for cell in [*summary.cells.values(), *summary.bounds.values()]:
+        if cell.status:
+            reasons = "; ".join(cell.reasons)
+            what = str(cell.key if cell.key.setting in runs else cell.key.setting)
+            idle[what, reasons] += sum(cell.outcomes.values())
+            whole = f"{idle[what, reasons]} {Outcome.UNSUPPORTED}"
+            lines[what, reasons] = (what, cell.status if cell.key.setting in runs else whole, reasons)
+    return list(lines.values())
+
+
+def _table(summary: Summary, budget: str, settings: list[Setting], style: Style, mark: str) -> Table:
+    table = Table(title=f"budget {escape(budget)}", title_justify="left", show_footer=bool(summary.bounds))
+    table.add_column("strategy", footer=FULL_DATA_ROW if summary.bounds else "", no_wrap=True)
+    for setting in settings:
+        footer = style.bound(summary.bounds.get(setting))
+        table.add_column(escape("\n".join(_header(summary, setting))), footer=escape(footer), no_wrap=True)
+    best = {setting: summary.best(setting, budget) for setting in settings}
+    for strategy in summary.strategies():
+        texts = []
+        for setting in settings:
+            text = escape(_text(summary, budget, setting, strategy, style))
+            is_best = strategy in best[setting]
+            texts.append(f"[bold]{text}[/bold]{'*' if mark == '*' else ''}" if is_best else text)
+        table.add_row(escape(strategy), *texts)
+    return table
+
+
+def _text(summary: Summary, budget: str, setting: Setting, strategy: str, style: Style) -> str:
+    cell = summary.get(setting, budget, strategy)
+    return style.cell(cell) if cell else "-"
+
+
+def _header(summary: Summary, setting: Setting) -> list[str]:
+    several_learners = len({setting.learner for setting in summary.settings()}) > 1
+    return [setting.dataset, setting.embedding, *([setting.learner] if several_learners else [])]
+
+
+def _fitting(summary: Summary, budget: str, style: Style, width: int) -> Iterator[list[Setting]]:
+    """Yield the settings of a budget in groups whose columns fit into ``width`` characters, at least one each."""
+    first = max(len(name) for name in [*summary.strategies(), FULL_DATA_ROW]) + 4
+    group: list[Setting] = []
+    used = first
+    for setting in summary.settings(budget):
+        texts = [_text(summary, budget, setting, strategy, style) for strategy in summary.strategies()]
+        texts += [*_header(summary, setting), style.bound(summary.bounds.get(setting))]
+        column = max(len(text) for text in texts) + 4  # a mark, two spaces and a line
+        if group and used + column > width:
+            yield group
+            group, used = [], first
+        group.append(setting)
+        used += column
+    if group:
+        yield group

@@ -1,0 +1,87 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+
+import numpy as np
+
+from ...benchmark.registry import strategy
+from ...benchmark.types import Features, Floats, Query, Rows
+from ..kernels.distances import blocks, pool_units, squared_distances
+from ..kernels.kmeans import kmeans
+from ..kernels.scores import top
+
+
+@strategy(
+    "typiclust",
+    cite="Hacohen, Dekel and Weinshall, Active Learning on a Budget: Opposite Strategies Suit High and Low Budgets, "
+    "ICML 2022 (arXiv 2202.02794)",
+    version=1,
+)
+@dataclass(frozen=True)
+class TypiClust:
+    """The most typical row of each large cluster that has no labels yet.
+
+    min(|L| + n, ``max_clusters``) k-means clusters of the whole pool on unit rows; those of ``min_size`` members or
+    fewer are put aside. Clusters are visited in a fixed order (fewest labelled members first, then the largest), one
+    pick each, round and round: the unlabelled member of highest typicality (`typicality`).
+
+    As in the paper, distances are plain and neighbours are all members; the authors' code squares the distances and
+    counts only unlabelled members. Where the clusters run out of rows, those put aside follow in the same way; as
+    every row is in some cluster, that always suffices, whatever the cap on their number.
+    """
+
+    max_clusters: int = 500
+    min_size: int = 5
+    neighbours: int = 20
+
+    def __post_init__(self) -> None:
+        for name, least in (("max_clusters", 1), ("min_size", 0), ("neighbours", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"typiclust: {name} is {getattr(self, name)}; it must be at least {least}")
+
+    def select(self, query: Query) -> Rows:
+        units = pool_units(query)
+        k = min(len(query.labelled) + query.n, self.max_clusters)
+        centres, cluster = kmeans(units, k, query.rng)
+        size = np.bincount(cluster, minlength=len(centres))
+        labelled = np.bincount(cluster[query.labelled], minlength=len(centres))
+        order = np.lexsort((query.rng.random(len(centres)), -size, labelled))
+        is_open = np.zeros(len(units), dtype=bool)
+        is_open[query.unlabelled] = True
+
+        def queue(c: int) -> Iterator[int]:  # a generator, so a cluster that is never visited costs nothing
+            members = np.flatnonzero(cluster == c)
+            best_first = members[top(typicality(units[members], self.neighbours), len(members), query.rng)]
+            yield from best_first[is_open[best_first]].tolist()
+
+        large = [queue(c) for c in order if size[c] > self.min_size]
+        small = [queue(c) for c in order if size[c] <= self.min_size]
+        picks = islice(chain(_in_turn(large), _in_turn(small)), query.n)
+        return np.fromiter(picks, dtype=np.int64)
+
+
+def typicality(members: Features, neighbours: int) -> Floats:
+    """Return 1 / (mean distance to the K nearest other members) for each member (M, D); inf where that is 0.
+
+    K = min(``neighbours``, M / 2 rounded down), at least 1. Distances are computed in single precision.
+    """
+    M = len(members)
+    K = min(neighbours, max(M // 2, 1), M - 1)
+    total = np.zeros(M)
+    for rows in blocks(M):
+        squares = squared_distances(members[rows], members)
+        squares[np.arange(len(squares)), np.arange(rows.start, rows.stop)] = 0  # itself: nearest, adds nothing
+        total[rows] = np.sqrt(np.partition(squares, K, axis=1)[:, : K + 1]).sum(axis=1)
+    result: Floats = np.divide(K, total, out=np.full(M, np.inf), where=total > 0)
+    return result
+
+
+def _in_turn(queues: list[Iterator[int]]) -> Iterator[int]:
+    """Yield one item of each queue in order, round and round, until all are empty."""
+    while queues:
+        left = []
+        for queue in queues:
+            for item in islice(queue, 1):
+                left.append(queue)
+                yield item
+        queues = left

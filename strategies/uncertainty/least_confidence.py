@@ -1,0 +1,23 @@
+from dataclasses import dataclass
+
+from ...benchmark.registry import strategy
+from ...benchmark.types import Query, Rows
+from ..kernels.scores import top
+
+
+@strategy(
+    "least-confidence",
+    cite="Lewis and Gale, A Sequential Algorithm for Training Text Classifiers, SIGIR 1994 (arXiv cmp-lg/9407020)",
+    version=1,
+    needs={"probabilities"},
+)
+@dataclass(frozen=True)
+class LeastConfidence:
+    """The rows whose predicted class is least probable: the n largest of 1 - max p.
+
+    Ties are broken by the query's generator.
+    """
+
+    def select(self, query: Query) -> Rows:
+        confidence = query.probs.max(axis=1)  # (U,)
+        return query.unlabelled[top(-confidence, query.n, query.rng)]

@@ -1,0 +1,54 @@
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from albench.results.literature.foreign import import_curves
+from albench.results.measures.evidence import Evidence, read_runs
+from albench.results.measures.findings import grade
+from albench.results.measures.tables import Summary
+
+
+def graded(tmp_path: Path, learner: str, embedding: str = "pca") -> dict[str, tuple[str, str]]:
+    """Return the grade of imported curves of a learner on an embedding: question -> answer, why."""
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        header = ["dataset", "embedding", "learner", "strategy", "seed", "n_labels", "accuracy"]
+        csv.writer(file).writerows([header, *(["d", embedding, learner, "random", 0, n, 0.5] for n in (10, 20))])
+    import_curves(tmp_path / "a.csv", tmp_path / "run", {})
+    evidence = Evidence.of(read_runs([tmp_path / "run"]))
+    every = grade(evidence.rounds, evidence.trials, evidence.summary)
+    return {question: (answer, why) for question, answer, why in every}
+
+
+@pytest.mark.parametrize(
+    ("embedding", "learner", "answer", "why"),
+    [
+        ("pca", "linear+flexmatch", "in part", "learned features: none; semi-supervised learners: linear+flexmatch"),
+        ("pca", "linear(C=1)+flexmatch(t=2)", "in part", "none; semi-supervised learners: linear(C=1)+flexmatch(t=2)"),
+        ("pca+simclr", "flexmatch", "yes", "learned features: pca+simclr; semi-supervised learners: flexmatch"),
+        ("timm:vit_small", "svm", "in part", "learned features: timm:vit_small; semi-supervised learners: none"),
+        ("clip", "net+passive", "not known", "semi-supervised learners: none; not known: clip, net+passive"),
+        ("pca", "svm", "no", "learned features: none; semi-supervised learners: none"),
+    ],
+)
+def test_names_of_several_parts_are_graded_by_each(
+    embedding: str, learner: str, answer: str, why: str, tmp_path: Path
+) -> None:
+    grades = graded(tmp_path, learner, embedding)
+    given, reason = grades["self- and semi-supervised regimes"]
+    assert given == answer
+    assert reason.endswith(why)
+
+
+@pytest.mark.parametrize("learner", ["linear", "linear+flexmatch"])
+def test_nobody_says_how_an_imported_learner_was_tuned(learner: str, tmp_path: Path) -> None:
+    expected = ("not known", f"nothing says how the parameters were found of {learner}")
+    assert graded(tmp_path, learner)["tuned classifier"] == expected
+
+
+def test_where_nothing_ran_no_anchor_is_everywhere() -> None:
+    rounds = pd.DataFrame(columns=["budget"])
+    trials = pd.DataFrame(columns=["outcome", "host", "device"])
+    answers = {one.question: one.answer for one in grade(rounds, trials, Summary("random"))}
+    assert answers["random as an anchor"] == answers["full-data bound as an anchor"] == "not known"

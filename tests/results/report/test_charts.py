@@ -1,0 +1,162 @@
+import io
+import re
+from itertools import pairwise
+from typing import Any
+
+import altair
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from albench.results.report import charts, look
+from albench.results.report.blocks import Figure
+
+NAMES = ["random", "margin", "k-means", "typiclust"]
+HARD = ["random", "a.b[c]'\"", "<b>x</b>", "datum.x"]
+
+
+def learning_curves(names: list[str]) -> pd.DataFrame:
+    rows = [
+        (name, labels, 0.5 + i / 10 + labels / 100, 0.4 + i / 10, 0.9 if labels < 20 else np.nan, 5)
+        for i, name in enumerate(names)
+        for labels in (10, 20)
+    ]
+    return pd.DataFrame(rows, columns=["strategy", "n_labelled", "mean", "low", "high", "n"])
+
+
+def every(names: list[str]) -> dict[str, Figure]:
+    k = len(names)
+    costs = pd.DataFrame({"strategy": names, "seconds": np.geomspace(1e-3, 9, k), "accuracy": 0.5, "front": True})
+    classes = pd.DataFrame([(r, str(c), 1 / 12) for r in range(3) for c in range(12)], columns=["round", "class", "n"])
+    url = look.data_uri(look.thumbnail(np.zeros((4, 4, 3), np.uint8), 8))
+    first = pd.DataFrame({"strategy": names, "place": 0, "row": 7, "class": "<cat>", "seeds": 3, "url": url})
+    values = np.linspace(0, 1, k * k).reshape(k, k)
+    values[np.diag_indices(k)] = np.nan
+    return {
+        "curves": charts.curves(learning_curves(names), "t\nsubtitle"),
+        "ranks": charts.critical_difference(names, np.arange(1, k + 1), [names[:2]], "t"),
+        "matrix": charts.matrix(names, values, "t", "share"),
+        "profile": charts.profile(names, [0.1, 0.5, 0.9], np.full((k, 3), 0.5), "t"),
+        "pareto": charts.pareto(costs, "t"),
+        "bars": charts.bars(classes, "t", "round", "n", "class"),
+        "gallery": charts.gallery(first, "t"),
+    }
+
+
+def layer(figure: Figure, mark: str) -> dict[str, Any]:
+    """Return the first layer with a mark."""
+    kinds = [each["mark"] if isinstance(each["mark"], str) else each["mark"]["type"] for each in figure.spec["layer"]]
+    found: dict[str, Any] = figure.spec["layer"][kinds.index(mark)]
+    return found
+
+
+def texts(drawn: str) -> set[str]:
+    return set(re.findall(r"<text[^>]*>([^<]+)</text>", drawn))
+
+
+@pytest.mark.parametrize("names", [NAMES, HARD, ["one"]], ids=["usual", "hard names", "one"])
+@pytest.mark.parametrize("kind", ["curves", "ranks", "matrix", "profile", "pareto", "bars", "gallery"])
+def test_every_chart_is_valid_and_can_be_drawn(kind: str, names: list[str]) -> None:
+    figure = every(names)[kind]
+    altair.Chart.from_dict(figure.spec)  # its schema is the oracle
+    drawn = look.svg(figure.spec)
+    assert drawn.startswith("<svg")
+    assert "http" not in drawn.replace("http://www.w3.org", "")
+    assert "t" in texts(drawn)
+
+
+def test_a_picture_is_as_wide_as_the_chart_says_twice() -> None:
+    drawn = look.svg(every(NAMES)["curves"].spec)
+    with Image.open(io.BytesIO(look.png(drawn))) as picture:
+        assert picture.width == pytest.approx(look.SCALE * charts.WIDTH, abs=4)
+        assert len(np.unique(np.asarray(picture.convert("L")))) > 20
+
+
+def test_curves_name_every_strategy_and_hold_every_point_once() -> None:
+    figure = every(NAMES)["curves"]
+    values = figure.spec["data"]["values"]
+    assert len(values) == 8
+    assert values[0] == {"strategy": "random", "n_labelled": 10, "mean": 0.6, "low": 0.4, "high": 0.9, "n": 5}
+    assert values[1]["high"] is None
+    assert set(NAMES) <= texts(look.svg(figure.spec))
+    still = [one for one in figure.spec["layer"] if one.get("name") != look.HOVER]
+    assert len(still) == len(figure.spec["layer"]) - 1  # what the pointer shows is in no picture
+
+
+def test_a_strategy_keeps_its_colour_where_others_are_missing() -> None:
+    def colours(figure: Figure) -> dict[str, str]:
+        scale = figure.spec["encoding"]["color"]["scale"]
+        return dict(zip(scale["domain"], scale["range"], strict=True))
+
+    whole = colours(charts.curves(learning_curves(NAMES), "t", NAMES))
+    part = colours(charts.curves(learning_curves(NAMES[2:]), "t", NAMES))
+    assert part == {name: whole[name] for name in NAMES[2:]}
+    assert whole["random"] == charts.GREY
+    assert len(set(whole.values())) == len(NAMES)
+
+
+def test_beyond_ten_strategies_lines_differ_by_dashes() -> None:
+    names = [f"rule-{i}" for i in range(12)]
+    figure = charts.curves(learning_curves(names), "t")
+    color, dash = figure.spec["encoding"]["color"]["scale"]["range"], layer(figure, "line")["encoding"]["strokeDash"]
+    looks = {(shade, tuple(each)) for shade, each in zip(color, dash["scale"]["range"], strict=True)}
+    assert len(looks) == 12
+
+
+def test_ranks_are_sorted_each_name_once_and_groups_span_their_ranks() -> None:
+    ranks = [3.5, 1.5, 2.0, 3.0]
+    figure = charts.critical_difference(NAMES, ranks, [["margin", "k-means"], ["typiclust"]], "t")
+    words = [word for one in figure.spec["layer"] if "transform" in one for word in one["data"]["values"]]
+    assert {word["name"]: word["rank"] for word in words} == dict(zip(NAMES, ranks, strict=True))
+    left = [word["rank"] for word in words if word["left"]]
+    assert left == sorted(left)
+    assert max(left) <= min(word["rank"] for word in words if not word["left"])
+    bars = next(one for one in figure.spec["layer"] if one["mark"] != "rule" and one["mark"].get("strokeWidth") == 5)
+    (bar,) = bars["data"]["values"]  # a group of one is none
+    assert bar["x"] < 1.5
+    assert 2.0 < bar["to"] < 3.0
+    drawn = texts(look.svg(figure.spec))
+    assert {"1", "2", "3", "4", "margin  1.50", "3.50  random"} <= {t.replace("\N{NO-BREAK SPACE}", " ") for t in drawn}
+
+
+def test_long_names_make_the_ranks_wide_enough() -> None:
+    names = [f"a-very-long-name-{i}(param=3, other=4)" for i in range(20)]
+    drawn = look.svg(charts.critical_difference(names, np.arange(1, 21), [], "t").spec)
+    width = float(re.search(r'<svg[^>]* width="([\d.]+)"', drawn)[1])  # type: ignore[index]
+    assert width > 2 * 6 * len(names[0]) + 16 * 20
+
+
+def test_the_lines_of_names_do_not_cross() -> None:
+    figure = charts.critical_difference(NAMES, [1.0, 2.0, 3.0, 4.0], [], "t")
+    elbows = [v for v in layer(figure, "line")["data"]["values"] if v["step"] == 1]
+    left, right = elbows[:2], elbows[2:]
+    assert all(a["x"] < b["x"] and a["y"] < b["y"] for a, b in pairwise(left))
+    assert all(a["x"] < b["x"] and a["y"] > b["y"] for a, b in pairwise(right))
+
+
+def test_names_on_the_front_do_not_cover_each_other() -> None:
+    names = ["first", "second", "third", "away"]
+    frame = pd.DataFrame({"strategy": names, "seconds": [1.0, 1.01, 1.02, 9.0], "accuracy": [0.8, 0.801, 0.802, 0.9]})
+    drawn = look.svg(charts.pareto(frame.assign(front=True), "t").spec)
+    marks = drawn[drawn.index("mark-text role-mark") :]
+    assert {"third", "away"} <= texts(marks)
+    named = texts(marks.partition("</g>")[0])
+    assert named == {"third", "away"}  # all are in the legend
+
+
+def test_a_matrix_leaves_holes_empty_and_writes_the_numbers() -> None:
+    figure = every(NAMES)["matrix"]
+    assert len(figure.spec["data"]["values"]) == 12
+    drawn = look.svg(figure.spec)
+    assert {"0.07", "0.93"} <= texts(drawn)
+    assert "NaN" not in drawn
+    empty = charts.matrix(NAMES, np.full((4, 4), np.nan), "t", "share")
+    assert set(NAMES) <= texts(look.svg(empty.spec))
+
+
+def test_many_colours_of_bars_have_no_legend_and_keep_their_order() -> None:
+    figure = every(NAMES)["bars"]
+    assert figure.spec["encoding"]["color"]["legend"] is None
+    assert figure.spec["encoding"]["color"]["scale"]["domain"] == [str(c) for c in range(12)]
+    assert [v["place"] for v in figure.spec["data"]["values"]] == [*range(12)] * 3
