@@ -323,7 +323,7 @@ def cache_import(file: Path) -> None:
 @click.argument("strategy", metavar="STRATEGY")
 def check(strategy: str) -> None:
     """Run the conformance suite on a strategy: a registered name, or module:Class of your own."""
-    from albench.benchmark.conformance import check_named
+    from albench.benchmark.conformance.checks import check_named
 
     with _user_errors():
         results = check_named(strategy)

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from .query import FROM_THE_MODEL, FROM_THE_TRIAL
 from .types import UserError
 
 C = TypeVar("C", bound=type)
@@ -33,8 +34,8 @@ class Plugin:
     """A registered class and what was declared about it.
 
     ``version`` is bumped when the plugin's numbers change; it is part of the identity of every trial. ``cite`` is
-    printed by the report. ``needs`` are capabilities of the learner (`types.CAPABILITIES`), or ``labels``: at least
-    one label. ``notes`` holds what a kind declares besides (a dataset's licence, say).
+    printed by the report. ``needs`` is what a rule asks for (`query.FROM_THE_MODEL`, `query.FROM_THE_TRIAL`).
+    ``notes`` holds what a kind declares besides (a dataset's licence, say).
     """
 
     kind: str
@@ -147,8 +148,54 @@ encoders = Registry("encoder", "datasets.embeddings", "albench.encoders")
 
 
 def strategy(name: str, *, cite: str, version: int = 1, needs: Iterable[str] = ()) -> Callable[[C], C]:
-    """Declare a strategy. A need that the learner does not give makes the cell unsupported before the run."""
+    """Declare a strategy. A need that the trial cannot meet makes the cell unsupported before the run.
+
+    A rule whose needs depend on its parameters (one over another rule) has a property ``needs`` besides.
+
+    Raises
+    ------
+    ValueError
+        When a need is none of those that there are.
+    """
+    legal = (*FROM_THE_MODEL, *FROM_THE_TRIAL)
+    for need in needs:
+        if need not in legal:
+            raise ValueError(
+                f"strategy {name!r} needs {need!r}, which no learner or trial gives{suggestion(need, legal)}"
+            )
     return _declare(strategies, name, cite, version, frozenset(needs), {})
+
+
+def needs_of(strategy: object) -> frozenset[str]:
+    """Return all that a rule with these parameters needs."""
+    plugin = strategies.of(type(strategy))
+    own: frozenset[str] = getattr(strategy, "needs", frozenset())
+    return own | (plugin.needs if plugin else frozenset())
+
+
+def rule(name: str) -> Callable[[], Any]:
+    """Return what makes a rule with its default parameters, for the default of a rule that is composed over it."""
+    return lambda: strategies.get(name).cls()
+
+
+MARKS = {
+    "oracle": "reads the hidden labels: an upper bound, never ranked",
+    "reveals": "has the labels of a batch revealed one by one",
+    "trains": "changes the training of its rounds",
+}
+"""What every table says of a rule that is not asked like the others, in words."""
+
+
+def marks_of(strategy: object) -> tuple[str, ...]:
+    """Return the `MARKS` of a rule."""
+    needs = needs_of(strategy)
+    has = {"oracle": "oracle" in needs, "reveals": "reveal" in needs, "trains": hasattr(strategy, "pseudo_labels")}
+    return tuple(mark for mark in MARKS if has[mark])
+
+
+def chained(strategy: object, learner: object) -> bool:
+    """Return whether a model depends on the one before it, so that a trial cannot go on from its picks alone."""
+    return hasattr(strategy, "pseudo_labels") or bool(getattr(learner, "chained", False))
 
 
 def learner(name: str, *, cite: str, version: int = 1) -> Callable[[C], C]:

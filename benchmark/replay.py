@@ -23,7 +23,8 @@ from .grid import grid as grids
 from .grid.grid import Grid
 from .grid.params import Choice, choose
 from .grid.study import Study, resolve
-from .loop import Job, Purchase, Recorded
+from .loop import Job
+from .purchase import Purchase, Recorded
 from .types import Outcome, Part, Trial, UserError, canonical_json
 
 

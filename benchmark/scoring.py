@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import Any
 
-from .types import Floats, Labels, Scores
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .types import Labels, Scores
 
 ECE_BINS = 15
 SMALLEST = 1e-12  # a probability below this counts as this in nll, so that one surprise is not infinite
 
 
-def score(predicted: Labels, labels: Labels, n_classes: int, probs: Floats | None) -> Scores:
+def score(predicted: Labels, labels: Labels, n_classes: int, probs: NDArray[np.floating[Any]] | None) -> Scores:
     """Score predictions (M,) against labels (M,), both in [0, C), and probabilities (M, C) where there are some.
 
     Balanced accuracy is the mean recall of the classes present in ``labels``; macro F1 is the mean F1 of the classes
@@ -32,17 +34,17 @@ def score(predicted: Labels, labels: Labels, n_classes: int, probs: Floats | Non
     )
 
 
-def nll(probs: Floats, labels: Labels) -> float:
+def nll(probs: NDArray[np.floating[Any]], labels: Labels) -> float:
     """Return the mean negative log of the true class's probability, in nats; probabilities (M, C), labels (M,)."""
-    return float(-np.log(np.maximum(probs[np.arange(len(labels)), labels], SMALLEST)).mean())
+    return float(-np.log(np.maximum(probs[np.arange(len(labels)), labels].astype(np.float64), SMALLEST)).mean())
 
 
-def ece(probs: Floats, hit: ArrayLike) -> float:
+def ece(probs: NDArray[np.floating[Any]], hit: ArrayLike) -> float:
     """Return the expected calibration error of probabilities (M, C) whose top class was right where ``hit`` (M,).
 
     Guo et al. 2017, equation 3: 15 equal-width bins (low, high] on the top probability, gaps weighted by their share.
     """
-    top = probs.max(axis=1)
+    top = probs.max(axis=1).astype(np.float64)
     bins = np.clip(np.ceil(top * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
     gaps = np.bincount(bins, weights=np.asarray(hit, dtype=np.float64) - top, minlength=ECE_BINS)
     return float(np.abs(gaps).sum() / len(top))

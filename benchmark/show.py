@@ -19,11 +19,12 @@ from ..results.report import class_map
 from ..results.report.look import PALETTE, SUFFIXES
 from ..strategies.kernels.distances import unit_rows
 from . import registry
+from .bench import initial_rows
 from .grid.grid import inline
 from .grid.params import Choice, choose
 from .grid.structure import Initial, Purchase, check
-from .grid.study import check_encoder, lacking
-from .loop import initial_rows, run_trial, start
+from .grid.study import check_encoder, lacking, unmet
+from .loop import run_trial, start
 from .registry import suggestion
 from .seeds import generator
 from .types import Budget, Features, Floats, Pool, Rows, Segment, Trial, UserError
@@ -89,6 +90,9 @@ def show(asked: Asked, report: Report = silent) -> tuple[Path, list[str]]:
     loaded = load(plan.dataset.value, plan.seed, report)
     check_encoder(plan.embedding, loaded)
     _check_budget(plan, loaded)
+    reasons = [unmet(strategy, plan.budget, loaded) for strategy in plan.strategies]
+    if any(reasons):
+        raise UserError("\n".join(f"--strategy: {reason}" for reason in reasons if reason))
     embedded = embed(loaded, plan.embedding.value, report=report)
     pool = embedded.pool()
     with threadpool_limits(1):  # as in a trial: the order of sums depends on the threads

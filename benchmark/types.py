@@ -1,44 +1,63 @@
 """The nouns of albench: frozen values and protocols, on numpy alone.
 
-Axes, by name: N rows of the pool, M rows of any matrix, D features, C classes, U unlabelled rows, n rows to buy.
+All of them can be imported from here; arrays are named in ``values``, what a rule may ask is in ``query``, what a
+learner may know in ``lesson``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]
-"""Row numbers of the pool: the only index space. Positions inside ``unlabelled`` never leave a function."""
-Features = NDArray[np.float32]
-Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
+from .lesson import Draw, Learner, Lesson, Model, View
+from .query import Answers, Oracle, Query, Scored, Strategy
+from .values import Array, Arrays, Derived, Features, Floats, Keep, Labels, Rows, UserError, canonical_json
 
-CAPABILITIES = ("probabilities", "scores", "head")
-"""What a learner may give and a strategy may need.
-
-``probabilities``: graded class probabilities. ``scores``: one number per class whose order is the prediction
-(probabilities or decision values). ``head``: a differentiable linear head on the embedding, with probabilities.
-"""
-
+__all__ = [
+    "FULL_DATA",
+    "Answers",
+    "Array",
+    "Arrays",
+    "Budget",
+    "Count",
+    "Derived",
+    "Draw",
+    "Features",
+    "Floats",
+    "Keep",
+    "Labels",
+    "Learner",
+    "Lesson",
+    "Model",
+    "Oracle",
+    "Outcome",
+    "Part",
+    "Pool",
+    "Query",
+    "Resources",
+    "Round",
+    "Rows",
+    "Scored",
+    "Scores",
+    "Segment",
+    "Strategy",
+    "Trial",
+    "TrialEnd",
+    "UserError",
+    "View",
+    "canonical_json",
+]
 
 FULL_DATA = "full-data"
 """Reserved budget name: one fit on the whole pool, the upper anchor of every report (its strategy is ``random``)."""
-
-
-class UserError(Exception):
-    """What a user can mend: ``str()`` is one line per problem. The program ends with ``exit_status``, no traceback."""
-
-    exit_status = 2
 
 
 class Outcome(StrEnum):
@@ -50,11 +69,6 @@ class Outcome(StrEnum):
     OOM = "out-of-memory"
     UNSUPPORTED = "unsupported"  # known before the run; the reason says what is missing
     LOST = "lost"  # infrastructure (worker, node) died under it more often than the retries allow
-
-
-def canonical_json(value: object) -> str:
-    """Text that is equal exactly when the values are: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -84,13 +98,15 @@ class Budget:
     """A named schedule: the initial labels, then purchases segment by segment.
 
     ``initial_by`` says who buys the initial labels: ``random`` (uniform) or ``stratified`` (equally per class, from
-    the hidden labels, the same for every strategy).
+    the hidden labels, the same for every strategy). ``validation`` labels are bought at random besides, before all
+    others and for every strategy alike: nobody trains on them, and they count on the x-axis.
     """
 
     name: str
     initial: Count
     segments: tuple[Segment, ...]
     initial_by: Literal["random", "stratified"] = "random"
+    validation: Count = Count(0)
 
     def purchases(self, pool_size: int, n_classes: int) -> list[int]:
         """Sizes of all purchases after the initial labels; the last of ``rounds: all`` takes what is left.
@@ -100,7 +116,7 @@ class Budget:
         ValueError
             When the schedule asks for more labels than the pool holds.
         """
-        left = pool_size - self.initial.resolve(n_classes)
+        left = pool_size - self.initial.resolve(n_classes) - self.validation.resolve(n_classes)
         sizes: list[int] = []
         for segment in self.segments:
             query = segment.query.resolve(n_classes)
@@ -116,10 +132,12 @@ class Budget:
 
     def identity(self) -> dict[str, Any]:
         """What the trial id covers: the schedule, not its name."""
+        validation = {"validation": str(self.validation)} if self.validation.number else {}
         return {
             "initial": str(self.initial),
             "initial_by": self.initial_by,
             "segments": [[str(s.query), s.rounds] for s in self.segments],
+            **validation,  # only where there is one: trials of before keep their id
         }
 
 
@@ -202,45 +220,12 @@ class Trial:
         return (self.dataset.name, self.dataset.params, self.seed, purpose, round_)
 
 
-Arrays = Mapping[str, NDArray[Any]]
-
-Keep = Callable[[str, Callable[[], Arrays]], Arrays]
-"""``keep(key, compute)`` returns what is kept under the key, or keeps what ``compute()`` gives."""
-
-
-class Derived:
-    """Artefacts of one pool's features, each computed once and then shared by all rounds, trials and strategies.
-
-    ``keep`` is where they are kept for other processes; without it they live as long as this object.
-    """
-
-    def __init__(
-        self, features: Features, generator: Callable[[str], np.random.Generator], keep: Keep | None = None
-    ) -> None:
-        self._features = features
-        self._generator = generator
-        self._keep = keep or (lambda _, compute: compute())
-        self._artefacts: dict[str, Arrays] = {}
-
-    def get(self, key: str, compute: Callable[[Features, np.random.Generator], Arrays]) -> Arrays:
-        """Return the arrays ``compute(features, rng)``, read-only, remembered under ``key``.
-
-        ``rng`` is derived from ``key`` alone. The key holds all else that decides the answer, and a version number of
-        the algorithm (``unit-rows/1``): what an older one left on disk must not be taken for it.
-        """
-        if key not in self._artefacts:
-            arrays = self._keep(key, lambda: compute(self._features, self._generator(key)))
-            for array in arrays.values():
-                array.setflags(write=False)
-            self._artefacts[key] = MappingProxyType(arrays)
-        return self._artefacts[key]
-
-
 @dataclass(frozen=True, eq=False)
 class Pool:
     """One embedded dataset: features (N, D), test features (M, D), and the hidden labels of both.
 
-    All arrays are read-only. Only the oracle (the loop) reads ``labels``; only the scorer reads ``test_labels``.
+    ``images`` and ``test_images`` are the same rows as images, where some learner or rule asks for them. All arrays
+    are read-only. Only the oracle (the loop) reads ``labels``; only the scorer reads ``test_labels``.
     """
 
     features: Features
@@ -249,10 +234,21 @@ class Pool:
     test_labels: Labels
     class_names: tuple[str, ...]
     derived: Derived
+    images: NDArray[np.uint8] | None = None
+    test_images: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.features, self.labels, self.test_features, self.test_labels):
-            array.setflags(write=False)
+        for array in (self.features, self.labels, self.test_features, self.test_labels, self.images, self.test_images):
+            if array is not None:
+                array.setflags(write=False)
+
+    def seen(self, sees: Literal["embedding", "images"]) -> NDArray[Any]:
+        """Return the pool as a learner sees it: (N, D) or (N, height, width, channels)."""
+        return self.features if sees == "embedding" else _there(self.images)
+
+    def seen_in_test(self, sees: Literal["embedding", "images"]) -> NDArray[Any]:
+        """Return the test set as a learner sees it."""
+        return self.test_features if sees == "embedding" else _there(self.test_images)
 
     @property
     def n_classes(self) -> int:
@@ -262,63 +258,10 @@ class Pool:
         return len(self.features)
 
 
-class Model(Protocol):
-    """A fitted learner. Columns are all C classes; a class without a label gets probability 0 (decision value -inf)."""
-
-    def predict(self, features: Features) -> Labels:
-        """Return the predicted class of each row, (M,)."""
-
-    def scores(self, features: Features) -> Floats:
-        """Return class scores (M, C): the probabilities where the learner gives them, else decision values."""
-
-
-class Learner(Protocol):
-    """A frozen dataclass whose fields are its parameters."""
-
-    @property
-    def gives(self) -> frozenset[str]:
-        """Some of ``CAPABILITIES``; may depend on the parameters."""
-
-    def fit(self, features: Features, labels: Labels, n_classes: int, rng: np.random.Generator) -> Model:
-        """Fit from scratch on features (M, D) and labels (M,) in [0, C); at least one row, perhaps one class only."""
-
-
-@dataclass(frozen=True, eq=False)
-class Query:
-    """All that a strategy may know when it buys ``n`` rows. Hidden labels are not in it.
-
-    ``labelled`` is in order of purchase and ``labels`` beside it; ``unlabelled`` is ascending. What needs the
-    current model is computed when first read and costs nothing otherwise.
-    """
-
-    features: Features
-    labelled: Rows
-    labels: Labels
-    unlabelled: Rows
-    n: int
-    n_classes: int
-    rng: np.random.Generator
-    derived: Derived
-    model: Model | None = None
-
-    @cached_property
-    def scores(self) -> Floats:
-        """Class scores (U, C) of the unlabelled rows under the current model, aligned with ``unlabelled``."""
-        if self.model is None:
-            raise ValueError("this query has no model: the labelled set is empty, or the strategy declared no need")
-        return self.model.scores(self.features)[self.unlabelled]
-
-    @property
-    def probs(self) -> Floats:
-        """Class probabilities (U, C); a strategy that reads them declares the need ``probabilities``."""
-        return self.scores
-
-
-class Strategy(Protocol):
-    """A frozen dataclass whose fields are its parameters."""
-
-    def select(self, query: Query) -> Rows:
-        """Return exactly ``query.n`` distinct rows of ``query.unlabelled``, fixed by ``query.rng``."""
+def _there(images: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    if images is None:
+        raise ValueError("this pool was made without its images")
+    return images
 
 
 @dataclass(frozen=True)

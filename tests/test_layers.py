@@ -15,7 +15,6 @@ LAYERS = """
 cli
 benchmark.show benchmark.replay benchmark.fill
 benchmark.engine
-benchmark.firsts
 results.report
 results.literature
 results.tracking
@@ -23,6 +22,8 @@ results.measures
 benchmark.grid
 results.record
 benchmark.conformance benchmark.loop datasets.embeddings.cache
+benchmark.purchase
+benchmark.bench
 strategies benchmark.learners
 datasets.embeddings
 datasets
@@ -31,6 +32,10 @@ datasets.embeddings.base
 strategies.kernels datasets.reading
 benchmark.registry benchmark.seeds benchmark.scoring
 benchmark.types
+benchmark.query
+benchmark.lesson
+benchmark.device
+benchmark.values
 """
 LAYER = {room: number for number, line in enumerate(LAYERS.strip().splitlines()) for room in line.split()}
 FOREIGN = {

@@ -27,12 +27,12 @@ from ...datasets.reading.base import Step
 from ...results.record.schema import round_row, trial_row
 from ...results.record.store import RunStore, StorageError
 from ...results.tracking.follower import Follower, check_uri, default_uri
-from ..firsts import firsts
 from ..grid.grid import Grid
 from ..grid.study import Study, resolve
 from ..loop import Job
 from ..types import Outcome, Pool, Trial, TrialEnd, UserError
 from . import inline
+from .firsts import firsts
 from .plan import Plan
 from .progress import RunProgress, StepProgress
 from .worker import Ended, Event, RoundDone

@@ -210,7 +210,7 @@ def _budgets(said: Mapping[str, Any], problems: list[str]) -> tuple[Budget, ...]
 def _budget(name: str, entry: BudgetEntry) -> Budget:
     segments = entry.segments or [SegmentEntry.model_construct(query=entry.query, rounds=entry.rounds)]
     steps = tuple(Segment(s.query, None if s.rounds == "all" else s.rounds) for s in segments)
-    return Budget(name, entry.initial, steps, entry.initial_by)
+    return Budget(name, entry.initial, steps, entry.initial_by, entry.validation)
 
 
 def _seeds(said: object, problems: list[str]) -> tuple[int, ...]:

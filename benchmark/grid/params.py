@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..registry import Plugin, Registry, UnknownNameError, suggestion
-from ..types import Part, canonical_json
+from ..registry import Plugin, Registry, UnknownNameError, strategies, suggestion
+from ..types import Part, Scored, Strategy, canonical_json
 from .structure import check, from_text, show
+
+RULES = (Strategy, Scored)
+"""The types of parameters that are rules themselves: a rule composed over another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +46,11 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
         if first is None or fields[first].kw_only:
             problems.append(f"{where}: {name!r} takes no {'value' if fields else 'parameters'}, got {params!r}")
             return None
-        params = {first: from_text(typing.get_type_hints(plugin.cls)[first], params)}
-    found = _check(plugin, fields, params, where)
+        hint = typing.get_type_hints(plugin.cls)[first]
+        params = {first: params if hint in RULES else from_text(hint, params)}
+    found: list[str] = []
+    params = _with_rules(plugin, params, where, found)
+    found += _check(plugin, fields, params, where)
     if found:
         problems.extend(found)
         return None
@@ -53,7 +59,7 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
     except ValueError as error:
         problems.append(f"{where}: {name}: {error}")
         return None
-    return Choice(_part(plugin, fields, value), value, plugin)
+    return Choice(part_of(value, plugin), value, plugin)
 
 
 def describe(plugin: Plugin) -> list[str]:
@@ -66,7 +72,7 @@ def describe(plugin: Plugin) -> list[str]:
     for field in _fields(plugin.cls):
         hint = hints[field.name]
         kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-        default = "required" if field.default is dataclasses.MISSING else f"default {field.default!r}"
+        default = "required" if _required(field) else f"default {_shown(_default(field))}"
         lines.append(f"  parameter {field.name}: {kind}, {default}")
     return lines
 
@@ -100,9 +106,9 @@ def _check(
     ]
     hints = typing.get_type_hints(plugin.cls)
     for key, field in fields.items():
-        if key in params:
+        if key in params and hints[key] not in RULES:
             check(hints[key], params[key], f"{where}.{key}", problems)
-        elif _required(field):
+        elif key not in params and _required(field):
             problems.append(f"{where}: {plugin.name!r} needs the parameter {key!r}")
     return problems
 
@@ -111,14 +117,41 @@ def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _part(plugin: Plugin, fields: Mapping[str, dataclasses.Field[Any]], value: Any) -> Part:
+def _with_rules(plugin: Plugin, params: Mapping[str, Any], where: str, problems: list[str]) -> dict[str, Any]:
+    """Return the parameters with the rules that some of them name in place of what names them."""
+    hints, built = typing.get_type_hints(plugin.cls), dict(params)
+    for key in [key for key in params if hints.get(key) in RULES]:
+        rule = choose(strategies, params[key], f"{where}.{key}", problems)
+        if rule is not None and hints[key] is Scored and not isinstance(rule.value, Scored):
+            legal = [name for name in strategies.names() if hasattr(strategies.get(name).cls, "score")]
+            problems.append(f"{where}.{key}: {rule.plugin.name!r} is not one score a row; legal: {', '.join(legal)}")
+        built[key] = rule.value if rule else None
+    return built
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _shown(value: object) -> str:
+    plugin = strategies.of(type(value))
+    return repr(value) if plugin is None else part_of(value, plugin).label
+
+
+def part_of(value: Any, plugin: Plugin) -> Part:
+    """Return how a trial names a plugin with these parameters; a rule among them is named with its own."""
+    fields = {field.name: field for field in _fields(plugin.cls)}
     said = {key: getattr(value, key) for key, field in fields.items() if not field.metadata.get("path")}
     own = {key: v for key, v in said.items() if not (fields[key].metadata.get("later") and v == fields[key].default)}
+    rules = {key: part_of(v, inner) for key, v in own.items() if (inner := strategies.of(type(v))) is not None}
     # an integer given for a float is the same number: one identity
     hints = typing.get_type_hints(plugin.cls)
     own = {key: float(v) if hints[key] is float else v for key, v in own.items()}
     labels_itself = hasattr(value, "label")  # and then says itself what every use of it must say
     base = value.label() if labels_itself else plugin.name
     shown = {key: v for key, v in own.items() if not (labels_itself and _required(fields[key]))}
-    special = ", ".join(f"{key}={v}" for key, v in shown.items() if v != fields[key].default)
+    special = ", ".join(
+        f"{key}={rules[key].label if key in rules else v}" for key, v in shown.items() if v != _default(fields[key])
+    )
+    own |= {key: rule.identity() for key, rule in rules.items()}
     return Part(plugin.name, canonical_json(own), plugin.version, f"{base}({special})" if special else base)

@@ -43,6 +43,7 @@ class BudgetEntry(_Strict):
 
     initial: Initial = Count(0)
     initial_by: Literal["random", "stratified"] = "random"
+    validation: Initial = Count(0)
     query: Purchase | None = None
     rounds: Rounds | None = None
     segments: list[SegmentEntry] | None = Field(default=None, min_length=1)

@@ -14,8 +14,10 @@ from ...datasets.embeddings.cache.store import Embedded, embed, fingerprint
 from ...datasets.reading.base import DataError, Report, silent
 from ...datasets.reading.loading import Loaded, load
 from .. import registry
+from ..lesson import sees
 from ..loop import Job
-from ..registry import suggestion
+from ..query import FROM_THE_MODEL
+from ..registry import needs_of, suggestion
 from ..types import FULL_DATA, Budget, Count, Part, Trial, canonical_json
 from .grid import Grid, GridError
 from .params import Choice
@@ -180,6 +182,8 @@ def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...
     """
     grid = study.grid
     resources = grid.resources[learner.part.label]
+    if sees(learner.value) == "images":
+        refused = refused or _no_images(learner, source.data)
     whole = Budget(FULL_DATA, Count(len(source.data.split.train)), ())
     random = registry.strategies.get("random")
     bound = Trial(
@@ -204,16 +208,28 @@ def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...
                     seed=seed,
                     fingerprint=source.fingerprint,
                 )
-                reason = refused or lacking(strategy, learner)
+                reason = refused or lacking(strategy, learner) or unmet(strategy, budget, source.data)
                 _file(study, Job(trial, strategy.value, learner.value, resources), reason)
 
 
 def lacking(strategy: Choice, learner: Choice) -> str:
     """Return what a strategy needs that the learner does not give, in words, or nothing."""
-    missing = strategy.plugin.needs - {"labels"} - learner.value.gives
+    missing = needs_of(strategy.value).intersection(FROM_THE_MODEL) - learner.value.gives
     gives = ", ".join(sorted(learner.value.gives)) or "predictions only"
     needs = f"{strategy.part.label} needs {', '.join(sorted(missing))}"
     return f"{needs}; {learner.part.label} gives {gives}" if missing else ""
+
+
+def unmet(strategy: Choice, budget: Budget, data: Loaded) -> str:
+    """Return what a strategy needs that this budget and these data do not have, in words, or nothing."""
+    needs = needs_of(strategy.value)
+    if "validation" in needs and not budget.validation.number:
+        return f"{strategy.part.label} needs a validation set; budget {budget.name} has none (validation: 20, say)"
+    return _no_images(strategy, data) if "images" in needs else ""
+
+
+def _no_images(choice: Choice, data: Loaded) -> str:
+    return "" if data.split.kind == "images" else f"{choice.part.label} needs images; {data.label} has none"
 
 
 def _file(study: Study, job: Job, unsupported: str) -> None:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..device import fetch
 from ..registry import learner
-from ..types import Features, Floats, Labels
+from ..types import Array, Features, Floats, Labels, Lesson
 
 BLOCK = 4096  # rows whose distances are held at once
 
@@ -31,9 +32,10 @@ class KNN:
         """Vote shares as probabilities, unless there is only one vote."""
         return frozenset({"probabilities", "scores"}) if self.k > 1 else frozenset()
 
-    def fit(self, features: Features, labels: Labels, n_classes: int, rng: np.random.Generator) -> "KNNModel":
-        """Keep the labelled rows; ``rng`` is not used."""
-        return KNNModel(np.array(features, dtype=np.float64), labels.copy(), n_classes, min(self.k, len(labels)))
+    def fit(self, lesson: Lesson) -> "KNNModel":
+        """Keep the labelled rows; nothing is drawn."""
+        rows, labels = fetch(lesson.inputs).astype(np.float64), lesson.labels
+        return KNNModel(rows, labels.copy(), lesson.n_classes, min(self.k, len(labels)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +47,12 @@ class KNNModel:
     n_classes: int
     k: int
 
-    def scores(self, features: Features) -> Floats:
-        """Return the share of the k votes that each class gets, (M, C)."""
-        return self._votes(features)[0]
+    def scores(self, inputs: Array) -> Features:
+        """Return the share of the k votes that each class gets, (b, C)."""
+        return self._votes(fetch(inputs))[0].astype(np.float32)
 
-    def predict(self, features: Features) -> Labels:
-        votes, nearest = self._votes(features)
+    def predict(self, inputs: Array) -> Labels:
+        votes, nearest = self._votes(fetch(inputs))
         rows = np.arange(len(votes))
         tied = votes[rows, nearest] == votes.max(axis=1)
         return np.where(tied, nearest, votes.argmax(axis=1))

@@ -9,8 +9,9 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from ..device import fetch
 from ..registry import learner
-from ..types import Features, Floats, Labels
+from ..types import Array, Features, Floats, Labels, Lesson
 
 TOLERANCE = 1e-8  # of every component of the whitened gradient, which has no units
 BLOCK = 64  # rows per product: few enough for the kernels of BLAS that need not copy the features first
@@ -39,10 +40,11 @@ class Linear:
     @property
     def gives(self) -> frozenset[str]:
         """Probabilities from a differentiable head on the embedding."""
-        return frozenset({"probabilities", "scores", "head"})
+        return frozenset({"probabilities", "scores", "hidden", "head"})
 
-    def fit(self, features: Features, labels: Labels, n_classes: int, rng: np.random.Generator) -> "LinearModel":
-        """Fit on the classes that have labels; ``rng`` is not used: the optimum is unique."""
+    def fit(self, lesson: Lesson) -> "LinearModel":
+        """Fit on the classes that have labels; nothing is drawn: the optimum is unique."""
+        features, labels, n_classes = fetch(lesson.inputs), lesson.labels, lesson.n_classes
         present, targets = np.unique(labels, return_inverse=True)
         if len(present) == 1:
             return LinearModel(np.zeros((features.shape[1] + 1, 1)), present, n_classes)
@@ -60,15 +62,27 @@ class LinearModel:
     present: Labels
     n_classes: int
 
-    def scores(self, features: Features) -> Floats:
-        """Return class probabilities (M, C); exactly 0 for a class without labels."""
+    def scores(self, inputs: Array) -> Features:
+        """Return class probabilities (b, C); exactly 0 for a class without labels."""
+        features = fetch(inputs)
         logits = features @ self.weights[:-1].astype(features.dtype) + self.weights[-1]
-        probs = np.zeros((len(features), self.n_classes))
+        probs = np.zeros((len(features), self.n_classes), np.float32)
         probs[:, self.present] = softmax(logits, axis=1)
         return probs
 
-    def predict(self, features: Features) -> Labels:
-        return np.asarray(self.scores(features).argmax(axis=1), dtype=np.int64)
+    def predict(self, inputs: Array) -> Labels:
+        return np.asarray(self.scores(inputs).argmax(axis=1), dtype=np.int64)
+
+    def hidden(self, inputs: Array) -> Array:
+        """Return the embedding itself, (b, D)."""
+        return inputs
+
+    def head(self) -> tuple[Features, Features]:
+        """Return weights (D, C) and bias (C,); a class without labels has the bias -inf."""
+        weights = np.zeros((len(self.weights) - 1, self.n_classes), np.float32)
+        bias = np.full(self.n_classes, -np.inf, np.float32)
+        weights[:, self.present], bias[self.present] = self.weights[:-1], self.weights[-1]
+        return weights, bias
 
 
 def _spanned(features: Features) -> tuple[Floats, Floats]:

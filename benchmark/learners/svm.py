@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..device import fetch
 from ..registry import learner
-from ..types import Features, Floats, Labels
+from ..types import Array, Features, Labels, Lesson
 
 
 @learner("svm", cite="Cortes & Vapnik, Support-vector networks, Machine Learning 20, 1995; scikit-learn's SVC")
@@ -33,15 +34,15 @@ class SVM:
         """Decision values."""
         return frozenset({"scores"})
 
-    def fit(self, features: Features, labels: Labels, n_classes: int, rng: np.random.Generator) -> SVMModel:
-        """Fit on the classes that have labels; deterministic, ``rng`` is not used."""
+    def fit(self, lesson: Lesson) -> SVMModel:
+        """Fit on the classes that have labels; nothing is drawn."""
         from sklearn.svm import SVC  # noqa: PLC0415 - takes a second to load, which other learners need not wait for
 
-        present = np.unique(labels)
+        present = np.unique(lesson.labels)
         svc = None
         if len(present) > 1:
-            svc = SVC(C=self.C, gamma=self.gamma).fit(features, labels)
-        return SVMModel(svc, present, n_classes)
+            svc = SVC(C=self.C, gamma=self.gamma).fit(fetch(lesson.inputs), lesson.labels)
+        return SVMModel(svc, present, lesson.n_classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,19 +53,19 @@ class SVMModel:
     present: Labels
     n_classes: int
 
-    def scores(self, features: Features) -> Floats:
-        """Return decision values (M, C); -inf for a class without labels. Two classes: -d/2 and d/2."""
-        scores = np.full((len(features), self.n_classes), -np.inf)
+    def scores(self, inputs: Array) -> Features:
+        """Return decision values (b, C); -inf for a class without labels. Two classes: -d/2 and d/2."""
+        scores = np.full((len(inputs), self.n_classes), -np.inf, np.float32)
         if self.svc is None:
             scores[:, self.present] = 0.0
             return scores
-        decision = np.asarray(self.svc.decision_function(features))
+        decision = np.asarray(self.svc.decision_function(fetch(inputs)))
         if decision.ndim == 1:
             decision = np.stack([-decision / 2, decision / 2], axis=1)
         scores[:, self.present] = decision
         return scores
 
-    def predict(self, features: Features) -> Labels:
+    def predict(self, inputs: Array) -> Labels:
         if self.svc is None:
-            return np.full(len(features), self.present[0], dtype=np.int64)
-        return np.asarray(self.svc.predict(features), dtype=np.int64)
+            return np.full(len(inputs), self.present[0], dtype=np.int64)
+        return np.asarray(self.svc.predict(fetch(inputs)), dtype=np.int64)

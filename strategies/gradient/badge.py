@@ -15,19 +15,19 @@ from ..kernels.scores import argmax, fill
     cite="Ash, Zhang, Krishnamurthy, Langford and Agarwal, Deep Batch Active Learning by Diverse, Uncertain Gradient "
     "Lower Bounds, ICLR 2020 (arXiv 1906.03671)",
     version=1,
-    needs={"head"},
+    needs={"probabilities", "hidden"},
 )
 @dataclass(frozen=True)
 class Badge:
     """k-means++ seeds in the space of the last layer's gradients under the predicted label (Algorithm 1).
 
-    The gradient of a row is (p - e_predicted) x [h, 1]: h is the embedding, which the linear head sees, and the 1 is
+    The gradient of a row is (p - e_predicted) x [h, 1]: h is what the model's last layer sees, and the 1 is
     the head's bias (the authors' code has no such term). The first seed is the longest gradient, as in the authors'
     code; the others are drawn by D². Rows whose gradient equals a picked one come last, in random order.
     """
 
     def select(self, query: Query) -> Rows:
-        gradients = Gradients(query.probs, query.features[query.unlabelled])
+        gradients = Gradients(query.probs, query.hidden)
         first = argmax(gradients.squared_norms, query.rng)
         picks = spread(gradients, first, query.n, query.rng)
         return query.unlabelled[fill(picks, query.n, len(query.unlabelled), query.rng)]
@@ -41,8 +41,8 @@ class Gradients:
     two rows are equal.
     """
 
-    def __init__(self, probs: Floats, features: Features) -> None:
-        q = probs.copy()
+    def __init__(self, probs: Features, features: Features) -> None:
+        q = probs.astype(np.float64)
         q[np.arange(len(q)), probs.argmax(axis=1)] -= 1
         self._to_q, self._to_h = SquaredDistances(q), SquaredDistances(features)
         self._Q = np.einsum("uc,uc->u", q, q)

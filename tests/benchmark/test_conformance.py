@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from albench.benchmark.conformance import CHECKS, check_named, check_strategy
+from albench.benchmark.conformance.checks import CHECKS, check_named, check_strategy
 from albench.benchmark.registry import UnknownNameError, strategies
-from albench.benchmark.types import Floats, Query, Rows, Strategy
+from albench.benchmark.types import Features, Query, Rows, Strategy
 from albench.strategies.coverage.probcover import ProbCover
 from albench.strategies.coverage.typiclust import TypiClust
 
@@ -125,8 +125,8 @@ def reads_the_model(query: Query) -> Rows:
     return query.unlabelled[np.argsort(query.probs[:, 0])[: query.n]]
 
 
-def naive_entropy(probs: Floats) -> Floats:
-    result: Floats = -(probs * np.log(probs)).sum(axis=1)
+def naive_entropy(probs: Features) -> Features:
+    result: Features = -(probs * np.log(probs)).sum(axis=1)
     return result
 
 
@@ -172,7 +172,7 @@ FAULTS = [
     (too_few, NONE, "exact_batches", "no labels (N=7, 0 labelled, n=3): returned 2 rows instead of 3"),
     (first_of_each_value, NONE, "exact_batches", "constant features (N=60, 6 labelled, n=7): returned 1 rows"),
     (needs_a_label, NONE, "exact_batches", "no labels (N=1, 0 labelled, n=1): select() raised IndexError"),
-    (reads_the_model, NONE, "exact_batches", "this query has no model"),
+    (reads_the_model, NONE, "exact_batches", "asks for probabilities and declares nothing"),
     (nan_entropy, PROBABILITIES, "exact_batches", "raised RuntimeWarning: divide by zero"),
     (quiet_nan_entropy, PROBABILITIES, "renumbering", "picks points"),
     (spoils_an_artefact, NONE, "exact_batches", "raised ValueError: assignment destination is read-only"),

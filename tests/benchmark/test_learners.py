@@ -14,7 +14,8 @@ from albench.benchmark import registry
 from albench.benchmark.learners.knn import KNN
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.svm import SVM
-from albench.benchmark.types import CAPABILITIES, Features, Labels
+from albench.benchmark.query import FROM_THE_MODEL
+from albench.benchmark.types import Features, Labels, Lesson
 
 RNG = np.random.default_rng(0)
 
@@ -42,7 +43,7 @@ def optimum(x: Features, y: Labels, queries: Features, C: float) -> np.ndarray:
 @pytest.mark.parametrize("C", [0.01, 1.0, 10.0])
 def test_linear_reaches_scikit_learns_optimum(name: str, n: int, C: float) -> None:
     x, y = TABLES[name]
-    model = Linear(C=C).fit(x[:n], y[:n], int(y.max()) + 1, RNG)
+    model = Linear(C=C).fit(Lesson.of(x[:n], y[:n], int(y.max()) + 1, RNG))
     seen = np.unique(y[:n])
     np.testing.assert_allclose(model.scores(x)[:, seen], optimum(x[:n], y[:n], x, C), atol=1e-4)
 
@@ -50,14 +51,14 @@ def test_linear_reaches_scikit_learns_optimum(name: str, n: int, C: float) -> No
 def test_linear_copes_with_scales_and_constant_columns() -> None:
     x, y = TABLES["wine"]
     stretched = np.hstack([x * 30, x[:, :3], np.ones((len(x), 2), np.float32), np.zeros((len(x), 1), np.float32)])
-    model = Linear().fit(stretched[:60], y[:60], 3, RNG)
+    model = Linear().fit(Lesson.of(stretched[:60], y[:60], 3, RNG))
     np.testing.assert_allclose(model.scores(stretched), optimum(stretched[:60], y[:60], stretched, 1.0), atol=1e-4)
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_knn_is_scikit_learns(k: int) -> None:
     x, y = TABLES["wdbc"]  # two classes and an odd k: no tied votes
-    model = KNN(k).fit(x[:50], y[:50], 2, RNG)
+    model = KNN(k).fit(Lesson.of(x[:50], y[:50], 2, RNG))
     oracle = KNeighborsClassifier(k).fit(x[:50], y[:50])
     np.testing.assert_array_equal(model.predict(x), oracle.predict(x))
     np.testing.assert_allclose(model.scores(x), oracle.predict_proba(x), atol=1e-12)
@@ -65,21 +66,21 @@ def test_knn_is_scikit_learns(k: int) -> None:
 
 def test_knn_breaks_tied_votes_by_the_nearest() -> None:
     x = np.array([[0.0], [1.0], [3.0], [4.0]], dtype=np.float32)
-    model = KNN(4).fit(x, np.array([1, 1, 0, 0]), 3, RNG)
+    model = KNN(4).fit(Lesson.of(x, np.array([1, 1, 0, 0]), 3, RNG))
     assert model.predict(np.array([[0.4], [3.4]], dtype=np.float32)).tolist() == [1, 0]
     assert model.scores(x).tolist() == [[0.5, 0.5, 0.0]] * 4
 
 
 def test_svm_is_scikit_learns() -> None:
     x, y = TABLES["digits"]
-    model, oracle = SVM().fit(x[:200], y[:200], 10, RNG), SVC().fit(x[:200], y[:200])
+    model, oracle = SVM().fit(Lesson.of(x[:200], y[:200], 10, RNG)), SVC().fit(x[:200], y[:200])
     np.testing.assert_array_equal(model.predict(x), oracle.predict(x))
     np.testing.assert_allclose(model.scores(x), oracle.decision_function(x))
 
 
 def test_svm_margin_is_the_distance_to_the_boundary_for_two_classes() -> None:
     x, y = TABLES["wdbc"]
-    scores = SVM().fit(x[:60], y[:60], 2, RNG).scores(x)
+    scores = SVM().fit(Lesson.of(x[:60], y[:60], 2, RNG)).scores(x)
     distance = SVC().fit(x[:60], y[:60]).decision_function(x)
     np.testing.assert_allclose(np.abs(scores[:, 0] - scores[:, 1]), np.abs(distance))
     np.testing.assert_array_equal(scores.argmax(axis=1), distance > 0)
@@ -106,9 +107,9 @@ def test_every_learner_keeps_its_promise(name: str, n: int, d: int, classes: int
     y = rng.choice(rng.permutation(classes)[:seen], size=n).astype(np.int64)
     x.setflags(write=False)
     queries = rng.normal(size=(17, d)).astype(np.float32)
-    model = learner.fit(x, y, classes, np.random.default_rng(0))
-    again = learner.fit(x, y, classes, np.random.default_rng(0))
-    assert learner.gives <= set(CAPABILITIES)
+    model = learner.fit(Lesson.of(x, y, classes, np.random.default_rng(0)))
+    again = learner.fit(Lesson.of(x, y, classes, np.random.default_rng(0)))
+    assert learner.gives <= set(FROM_THE_MODEL)
     predicted, scores = model.predict(queries), model.scores(queries)
     assert predicted.dtype == np.int64
     assert set(predicted) <= set(y)

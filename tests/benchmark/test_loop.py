@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from support.trials import make_pool, make_trial
 
 from albench.benchmark import loop, registry
+from albench.benchmark.bench import initial_rows
 from albench.benchmark.engine import worker
 from albench.benchmark.learners.knn import KNN
 from albench.benchmark.learners.linear import Linear
+from albench.benchmark.purchase import InvalidSelectionError
 from albench.benchmark.types import (
     FULL_DATA,
     Budget,
@@ -69,15 +71,15 @@ def test_without_initial_labels_rules_that_need_a_model_begin_as_random_does() -
 
 
 def test_seeds_differ_and_initial_sets_are_nested() -> None:
-    small, large = (loop.initial_rows(make_trial(initial=n), make_pool()) for n in ("6", "20"))
+    small, large = (initial_rows(make_trial(initial=n), make_pool()) for n in ("6", "20"))
     assert small.tolist() == large[:6].tolist()
-    assert small.tolist() != loop.initial_rows(make_trial(seed=1), make_pool()).tolist()
+    assert small.tolist() != initial_rows(make_trial(seed=1), make_pool()).tolist()
 
 
 def test_stratified_initial_labels_are_spread_over_the_classes() -> None:
     trial, pool = make_trial(initial="3/class"), make_pool()
     stratified = replace(trial, budget=replace(trial.budget, initial_by="stratified"))
-    assert np.bincount(pool.labels[loop.initial_rows(stratified, pool)]).tolist() == [3, 3, 3]
+    assert np.bincount(pool.labels[initial_rows(stratified, pool)]).tolist() == [3, 3, 3]
 
 
 @pytest.mark.parametrize("name", registry.strategies.names())
@@ -159,7 +161,7 @@ def test_a_wrong_selection_fails_loudly(select: Callable[[Query], Rows], message
         def select(self, query: Query) -> Rows:
             return select(query)
 
-    with pytest.raises(loop.InvalidSelectionError, match=message):
+    with pytest.raises(InvalidSelectionError, match=message):
         list(loop.run_trial(make_trial(), make_pool(), Wrong(), Linear()))
 
 

@@ -18,7 +18,7 @@ from support.commands import Said, invoke, nothing_written, write_grid
 from albench.benchmark import replay
 from albench.benchmark.engine import run as runs
 from albench.benchmark.grid import grid
-from albench.benchmark.loop import InvalidSelectionError, Purchase, Recorded
+from albench.benchmark.purchase import InvalidSelectionError, Purchase, Recorded
 from albench.benchmark.types import Outcome, UserError
 from albench.results.measures.evidence import read_runs
 from albench.results.record.parts import TABLES

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from albench.benchmark.types import Features, Floats, Labels, Model
+from albench.benchmark.types import Array, Features, Labels, Lesson, Model
 
 SECONDS = 0.05
 
@@ -26,11 +26,11 @@ def burn() -> tuple[float, float]:
 class Constant:
     n_classes: int
 
-    def predict(self, features: Features) -> Labels:
-        return np.zeros(len(features), dtype=np.int64)
+    def predict(self, inputs: Array) -> Labels:
+        return np.zeros(len(inputs), dtype=np.int64)
 
-    def scores(self, features: Features) -> Floats:
-        return np.zeros((len(features), self.n_classes))
+    def scores(self, inputs: Array) -> Features:
+        return np.zeros((len(inputs), self.n_classes), np.float32)
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,6 @@ class Burn:
 
     gives = frozenset({"scores"})
 
-    def fit(self, features: Features, labels: Labels, n_classes: int, rng: np.random.Generator) -> Model:
+    def fit(self, lesson: Lesson) -> Model:
         burn()
-        return Constant(n_classes)
+        return Constant(lesson.n_classes)

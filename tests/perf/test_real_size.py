@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.loop import run_trial
-from albench.benchmark.types import Budget, Count, Derived, Features, Floats, Labels, Model, Part, Pool, Segment, Trial
+from albench.benchmark.types import Array, Budget, Count, Derived, Lesson, Model, Part, Pool, Segment, Trial
 from albench.strategies.uncertainty.margin import Margin
 
 ROWS, TEST_ROWS, DIMS, CLASSES, CLUSTERS, SPREAD = 50_000, 10_000, 512, 10, 4, 0.26
@@ -46,13 +46,13 @@ class Timed:
     model: Model
     seconds: list[float]
 
-    def predict(self, features: Features) -> Labels:
-        return self.model.predict(features)
+    def predict(self, inputs: Array) -> Array:
+        return self.model.predict(inputs)
 
-    def scores(self, features: Features) -> Floats:
+    def scores(self, inputs: Array) -> Array:
         began = time.perf_counter()
-        scores = self.model.scores(features)
-        if len(features) == ROWS:
+        scores = self.model.scores(inputs)
+        if len(inputs) > TEST_ROWS:
             self.seconds.append(time.perf_counter() - began)
         return scores
 
@@ -62,8 +62,8 @@ class TimedLinear:
     seconds: list[float] = field(default_factory=list)
     gives = Linear().gives
 
-    def fit(self, features: Features, labels: Labels, n_classes: int, rng: np.random.Generator) -> Model:
-        return Timed(Linear().fit(features, labels, n_classes, rng), self.seconds)
+    def fit(self, lesson: Lesson) -> Model:
+        return Timed(Linear().fit(lesson), self.seconds)
 
 
 def one_trial(pool: Pool) -> pd.DataFrame:

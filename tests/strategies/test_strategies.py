@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from albench.benchmark.query import Answers, Desk
 from albench.benchmark.registry import strategies
 from albench.benchmark.seeds import generator
-from albench.benchmark.types import Derived, Features, Floats, Labels, Query, Strategy
+from albench.benchmark.types import Derived, Features, Floats, Labels, Query, Rows, Strategy, View
 from albench.strategies.coverage.probcover import ProbCover, pure_radius
 from albench.strategies.coverage.typiclust import TypiClust, typicality
 from albench.strategies.diversity.coreset import CoreSet
@@ -31,15 +32,19 @@ SEEDS = st.integers(0, 10**6)
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A model whose scores are given."""
+    """A model whose scores are given; its inputs are row numbers."""
 
     table: Floats
+    pool: Features
 
-    def scores(self, features: Features) -> Floats:
-        return self.table
+    def scores(self, inputs: Rows) -> Floats:
+        return self.table[inputs]
 
-    def predict(self, features: Features) -> Labels:
-        return np.asarray(self.table.argmax(axis=1), dtype=np.int64)
+    def hidden(self, inputs: Rows) -> Features:
+        return self.pool[inputs]
+
+    def predict(self, inputs: Rows) -> Labels:
+        return np.asarray(self.table[inputs].argmax(axis=1), dtype=np.int64)
 
 
 def query(
@@ -49,8 +54,11 @@ def query(
     bought = np.array(labelled, dtype=np.int64)
     rest = np.setdiff1d(np.arange(len(pool)), bought)
     derived = Derived(pool, lambda key: generator("test", key))
-    model = None if scores is None else Table(scores)
-    return Query(pool, bought, bought % 3, rest, n, 3, np.random.default_rng(seed), derived, model)
+    needs, rng = frozenset({"scores", "probabilities", "hidden"}), np.random.default_rng(seed)
+    model = (
+        None if scores is None else Answers(Table(scores, pool), View(np.arange(len(pool))), rest, needs, lambda: rng)
+    )
+    return Query(pool, bought, bought % 3, rest, n, 3, rng, derived, desk=Desk(needs, model))
 
 
 def cloud(seed: int, size: int, dims: int = 3) -> NDArray[np.float64]:
@@ -168,7 +176,7 @@ def explicit_gradients(probs: Floats, features: Floats) -> Floats:
 def test_badge_distances_equal_those_of_explicit_gradients(seed: int) -> None:
     points, probs = cloud(seed, 25), random_probs(seed, 25)
     points[3], probs[3] = points[8], probs[8]
-    factorised = Gradients(probs, points.astype(np.float32))
+    factorised = Gradients(probs.astype(np.float32), points.astype(np.float32))
     explicit = explicit_gradients(probs, points)
     squares = cdist(explicit, explicit, "sqeuclidean")
     ours = np.array([factorised(i) for i in range(25)])

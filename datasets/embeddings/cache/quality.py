@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ....benchmark.lesson import Lesson
 from ....benchmark.seeds import generator
 from ....benchmark.types import Features, Floats, Labels, Rows
 
@@ -112,7 +113,7 @@ def participation_ratio(x: Features) -> float:
 def _linear(train: Features, labels: Labels, test: Features, test_labels: Labels, n_classes: int) -> float:
     from ....benchmark.learners.linear import Linear  # noqa: PLC0415  brings scipy, which `albench list` need not load
 
-    model = Linear().fit(train, labels, n_classes, generator("quality", "linear"))
+    model = Linear().fit(Lesson.of(train, labels, n_classes, generator("quality", "linear")))
     starts = range(0, len(test), BLOCK)
     return sum(int((model.predict(test[i : i + BLOCK]) == test_labels[i : i + BLOCK]).sum()) for i in starts) / len(
         test

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from ..datasets.reading.base import DataError, Split
-from ..results.measures.forensics import first_rows, places
-from ..results.measures.tables import finished_rounds
-from ..results.record.store import RunStore
-from ..results.report.look import thumbnail
-from .grid.study import Study
+from ...datasets.reading.base import DataError, Split
+from ...results.measures.forensics import first_rows, places
+from ...results.measures.tables import finished_rounds
+from ...results.record.store import RunStore
+from ...results.report.look import thumbnail
+from ..grid.study import Study
 
 SIDE = 64
 """Pixels of a thumbnail: about one and a half times what it takes on the page."""

@@ -11,16 +11,16 @@ import importlib
 import random
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
-from .registry import Plugin, strategies, suggestion
-from .seeds import generator
-from .types import CAPABILITIES, Derived, Features, Floats, Labels, Query, Rows, Strategy, UserError
+from ..registry import Plugin, needs_of, strategies, suggestion
+from ..seeds import generator
+from ..types import Derived, Query, Rows, Strategy, UserError
+from .pools import pool, queries
 
 REPEATS = 200  # answers compared on each side by `renumbering`
 FALSE_ALARM = 1e-5  # its chance to fail a rule that is right
@@ -71,7 +71,8 @@ def check_named(name: str) -> list[CheckResult]:
         raise LoadError(
             f"{name} has no default for {', '.join(required)}; give it one, or call check_strategy with an instance"
         )
-    return check_strategy(plugin.cls(), plugin.needs)
+    rule = plugin.cls()
+    return check_strategy(rule, needs_of(rule))
 
 
 def _declared(module: str, name: str) -> Plugin:
@@ -91,114 +92,18 @@ def _declared(module: str, name: str) -> Plugin:
     return own[name]
 
 
-# The pools
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A pool of features (N, D) with hidden labels (N,), some rows labelled, and ``n`` rows to buy.
-
-    ``sharpness`` scales the model's decision values: 0 makes all classes equal everywhere, a large value makes
-    probabilities of exactly 0 and 1. With ``decisions`` the model gives decision values, no probabilities.
-    """
-
-    name: str
-    features: Features
-    hidden: Labels
-    labelled: Rows
-    n: int
-    sharpness: float = 1.0
-    decisions: bool = False
-
-    n_classes: ClassVar[int] = 3
-
-    def __str__(self) -> str:
-        kind = ", decision values" if self.decisions else ""
-        return f"{self.name} (N={len(self.features)}, {len(self.labelled)} labelled, n={self.n}{kind})"
-
-    def query(self, needs: frozenset[str], seed: int, derived: Derived | None = None) -> Query:
-        """Return the query of this case with generators that follow from ``seed``; its arrays are read-only."""
-        unlabelled = np.setdiff1d(np.arange(len(self.features)), self.labelled)
-        labels = self.hidden[self.labelled]
-        for array in (self.features, self.labelled, labels, unlabelled):
-            array.setflags(write=False)
-        model = LinearModel(self, np.unique(labels)) if needs.intersection(CAPABILITIES) else None
-        rng = generator("conformance", seed)
-        derived = derived or Derived(self.features, lambda key: generator("conformance", seed, key))
-        return Query(self.features, self.labelled, labels, unlabelled, self.n, self.n_classes, rng, derived, model)
-
-
-class LinearModel:
-    """A fixed linear map in place of a fitted learner; classes without a label get probability 0 or value -inf."""
-
-    def __init__(self, case: Case, seen: Labels) -> None:
-        weights = generator("conformance", "weights").normal(size=(case.features.shape[1], case.n_classes))
-        self._weights, self._decisions = weights * case.sharpness, case.decisions
-        self._unseen = np.setdiff1d(np.arange(case.n_classes), seen)
-
-    def scores(self, features: Features) -> Floats:
-        values: Floats = np.einsum("nd,dc->nc", features.astype(np.float64), self._weights)
-        values[:, self._unseen] = -np.inf
-        if self._decisions:
-            return values
-        odds = np.exp(values - values.max(axis=1, keepdims=True))
-        probabilities: Floats = odds / odds.sum(axis=1, keepdims=True)
-        return probabilities
-
-    def predict(self, features: Features) -> Labels:
-        return np.asarray(self.scores(features).argmax(axis=1), dtype=np.int64)
-
-
-def _pool(name: str, size: int, labelled: int, n: int, *, spread: float = 1.0) -> Case:
-    """Return a pool of three clouds of points; the first row is labelled, so that positions are not row numbers."""
-    rng = generator("conformance", name, size)
-    hidden = rng.permutation(np.arange(size) % Case.n_classes)
-    centres = 2 * rng.normal(size=(Case.n_classes, 4))
-    features = (centres[hidden] + spread * rng.normal(size=(size, 4))).astype(np.float32)
-    bought = np.concatenate([np.arange(min(labelled, 1)), 1 + rng.permutation(size - 1)[: max(labelled - 1, 0)]])
-    return Case(name, features, hidden, bought, n)
-
-
-def _cases(needs: frozenset[str]) -> Iterator[Case]:
-    """Yield the awkward pools. A rule with needs is spared an empty labelled set, as the loop spares it."""
-    if not needs:
-        yield from (_pool("no labels", size, 0, n) for size, n in ((1, 1), (7, 3), (60, 60), (503, 11)))
-    yield from (_pool("ordinary pool", size, labelled, n) for size, labelled, n in ((2, 1, 1), (7, 2, 3), (503, 9, 13)))
-    base = _pool("ordinary pool", 60, 6, 7)
-    yield base
-    yield replace(base, name="one row to buy", n=1)
-    yield replace(base, name="all that is left", n=54)
-    yield replace(base, name="only one class labelled", hidden=np.zeros(60, dtype=np.int64))
-    yield replace(base, name="every class equally likely", sharpness=0.0)
-    yield replace(base, name="probabilities of exactly 0 and 1", sharpness=1e6)
-    yield replace(base, name="far from the origin", features=base.features + np.float32(1e4))
-    yield replace(base, name="constant features", features=np.ones_like(base.features))
-    yield replace(base, name="rows of zeros", features=base.features * (np.arange(60) % 2 == 0)[:, None])
-    yield from (replace(base, name="duplicates", features=base.features[np.arange(60) % 5], n=n) for n in (7, 40))
-    yield _pool("exhausted clusters", 200, 90, 100, spread=0.05)
-
-
-def _queries(needs: frozenset[str], seed: int = 0) -> Iterator[tuple[str, Query]]:
-    """Yield (description, query) for each pool; a rule that accepts any scores meets decision values as well."""
-    for case in _cases(needs):
-        yield str(case), case.query(needs, seed)
-        if needs.intersection(CAPABILITIES) == {"scores"}:
-            decisions = replace(case, decisions=True)
-            yield str(decisions), decisions.query(needs, seed)
-
-
 # The checks
 
 
 def exact_batches(strategy: Strategy, needs: frozenset[str]) -> None:
     """Exactly n distinct unlabelled rows, (n,) int64, with no warning and no NaN on the way."""
-    for where, query in _queries(needs):
+    for where, query in queries(needs):
         _pick(strategy, query, where)
 
 
 def inputs_unchanged(strategy: Strategy, needs: frozenset[str]) -> None:
     """Nothing is written to the arrays of the query."""
-    for where, query in _queries(needs):
+    for where, query in queries(needs):
         names = ("features", "labelled", "labels", "unlabelled")
         before = {name: getattr(query, name).copy() for name in names}
         _pick(strategy, query, where)
@@ -210,7 +115,7 @@ def inputs_unchanged(strategy: Strategy, needs: frozenset[str]) -> None:
 def fixed_by_the_generator(strategy: Strategy, needs: frozenset[str]) -> None:
     """The same generator gives the same rows: again, from a fresh object, and with artefacts already computed."""
     fresh = copy.deepcopy(strategy)
-    for where, query in _queries(needs, seed=1):
+    for where, query in queries(needs, seed=1):
         first = _pick(strategy, query, where)
         repeats = {
             "again with the same generator": (strategy, None),
@@ -227,7 +132,7 @@ def fixed_by_the_generator(strategy: Strategy, needs: frozenset[str]) -> None:
 
 def global_generators_untouched(strategy: Strategy, needs: frozenset[str]) -> None:
     """No draw from, and no seeding of, the generators that everybody shares."""
-    for where, query in _queries(needs):
+    for where, query in queries(needs):
         before = _global_states()
         _pick(strategy, query, where)
         for name, state in _global_states().items():
@@ -243,7 +148,7 @@ def renumbering(strategy: Strategy, needs: frozenset[str]) -> None:
     A rule whose answer does not vary with the generator must pick the same set. For a rule that draws, how often
     each point is picked is compared over `REPEATS` generators, with Fisher's exact test and Bonferroni's correction.
     """
-    case = _pool("ordinary pool", 60, 4, 4)
+    case = pool("ordinary pool", 60, 4, 4)
     case = replace(case, hidden=np.minimum(case.hidden, 1))  # one class has no label: probabilities of 0 are ordinary
     order = generator("conformance", "renumbering").permutation(60)  # the new row i is the old row order[i]
     moved = replace(

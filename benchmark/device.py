@@ -1,0 +1,97 @@
+"""The one place that knows where arrays live: numpy on the CPU, torch tensors on a GPU.
+
+A worker opens `on` around its trials; learners and kernels ask `put`, and rules ask nobody: their arrays are numpy.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .values import Array, UserError
+
+if TYPE_CHECKING:  # seconds to import, for which only those who use it wait
+    import torch
+
+_ACTIVE: ContextVar[str] = ContextVar("device", default="cpu")
+_THERE: dict[tuple[int, str], tuple[weakref.ref[NDArray[Any]], torch.Tensor]] = {}
+
+
+class DeviceError(UserError):
+    """A device that is asked for and not there; ``str()`` is one line."""
+
+
+def active() -> str:
+    """Return ``cpu`` (numpy) or the name of torch's device that this trial computes on."""
+    return _ACTIVE.get()
+
+
+@contextmanager
+def on(name: str) -> Iterator[None]:
+    """Compute inside the block on ``cpu`` (numpy), ``cuda``, or ``torch`` (the GPU's code on the CPU, for tests)."""
+    before = _ACTIVE.set(name)
+    try:
+        yield
+    finally:
+        _ACTIVE.reset(before)
+
+
+def put(array: NDArray[Any]) -> Array:
+    """Return the array where this trial computes. One that is read-only is brought to a GPU once a process.
+
+    It lies there as long as the array lives here.
+    """
+    name = active()
+    if name == "cpu":
+        return array
+    if array.flags.writeable:
+        return _tensor(array, name)
+    key = (id(array), name)
+    if key not in _THERE:
+        gone = weakref.ref(array, lambda _: _THERE.pop(key, None))
+        _THERE[key] = (gone, _tensor(array, name))
+    return _THERE[key][1]
+
+
+def fetch(array: Array) -> NDArray[Any]:
+    """Return an array as numpy on the host; one that is there is not copied."""
+    return array if isinstance(array, np.ndarray) else np.asarray(array.detach().cpu().numpy())
+
+
+def check(num_gpus: float) -> None:
+    """Raise `DeviceError` when a trial asks for a GPU and this machine has none that torch can use."""
+    if num_gpus and not _cuda():
+        raise DeviceError(
+            f"resources: a trial asks for num_gpus: {num_gpus:g}, and torch sees no GPU here; "
+            "set num_gpus: 0 (the same code runs on the CPU), or start on a machine with one"
+        )
+
+
+def name() -> str:
+    """Return what a row of results calls the device: the card's name, or the kind of processor."""
+    import platform  # noqa: PLC0415 - asked once a trial
+
+    if active() == "cuda":
+        import torch  # noqa: PLC0415 - see above
+
+        return str(torch.cuda.get_device_name())
+    return platform.machine()
+
+
+def _cuda() -> bool:
+    import torch  # noqa: PLC0415 - see above
+
+    return torch.cuda.is_available()
+
+
+def _tensor(array: NDArray[Any], name: str) -> torch.Tensor:
+    import torch  # noqa: PLC0415 - see above
+
+    host = torch.from_numpy(array if array.flags.writeable else array.copy())  # torch cannot promise not to write
+    return host.to("cpu" if name == "torch" else name)

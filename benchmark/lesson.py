@@ -1,0 +1,138 @@
+"""What a learner may know when it fits, `Lesson`, and what it answers with, `Model`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import device
+from .values import Array, Labels, Rows
+
+Sees = Literal["embedding", "images"]
+"""What a learner may see of the pool."""
+
+BLOCK_BYTES = 2**26
+"""So much of a pool's inputs is handed to a model at once."""
+
+CLOSE = 1.25  # a gather of rows costs about as much as to look at a quarter more of them
+
+Draw = Callable[[Array], Array]
+"""One draw of a model: from inputs (b, ...) to class probabilities (b, C)."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The pool, or the test set, as a learner sees it: one row of ``array`` an input, (N, D) or (N, height, ...)."""
+
+    array: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def take(self, rows: Rows | slice) -> Array:
+        """Return the inputs of rows where this trial computes: numpy, or a tensor on its GPU."""
+        return device.put(self.array)[rows]
+
+    def blocks(self, rows: Rows) -> Iterator[tuple[slice, Array, Rows | None]]:
+        """Yield (positions in ``rows``, inputs, which of the inputs are meant) a few megabytes at a time.
+
+        Rows that lie close together are read as one slice of the array, which is no copy; not all of it is meant then.
+        """
+        size = max(1, BLOCK_BYTES // max(1, self.array[:1].nbytes))
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            positions, span = slice(start, start + len(part)), int(part[-1] - part[0]) + 1
+            if len(part) <= span <= CLOSE * len(part) and bool((np.diff(part) > 0).all()):
+                inputs = self.take(slice(int(part[0]), int(part[-1]) + 1))
+                yield positions, inputs, None if span == len(part) else part - part[0]
+            else:
+                yield positions, self.take(part), None
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """All that a learner may know: some rows of the pool with their labels, the others without.
+
+    ``rows`` (M,) in order of purchase and ``labels`` (M,) in [0, C) beside them, at least one, perhaps of one class
+    only; what semi-supervised learners see of ``unlabelled`` are inputs. ``validation`` holds rows and labels that
+    the budget paid for. ``previous`` is the model of the round before, for a learner that declares ``chained`` and
+    for no other.
+    """
+
+    view: View
+    rows: Rows
+    labels: Labels
+    unlabelled: Rows
+    n_classes: int
+    rng: np.random.Generator
+    validation: tuple[Rows, Labels] | None = None
+    previous: Model | None = None
+
+    @classmethod
+    def of(cls, features: NDArray[Any], labels: Labels, n_classes: int, rng: np.random.Generator) -> Lesson:
+        """Return the lesson of features (M, D), all of them labelled."""
+        return cls(View(features), np.arange(len(features)), labels, np.empty(0, np.int64), n_classes, rng)
+
+    @property
+    def inputs(self) -> Array:
+        """The inputs of the labelled rows, (M, ...), where this trial computes."""
+        return self.view.take(self.rows)
+
+
+class Model(Protocol):
+    """A fitted learner. Columns are all C classes; a class without a label gets probability 0 (decision value -inf).
+
+    Inputs come, and answers go, where the trial computes: numpy, or tensors on its GPU.
+    """
+
+    def predict(self, inputs: Array) -> Array:
+        """Return the predicted class of each input, (b,) int64."""
+
+    def scores(self, inputs: Array) -> Array:
+        """Return class scores (b, C) float32: the probabilities where the learner gives them, else decision values."""
+
+
+class Stochastic(Protocol):
+    """A model whose learner gives ``passes``."""
+
+    def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
+        """Return K draws; the first of K + 1 are those of K. Each answers for a row the same whatever the block."""
+
+
+class Hidden(Protocol):
+    """A model whose learner gives ``hidden``."""
+
+    def hidden(self, inputs: Array) -> Array:
+        """Return what the last layer sees, (b, H) float32."""
+
+
+class Headed(Protocol):
+    """A model whose learner gives ``head``."""
+
+    def head(self) -> tuple[Array, Array]:
+        """Return weights (H, C) and bias (C,) of the last layer; -inf is the bias of a class without labels."""
+
+
+class Learner(Protocol):
+    """A frozen dataclass whose fields are its parameters.
+
+    It may say ``sees`` (`Sees`; the embedding where it says nothing) and ``chained``: its model takes up the one of
+    the round before (``Lesson.previous``), so that an interrupted trial is run again from its first round.
+    """
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """Some of `query.FROM_THE_MODEL`; may depend on the parameters."""
+
+    def fit(self, lesson: Lesson) -> Model:
+        """Fit from scratch on what the lesson holds; draws come from ``lesson.rng`` alone."""
+
+
+def sees(learner: Learner) -> Sees:
+    """Return what a learner sees of the pool."""
+    seen: Sees = getattr(learner, "sees", "embedding")
+    return seen

@@ -1,0 +1,279 @@
+"""What a selection rule may ask: `Query`, version 2.
+
+Each question beyond the pool itself is declared by the rule (``needs``), answered when it is first asked, and refused
+by name where it was not declared. Arrays are numpy and read-only at this border, wherever they were computed. Hidden
+labels are behind no question but ``reveal`` and ``oracle``, which every table marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NoReturn, Protocol, TypeVar, cast, runtime_checkable
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from . import device
+from .lesson import Draw, Headed, Hidden, Model, Stochastic, View
+from .values import Array, Derived, Features, Labels, Rows
+
+FROM_THE_MODEL = ("scores", "probabilities", "passes", "hidden", "head")
+"""What a learner may give (its ``gives``) and a rule may need of the current model."""
+
+FROM_THE_TRIAL = ("labels", "learner", "validation", "reveal", "images", "oracle")
+"""What a rule may need besides: a label to begin with, the trial's own learner, a set the budget paid for, ..."""
+
+WITHOUT_LABELS = frozenset({"validation", "reveal", "images", "oracle"})
+"""Needs that can be met while nothing is labelled; a rule with any other buys its first batch as ``random`` does."""
+
+T = TypeVar("T")
+RowWise = Callable[[Array], Array]
+"""From probabilities (b, C), numpy or tensor, to one answer a row, (b, ...), in the same library."""
+
+
+class UndeclaredError(RuntimeError):
+    """A rule asked for what it has not declared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model says of some ``rows`` of the pool, (U,); computed when first read, block by block where it lives."""
+
+    model: Model
+    view: View
+    rows: Rows
+    needs: frozenset[str]
+    rng: Callable[[], np.random.Generator]
+
+    @cached_property
+    def scores(self) -> Features:
+        """Class scores (U, C) float32: the probabilities where the learner gives them, else decision values."""
+        _declared(self.needs, "scores", "probabilities")
+        return self._by_block(self.model.scores)
+
+    @property
+    def probs(self) -> Features:
+        """Class probabilities (U, C) float32."""
+        _declared(self.needs, "probabilities")
+        return self.scores
+
+    @cached_property
+    def predicted(self) -> Labels:
+        """The predicted class of each row, (U,)."""
+        return self._by_block(self.model.predict)
+
+    def rowwise(self, f: RowWise) -> NDArray[Any]:
+        """Return ``f`` of the probabilities, (U, ...); only a block of them is held at once."""
+        _declared(self.needs, "probabilities")
+        return self._by_block(lambda inputs: f(self.model.scores(inputs)))
+
+    def passes(self, K: int) -> NDArray[np.float32]:
+        """Return the probabilities of K draws of the model, (K, U, C) float32; one draw is one function of all rows.
+
+        The same K draws whenever they are asked for in this query, and the first of K + 1 are those of K.
+        """
+        draws = self._draws(K)
+        return self._by_block(lambda inputs: _stacked(draws, inputs), axis=1)
+
+    def rowwise_passes(self, K: int, f: RowWise) -> NDArray[Any]:
+        """Return ``f`` of each block (K, b, C) of the passes, (U, ...), for what needs no two rows at once."""
+        draws = self._draws(K)
+        return self._by_block(lambda inputs: f(_stacked(draws, inputs)))
+
+    @cached_property
+    def hidden(self) -> Features:
+        """What the model's last layer sees, (U, H) float32; for a linear head the embedding itself."""
+        _declared(self.needs, "hidden")
+        return self._by_block(cast(Hidden, self.model).hidden)
+
+    @property
+    def head(self) -> tuple[Features, Features]:
+        """Weights (H, C) and bias (C,): probs = softmax(hidden @ W + b)."""
+        _declared(self.needs, "head")
+        weights, bias = cast(Headed, self.model).head()
+        return device.fetch(weights), device.fetch(bias)
+
+    def of(self, rows: Rows) -> Answers:
+        """Return what the same model says of other rows of the pool, the labelled ones too."""
+        return Answers(self.model, self.view, rows, self.needs, self.rng)
+
+    def _draws(self, K: int) -> Sequence[Draw]:
+        _declared(self.needs, "passes")
+        return cast(Stochastic, self.model).draws(K, self.rng())
+
+    def _by_block(self, f: Callable[[Array], Array], axis: int = 0) -> NDArray[Any]:
+        """Return ``f`` of the inputs of all rows, read-only; ``axis`` is that of the rows in its answers."""
+        found: NDArray[Any] | None = None
+        for positions, inputs, meant in self.view.blocks(self.rows):
+            answer = device.fetch(f(inputs))
+            answer = answer if meant is None else answer.take(meant, axis)
+            if found is None:  # filled in place: never two copies of all answers
+                shape = list(answer.shape)
+                shape[axis] = len(self.rows)
+                found = np.empty(shape, np.float32 if answer.dtype == np.float64 else answer.dtype)
+            found[(slice(None),) * axis + (positions,)] = answer
+        if found is None:
+            raise ValueError("a model was asked about no rows")
+        found.setflags(write=False)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Oracle:
+    """All that is hidden: labels (N,) of the pool, and the test set as a model sees it. For upper bounds only."""
+
+    labels: Labels
+    test: View
+    test_labels: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """What stands behind a query; only what the rule has declared is there."""
+
+    needs: frozenset[str] = frozenset()
+    model: Answers | None = None
+    fit: Callable[[Rows, Labels], Answers] | None = None
+    validation: tuple[Rows, Labels] | None = None
+    reveal: Callable[[int], int] | None = None
+    images: NDArray[np.uint8] | None = None
+    oracle: Oracle | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """All that a rule may know when it buys ``n`` rows.
+
+    ``features`` (N, D) float32 are the pool's. ``labelled`` is in order of purchase and ``labels`` beside it;
+    ``unlabelled`` (U,) is ascending; ``purchases`` are the sizes bought so far, the initial labels first. All arrays
+    are read-only.
+    """
+
+    features: Features
+    labelled: Rows
+    labels: Labels
+    unlabelled: Rows
+    n: int
+    n_classes: int
+    rng: np.random.Generator
+    derived: Derived
+    purchases: tuple[int, ...] = ()
+    desk: Desk = field(default=Desk(), repr=False)
+
+    def __post_init__(self) -> None:
+        for array in (self.features, self.labelled, self.labels, self.unlabelled, *(self.desk.validation or ())):
+            array.setflags(write=False)
+
+    @property
+    def scores(self) -> Features:
+        """Class scores (U, C) of the unlabelled rows; `Answers.scores`."""
+        return self._model("scores", "probabilities").scores
+
+    @property
+    def probs(self) -> Features:
+        """Class probabilities (U, C); `Answers.probs`."""
+        return self._model("probabilities").probs
+
+    @property
+    def predicted(self) -> Labels:
+        """The predicted class of each unlabelled row, (U,)."""
+        return self._model(*FROM_THE_MODEL).predicted
+
+    def rowwise(self, f: RowWise) -> NDArray[Any]:
+        """Return ``f`` of the probabilities of the unlabelled rows; `Answers.rowwise`."""
+        return self._model("probabilities").rowwise(f)
+
+    def passes(self, K: int) -> NDArray[np.float32]:
+        """Return the probabilities (K, U, C) of K draws of the model; `Answers.passes`."""
+        return self._model("passes").passes(K)
+
+    def rowwise_passes(self, K: int, f: RowWise) -> NDArray[Any]:
+        """Return ``f`` of each block of the passes; `Answers.rowwise_passes`."""
+        return self._model("passes").rowwise_passes(K, f)
+
+    @property
+    def hidden(self) -> Features:
+        """What the model's last layer sees of the unlabelled rows, (U, H); `Answers.hidden`."""
+        return self._model("hidden").hidden
+
+    @property
+    def head(self) -> tuple[Features, Features]:
+        """Weights (H, C) and bias (C,) of the last layer; `Answers.head`."""
+        return self._model("head").head
+
+    def of(self, rows: Rows) -> Answers:
+        """Return what the current model says of other rows, the labelled ones too."""
+        return self._model(*FROM_THE_MODEL).of(rows)
+
+    def fit(self, rows: Rows, labels: Labels) -> Answers:
+        """Fit the trial's own learner on other labels; its seconds count as those of the selection."""
+        return self._given("learner", self.desk.fit)(rows, labels)
+
+    @property
+    def validation(self) -> tuple[Rows, Labels]:
+        """Rows (V,) and labels (V,) of the set that the budget paid for; they are neither labelled nor unlabelled."""
+        return self._given("validation", self.desk.validation)
+
+    def reveal(self, row: int) -> int:
+        """Return the label of a row of this batch at once: the row must then be among those bought."""
+        return self._given("reveal", self.desk.reveal)(int(row))
+
+    def images(self, rows: Rows) -> NDArray[np.uint8]:
+        """Return the images of rows, (b, height, width, channels) uint8."""
+        return self._given("images", self.desk.images)[rows]
+
+    @property
+    def oracle(self) -> Oracle:
+        """What is hidden from everybody else."""
+        return self._given("oracle", self.desk.oracle)
+
+    def _model(self, *needs: str) -> Answers:
+        _declared(self.desk.needs, *needs)
+        if self.desk.model is None:
+            raise ValueError("there is no model yet: nothing is labelled")
+        return self.desk.model
+
+    def _given(self, need: str, there: T | None) -> T:
+        _declared(self.desk.needs, need)
+        if there is None:
+            raise ValueError(f"this trial has no {need}")
+        return there
+
+
+class Strategy(Protocol):
+    """A frozen dataclass whose fields are its parameters.
+
+    A rule that is one score a row has ``score(query)`` besides, (U,), larger first, and others are composed over it.
+    One that changes the training of its rounds has ``pseudo_labels(query, rows)``: rows and labels that are added to
+    the training of this round, and not bought.
+    """
+
+    def select(self, query: Query) -> Rows:
+        """Return exactly ``query.n`` distinct rows of ``query.unlabelled``, fixed by ``query.rng``."""
+
+
+@runtime_checkable
+class Scored(Strategy, Protocol):
+    """A rule that is one score a row."""
+
+    def score(self, query: Query) -> NDArray[Any]:
+        """Return the score of each unlabelled row, (U,); the largest are bought first."""
+
+
+def _declared(declared: frozenset[str], *needs: str) -> None:
+    if not declared.intersection(needs):
+        _refuse(needs, declared)
+
+
+def _stacked(draws: Sequence[Draw], inputs: Array) -> Array:
+    """Return what each draw says of the inputs, (K, b, C), in the library of the answers."""
+    said = [draw(inputs) for draw in draws]
+    return array_namespace(*said).stack(said)
+
+
+def _refuse(needs: Sequence[str], declared: frozenset[str]) -> NoReturn:
+    has = ", ".join(sorted(declared)) or "nothing"
+    raise UndeclaredError(f"the rule asks for {' or '.join(needs)} and declares {has}; add needs={{{needs[0]!r}}}")
