@@ -4,18 +4,24 @@
   the whole group travels in one chunk.
 - Chunks are filled to about `TARGET_S` seconds by the measured cost of trials of the same kind; a kind without a
   measurement travels alone. Towards the end chunks shrink, so that the workers finish together.
-- The costliest groups go first.
+- The costliest groups go first, by what the whole group costs; among equals those that are begun, so that few initial
+  states are held at a time.
+
+Groups that differ by seed alone wait in one queue, and the queues in a heap: the time spent here on a trial does not
+grow with their number.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush, heapreplace
 from typing import Any
 
 from ..loop import Job
 from ..types import Outcome, Resources, Rows, TrialEnd
+from .costs import Costs, Kind
 from .worker import Event, RoundDone, Started
 
 TARGET_S = 2.0
@@ -38,12 +44,27 @@ class Chunk:
 
 @dataclass(eq=False)
 class _Group:
-    """Trials that share an initial state, or a single trial that shares none."""
+    """Trials that share an initial state, or a single trial that shares none. Those at home are in it."""
 
-    start_id: str | None
+    key: str  # the start id, or the trial id of the single trial
+    shared: bool
     jobs: deque[Job] = field(default_factory=deque)
+    kinds: tuple[Kind, ...] = ()  # of the jobs with which it was put there
     starting: bool = False  # a worker is fitting the initial state
     handle: Any = None
+
+
+@dataclass(eq=False)
+class _Queue:
+    """Groups that can be handed out and differ by seed alone."""
+
+    number: int
+    fingerprint: str
+    kinds: tuple[Kind, ...]
+    groups: deque[_Group] = field(default_factory=deque)
+
+
+_Rank = tuple[float, str, int]
 
 
 class Plan:
@@ -52,20 +73,19 @@ class Plan:
     def __init__(self, jobs: Iterable[Job], workers: int) -> None:
         self.workers = workers
         self.stopped = False
-        self._groups: dict[str, _Group] = {}
-        self._order: deque[_Group] = deque()
+        self._costs = Costs()
+        self._groups: dict[str, _Group] = {}  # those with trials at home
+        self._queues: dict[tuple[Resources, str, tuple[Kind, ...]], _Queue] = {}
+        self._heaps: defaultdict[Resources, list[tuple[_Rank, _Queue]]] = defaultdict(list)  # queues that hold groups
         self._home: Counter[Resources] = Counter()  # trials that are not handed out
-        self._stale = True
         self._open: dict[str, Job] = {}
-        self._open_kinds: Counter[tuple[str, ...]] = Counter()
         self._open_pools: Counter[str] = Counter()
-        self._measured: dict[tuple[str, ...], tuple[float, int]] = {}  # seconds in sum, number of trials
         self._received: dict[str, list[Rows]] = {}
         for job in jobs:
             self._open[job.trial.trial_id] = job
-            self._open_kinds[job.kind] += 1
             self._open_pools[job.trial.fingerprint] += 1
-            self._put(job)
+            self._costs.open(job.kind)
+        self._put(self._open.values())
 
     @property
     def left(self) -> int:
@@ -82,36 +102,30 @@ class Plan:
 
     def seconds_left(self) -> float | None:
         """Estimate the worker-seconds of what is left; None before the first measurement."""
-        if not self._measured:
-            return None
-        means = {kind: seconds / n for kind, (seconds, n) in self._measured.items()}
-        overall = sum(seconds for seconds, _ in self._measured.values()) / sum(n for _, n in self._measured.values())
-        return float(sum(n * means.get(kind, overall) for kind, n in self._open_kinds.items()))
+        return self._costs.left()
 
     def next_chunk(self, resources: Resources) -> Chunk | None:
         """Take the next chunk for a worker with these resources; None when nothing can be handed out now."""
         if self.stopped:
             return None
-        self._sort()
         left = self.seconds_left()
         room = TARGET_S if left is None else max(SMALLEST_S, min(TARGET_S, left / (3 * self.workers)))
         jobs: list[Job] = []
         starts: dict[str, Any] = {}
         share: set[str] = set()
-        for group in self._order:
-            if not group.jobs or group.starting or group.jobs[0].resources != resources:
-                continue
+        while room > 0 and (queue := self._costliest(resources)) is not None:
+            group = queue.groups[0]
             taken, room = self._take(group, room, begun=bool(jobs))
             if not taken:
                 break
             jobs += taken
-            if group.start_id is not None and group.handle is not None:
-                starts[group.start_id] = group.handle
-            elif group.start_id is not None and group.jobs:
+            if group.shared and group.handle is not None:
+                starts[group.key] = group.handle
+            elif group.shared and group.jobs:
                 group.starting = True
-                share.add(group.start_id)
-            if room <= 0:
-                break
+                share.add(group.key)
+            if group.starting or not group.jobs:
+                self._withdraw(queue, resources)
         return Chunk(tuple(jobs), starts, frozenset(share)) if jobs else None
 
     def note(self, event: Event, handle: Any = None) -> None:
@@ -119,15 +133,14 @@ class Plan:
         if isinstance(event, RoundDone):
             self._received.setdefault(event.trial_id, []).append(event.round.selected)
         elif isinstance(event, Started):
-            group = self._groups[event.start_id]
-            group.starting, group.handle, self._stale = False, handle, True
+            if event.start_id in self._groups:
+                self._groups[event.start_id].handle = handle
+            self._release(event.start_id)
         elif event.end.trial_id in self._open:
-            job = self._close(event.end.trial_id)
+            job = self._open[event.end.trial_id]
+            measured = event.end.outcome is Outcome.DONE and not job.history
+            self._close(job, event.end.wall_s if measured else None)
             self._release(job.trial.start_id)  # it may have failed before it could share its initial state
-            if event.end.outcome is Outcome.DONE and not job.history:
-                seconds, n = self._measured.get(job.kind, (0.0, 0))
-                self._measured[job.kind] = (seconds + event.end.wall_s, n + 1)
-                self._stale |= n == 0
 
     def give_back(self, chunk: Chunk, *, blame: bool, reason: str, outcome: Outcome = Outcome.LOST) -> list[TrialEnd]:
         """Put the unfinished jobs of a lost chunk back, each continuing behind its last received round.
@@ -137,39 +150,84 @@ class Plan:
         """
         for start_id in chunk.share:
             self._release(start_id)
-        ends = []
+        ends, back = [], []
         unfinished = [job for job in chunk.jobs if job.trial.trial_id in self._open]
         for position, job in enumerate(unfinished):
             trial_id = job.trial.trial_id
             guilty = blame and position == 0
             if guilty and job.attempts >= MAX_ATTEMPTS:
-                self._close(trial_id)
+                self._close(job, None)
                 why = f"its worker died {job.attempts} times, last: {reason}"
                 ends.append(TrialEnd(trial_id, outcome, why, attempts=job.attempts))
                 continue
             history = (*job.history, *self._received.pop(trial_id, ()))
             self._open[trial_id] = replace(job, history=history, attempts=job.attempts + guilty)
-            self._put(self._open[trial_id])
+            back.append(self._open[trial_id])
+        self._put(back)
         return ends
 
-    def _put(self, job: Job) -> None:
-        shares = bool(job.trial.budget.initial.number) and not job.history
-        key = job.trial.start_id if shares else job.trial.trial_id
-        self._groups.setdefault(key, _Group(key if shares else None)).jobs.append(job)
-        self._home[job.resources] += 1
-        self._stale = True
+    def _put(self, jobs: Iterable[Job]) -> None:
+        """Take jobs home, each to its group; a group that was not there can be handed out from now on."""
+        new: list[_Group] = []
+        for job in jobs:
+            shared = bool(job.trial.budget.initial.number) and not job.history
+            key = job.trial.start_id if shared else job.trial.trial_id
+            if key not in self._groups:
+                self._groups[key] = _Group(key, shared)
+                new.append(self._groups[key])
+            self._groups[key].jobs.append(job)
+            self._home[job.resources] += 1
+        for group in new:
+            group.kinds = tuple(job.kind for job in group.jobs)
+            self._queue(group).append(group)
 
-    def _close(self, trial_id: str) -> Job:
-        job = self._open.pop(trial_id)
-        self._open_kinds[job.kind] -= 1
+    def _close(self, job: Job, seconds: float | None) -> None:
+        del self._open[job.trial.trial_id]
+        self._costs.close(job.kind, seconds)
         self._open_pools[job.trial.fingerprint] -= 1
-        self._received.pop(trial_id, None)
-        return job
+        self._received.pop(job.trial.trial_id, None)
 
     def _release(self, start_id: str) -> None:
         group = self._groups.get(start_id)
         if group is not None and group.starting:
-            group.starting, self._stale = False, True
+            group.starting = False
+            self._queue(group).appendleft(group)
+
+    def _queue(self, group: _Group) -> deque[_Group]:
+        """Return the queue that a group is about to join; one that was empty takes its place in the heap."""
+        job = group.jobs[0]
+        key = job.resources, job.trial.fingerprint, group.kinds
+        if key not in self._queues:
+            self._queues[key] = _Queue(len(self._queues), job.trial.fingerprint, group.kinds)
+        queue = self._queues[key]
+        if not queue.groups:
+            heappush(self._heaps[job.resources], (self._rank(queue), queue))
+        return queue.groups
+
+    def _costliest(self, resources: Resources) -> _Queue | None:
+        """Return the queue whose groups go next. One whose kinds turned out to cost less moves back in the heap."""
+        heap = self._heaps[resources]
+        while heap:
+            held, queue = heap[0]
+            rank = self._rank(queue)
+            if rank <= held:
+                return queue
+            heapreplace(heap, (rank, queue))
+        return None
+
+    def _rank(self, queue: _Queue) -> _Rank:
+        """Costliest first; a kind that has no measurement goes before all, so that it gets one."""
+        costs = [self._costs.mean(kind) for kind in queue.kinds]
+        total = float("inf") if None in costs else sum(cost for cost in costs if cost is not None)
+        return -total, queue.fingerprint, queue.number
+
+    def _withdraw(self, queue: _Queue, resources: Resources) -> None:
+        """Take the first group off the queue that goes next."""
+        group = queue.groups.popleft()
+        if not queue.groups:
+            heappop(self._heaps[resources])
+        if not group.jobs:
+            del self._groups[group.key]
 
     def _take(self, group: _Group, room: float, *, begun: bool) -> tuple[list[Job], float]:
         """Take jobs off a group while they fit, and return the room that is left.
@@ -178,28 +236,10 @@ class Plan:
         """
         taken: list[Job] = []
         while group.jobs and room > 0:
-            cost = self._cost(group.jobs[0])
+            cost = self._costs.mean(group.jobs[0].kind)
             if (begun or taken) and (cost is None or cost > room):
                 break
             taken.append(group.jobs.popleft())
             self._home[taken[-1].resources] -= 1
             room = 0.0 if cost is None else room - cost
         return taken, room
-
-    def _cost(self, job: Job) -> float | None:
-        """Measured mean seconds of this kind of trial."""
-        seconds, n = self._measured.get(job.kind, (0.0, 0))
-        return seconds / n if n else None
-
-    def _sort(self) -> None:
-        """Costliest first; a group with a kind that has no measurement goes before all, so that it gets one."""
-        if self._stale:
-            self._order = deque(sorted((g for g in self._groups.values() if g.jobs), key=self._priority))
-            self._stale = False
-        while self._order and not self._order[0].jobs:
-            self._order.popleft()
-
-    def _priority(self, group: _Group) -> tuple[float, str]:
-        costs = [self._cost(job) for job in group.jobs]
-        total = float("inf") if None in costs else sum(cost for cost in costs if cost is not None)
-        return -total, group.jobs[0].trial.fingerprint

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.trials import make_trial
 
+from albench.benchmark.engine.costs import Costs, Kind
 from albench.benchmark.engine.plan import MAX_ATTEMPTS, TARGET_S, Chunk, Plan
 from albench.benchmark.engine.worker import Ended, RoundDone, Started
 from albench.benchmark.learners.linear import Linear
@@ -76,6 +78,54 @@ def test_short_trials_travel_together_and_long_ones_first() -> None:
     assert {costs[job.kind] for job in first.jobs[:3]} == {0.3}
     assert sum(costs[job.kind] for job in first.jobs) <= TARGET_S + 1e-9
     assert len(first.jobs) >= 3
+
+
+def ids(chunk: Chunk | None) -> list[str]:
+    return [job.trial.trial_id for job in chunk.jobs] if chunk else []
+
+
+def test_a_cell_that_turns_out_cheap_goes_behind_the_costly_ones() -> None:
+    cheap, costly = jobs(4, ("random",), "0"), jobs(4, ("margin",), "0")
+    plan = Plan([*cheap, *costly], workers=1)
+    for job, seconds in ((cheap[0], 0.1), (costly[0], 9.0)):
+        chunk = plan.next_chunk(ANY)
+        assert chunk is not None
+        assert chunk.jobs == (job,)
+        plan.note(done(job, seconds))
+    order = [trial_id for chunk in iter(lambda: plan.next_chunk(ANY), None) for trial_id in ids(chunk)]
+    assert order == [job.trial.trial_id for job in (*costly[1:], *cheap[1:])]
+
+
+def test_of_equal_groups_the_begun_one_goes_on_first() -> None:
+    trials = jobs(seeds=3)
+    plan = Plan(trials, workers=1)
+    first = plan.next_chunk(ANY)
+    assert first is not None
+    for event in started(first):
+        plan.note(event, handle="the start")
+    assert ids(plan.next_chunk(ANY)) == [trials[1].trial.trial_id]  # of the same seed
+
+
+def test_what_a_trial_costs_here_does_not_grow_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+    mean = Costs.mean
+
+    def counted(costs: Costs, kind: Kind) -> float | None:
+        nonlocal asked
+        asked += 1
+        return mean(costs, kind)
+
+    monkeypatch.setattr(Costs, "mean", counted)
+    per_trial = []
+    for seeds in (20, 200):
+        asked, plan = 0, Plan(jobs(seeds), workers=2)
+        while (chunk := plan.next_chunk(ANY)) is not None:
+            for start in started(chunk):
+                plan.note(start, "the start")
+            for job in chunk.jobs:
+                plan.note(done(job, 1.0))
+        per_trial.append(asked / (3 * seeds))
+    assert per_trial[1] == pytest.approx(per_trial[0], rel=0.2)
 
 
 def test_chunks_shrink_towards_the_end() -> None:
