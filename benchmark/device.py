@@ -5,10 +5,11 @@ A worker opens `on` around its trials; learners and kernels ask `put`, and rules
 
 from __future__ import annotations
 
+import os
+import platform
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from .values import Array, UserError
 if TYPE_CHECKING:  # seconds to import, for which only those who use it wait
     import torch
 
-_ACTIVE: ContextVar[str] = ContextVar("device", default="cpu")
+_active = "cpu"  # of this process: a worker runs one trial at a time
 _THERE: dict[tuple[int, str], tuple[weakref.ref[NDArray[Any]], torch.Tensor]] = {}
 
 
@@ -29,17 +30,26 @@ class DeviceError(UserError):
 
 def active() -> str:
     """Return ``cpu`` (numpy) or the name of torch's device that this trial computes on."""
-    return _ACTIVE.get()
+    return _active
 
 
 @contextmanager
 def on(name: str) -> Iterator[None]:
-    """Compute inside the block on ``cpu`` (numpy), ``cuda``, or ``torch`` (the GPU's code on the CPU, for tests)."""
-    before = _ACTIVE.set(name)
+    """Compute inside the block on ``cpu`` (numpy), ``cuda``, or ``torch`` (the GPU's code on the CPU, for tests).
+
+    On a GPU only algorithms are taken that give the same bits each time.
+    """
+    global _active  # noqa: PLW0603 - the device is the process's, as its threads are
+    if name == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts: its products repeat so
+        import torch  # noqa: PLC0415 - see above
+
+        torch.use_deterministic_algorithms(mode=True)
+    before, _active = _active, name
     try:
         yield
     finally:
-        _ACTIVE.reset(before)
+        _active = before
 
 
 def put(array: NDArray[Any]) -> Array:
@@ -73,10 +83,8 @@ def check(num_gpus: float) -> None:
         )
 
 
-def name() -> str:
+def called() -> str:
     """Return what a row of results calls the device: the card's name, or the kind of processor."""
-    import platform  # noqa: PLC0415 - asked once a trial
-
     if active() == "cuda":
         import torch  # noqa: PLC0415 - see above
 

@@ -27,6 +27,7 @@ from ...datasets.reading.base import Step
 from ...results.record.schema import round_row, trial_row
 from ...results.record.store import RunStore, StorageError
 from ...results.tracking.follower import Follower, check_uri, default_uri
+from .. import device
 from ..grid.grid import Grid
 from ..grid.study import Study, resolve
 from ..loop import Job
@@ -180,6 +181,8 @@ class _Driver:
     def run(self, jobs: Sequence[Job]) -> None:
         """Run the jobs to their end, or until the interrupt."""
         trials = {job.trial.trial_id: job.trial for job in jobs}
+        if self._options.engine == "inline":  # Ray asks its nodes
+            device.check(max(job.resources.num_gpus for job in jobs))
         try:
             embedded = self._embed(dict.fromkeys(trial.fingerprint for trial in trials.values()))
         except _StopError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import signal
 import socket
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from threadpoolctl import ThreadpoolController
 
+from .. import device
 from ..loop import Job, Start, run_trial, start
 from ..types import Outcome, Pool, Round, TrialEnd
 
@@ -82,7 +82,8 @@ def execute(
     events: list[Event] = []
     reported = time.monotonic()
     known = dict(starts)
-    with _pools_of_threads().limit(limits=jobs[0].resources.threads):
+    resources = jobs[0].resources
+    with _pools_of_threads().limit(limits=resources.threads), device.on("cuda" if resources.num_gpus else "cpu"):
         for job in jobs:
             for event in _run(job, known, share, pool_of):
                 events.append(event)
@@ -119,7 +120,8 @@ def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Call
     except MemoryError as error:
         outcome, reason, trace = Outcome.OOM, _line(error), traceback.format_exc()
     except Exception as error:
-        outcome, reason, trace = Outcome.FAILED, _line(error), traceback.format_exc()
+        full = type(error).__name__ == "OutOfMemoryError"  # torch's, of a card
+        outcome, reason, trace = Outcome.OOM if full else Outcome.FAILED, _line(error), traceback.format_exc()
     end = TrialEnd(
         trial_id=trial.trial_id,
         outcome=outcome,
@@ -128,7 +130,7 @@ def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Call
         wall_s=time.perf_counter() - began,
         attempts=job.attempts,
         host=socket.gethostname(),
-        device="gpu" if job.resources.num_gpus else platform.machine(),
+        device=device.called(),
     )
     yield Ended(end, _now())
 
