@@ -47,7 +47,8 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             f"stratgies: unknown key; did you mean 'strategies'? legal: {KEYS}",
             "datasets[0].tset: unknown parameter of 'wine'; did you mean 'test'? legal: split, test, per_class,"
             " long_tail, step, noise, noise_kind",
-            "budgets.b.round: unknown key; did you mean 'rounds'? legal: initial, initial_by, validation, query, rounds, segments",
+            "budgets.b.round: unknown key; did you mean 'rounds'? legal: initial, initial_by, validation,"
+            " query, rounds, segments",
             "budgets.s.segments[0].by: unknown key; legal: query, rounds",
             "resources.learners.linear.num_gpu: unknown key; did you mean 'num_gpus'?"
             " legal: num_cpus, num_gpus, timeout",

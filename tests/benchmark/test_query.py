@@ -1,0 +1,169 @@
+"""What a rule may ask: answered when asked, block by block, for any rows, and refused by name where not declared."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from albench.benchmark import lesson
+from albench.benchmark.query import FROM_THE_MODEL, Answers, Desk, UndeclaredError
+from albench.benchmark.seeds import generator
+from albench.benchmark.types import Array, Derived, Draw, Features, Labels, Query, Rows, View
+
+N, C = 40, 3
+
+
+@dataclass(eq=False)
+class Counting:
+    """A model that counts what it is asked; its probabilities follow from the first feature."""
+
+    asked: list[int] = field(default_factory=list)
+
+    def scores(self, inputs: Features) -> Features:
+        self.asked.append(len(inputs))
+        odds: Features = np.exp(np.outer(inputs[:, 0], np.arange(C))).astype(np.float32)
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    def predict(self, inputs: Features) -> Labels:
+        return np.asarray(self.scores(inputs).argmax(axis=1), dtype=np.int64)
+
+    def hidden(self, inputs: Array) -> Array:
+        return inputs[:, :1]
+
+    def head(self) -> tuple[Features, Features]:
+        return np.arange(C, dtype=np.float32)[None], np.zeros(C, np.float32)
+
+    def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
+        return [partial(self._times, np.float32(rng.random())) for _ in range(K)]
+
+    def _times(self, factor: np.float32, inputs: Features) -> Features:
+        return self.scores(inputs * factor)
+
+
+def query(needs: set[str], model: Counting | None = None, n: int = 3) -> Query:
+    features = generator("query").normal(size=(N, 2)).astype(np.float32)
+    labelled = np.array([7, 0, 21])
+    rest = np.setdiff1d(np.arange(N), labelled)
+    declared = frozenset(needs)
+    answers = Answers(model, View(features), rest, declared, lambda: generator("passes")) if model else None
+    rng, derived = generator("rule"), Derived(features, generator)
+    return Query(features, labelled, labelled % C, rest, n, C, rng, derived, (3,), Desk(declared, answers))
+
+
+QUESTIONS: dict[str, Callable[[Query], Any]] = {
+    "scores or probabilities": lambda q: q.scores,
+    "probabilities": lambda q: (q.probs, q.rowwise(np.max)),
+    "passes": lambda q: (q.passes(2), q.rowwise_passes(2, np.max)),
+    "hidden": lambda q: q.hidden,
+    "head": lambda q: q.head,
+    "learner": lambda q: q.fit(q.labelled, q.labels),
+    "validation": lambda q: q.validation,
+    "reveal": lambda q: q.reveal(1),
+    "images": lambda q: q.images(q.labelled),
+    "oracle": lambda q: q.oracle,
+}
+
+
+@pytest.mark.parametrize("asked", QUESTIONS)
+def test_what_is_not_declared_is_refused_by_name(asked: str) -> None:
+    need = asked.split(" or ", maxsplit=1)[0]
+    with pytest.raises(UndeclaredError, match=f"asks for {asked} and declares labels; add needs={{'{need}'}}"):
+        QUESTIONS[asked](query({"labels"}, Counting()))
+
+
+@pytest.mark.parametrize("need", FROM_THE_MODEL)
+def test_of_and_predicted_come_with_any_need_of_the_model(need: str) -> None:
+    asked = query({need}, Counting())
+    assert np.array_equal(asked.predicted, asked.of(asked.unlabelled).predicted)
+
+
+def test_one_need_does_not_open_another() -> None:
+    asked = query({"hidden"}, Counting())
+    with pytest.raises(UndeclaredError, match="asks for probabilities"):
+        _ = asked.of(asked.labelled).probs
+
+
+def test_what_is_declared_and_not_there_says_so() -> None:
+    with pytest.raises(ValueError, match="no model yet"):
+        _ = query({"probabilities"}).probs
+    with pytest.raises(ValueError, match="has no validation"):
+        _ = query({"validation"}).validation
+
+
+def test_nothing_is_computed_before_it_is_asked_and_scores_only_once() -> None:
+    model = Counting()
+    asked = query({"probabilities"}, model)
+    assert model.asked == []
+    assert asked.probs is asked.scores
+    assert len(model.asked) == 1
+
+
+def test_arrays_are_read_only_float32_and_aligned_with_unlabelled() -> None:
+    asked = query({"probabilities", "hidden", "passes", "head"}, Counting())
+    whole = Counting().scores(asked.features)
+    assert np.allclose(asked.probs, whole[asked.unlabelled])
+    assert np.array_equal(asked.hidden, asked.features[asked.unlabelled, :1])
+    shapes = {asked.probs.shape: asked.probs, asked.hidden.shape: asked.hidden, (2, N - 3, C): asked.passes(2)}
+    for shape, array in shapes.items():
+        assert (array.shape, str(array.dtype), array.flags.writeable) == (shape, "float32", False)
+    own_arrays: list[np.ndarray[Any, Any]] = [asked.features, asked.labelled, asked.labels, asked.unlabelled]
+    for own in own_arrays:
+        with pytest.raises(ValueError, match="read-only"):
+            own[0] = 0
+
+
+@given(rows=st.lists(st.integers(0, N - 1), min_size=1, max_size=60), size=st.integers(1, 50))
+def test_blocks_change_nothing(rows: list[int], size: int) -> None:
+    """Whatever the rows, in whatever order and however often, and however many make a block."""
+    asked, wanted = query({"probabilities", "passes"}, Counting()), np.array(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lesson, "BLOCK_BYTES", size * asked.features[:1].nbytes)
+        said = asked.of(wanted)
+        assert np.allclose(said.probs, Counting().scores(asked.features)[wanted])
+        assert np.allclose(said.rowwise(lambda p: p.max(axis=1)), said.probs.max(axis=1))
+        assert np.allclose(said.rowwise_passes(2, lambda p: p.mean(axis=0)), said.passes(2).mean(axis=0))
+
+
+def test_rows_that_lie_together_are_read_as_one_slice() -> None:
+    view = View(np.arange(100.0).reshape(50, 2))
+    (block,) = view.blocks(np.setdiff1d(np.arange(50), [3, 9]))
+    assert np.shares_memory(block[1], view.array)
+    (apart,) = view.blocks(np.arange(0, 50, 5))
+    assert not np.shares_memory(apart[1], view.array)
+
+
+def test_passes_are_the_same_whenever_asked_and_the_first_of_more() -> None:
+    asked = query({"passes"}, Counting())
+    assert np.array_equal(asked.passes(3), asked.passes(3))
+    assert np.array_equal(asked.passes(3), asked.passes(5)[:3])
+    assert not np.array_equal(asked.passes(2)[0], asked.passes(2)[1])
+
+
+def test_one_pass_is_one_function_of_all_rows() -> None:
+    asked = query({"passes"}, Counting())
+    everybody = np.arange(N)
+    assert np.array_equal(asked.of(everybody).passes(2)[:, asked.unlabelled], asked.passes(2))
+
+
+def test_rowwise_holds_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, seen = query({"probabilities"}, Counting()), []
+    monkeypatch.setattr(lesson, "BLOCK_BYTES", 5 * asked.features[:1].nbytes)
+
+    def widest(probs: Array) -> Array:
+        seen.append(len(probs))
+        return probs.max(axis=1)
+
+    asked.rowwise(widest)
+    assert max(seen) <= 5 * lesson.CLOSE
+
+
+def test_lesson_gives_the_inputs_of_the_labelled_rows() -> None:
+    rows: Rows = np.array([4, 2])
+    features = np.arange(12, dtype=np.float32).reshape(6, 2)
+    one = lesson.Lesson(View(features), rows, np.array([0, 1]), np.array([0, 1, 3, 5]), 2, generator("x"))
+    assert np.array_equal(one.inputs, features[rows])
