@@ -16,6 +16,7 @@ from ...benchmark.types import FULL_DATA, Outcome
 from ..record.schema import IMPORTED
 from .forensics import PLACE, Trail, trails_of
 from .tables import STATES, Summary
+from .words import count
 
 ENOUGH_SEEDS = 10
 FIXED = {"knn", "linear", "svm"}
@@ -70,6 +71,23 @@ def twins(rounds: pd.DataFrame, at_least: float = 0.99) -> list[Twin]:
         if values:
             reported.append(Twin(*pair, float(np.mean(list(values.values()))), tuple(values), len(places)))
     return sorted(reported, key=lambda twin: (twin.first, twin.second))
+
+
+def mixed_devices(trials: pd.DataFrame) -> list[str]:
+    """Return a line for each place (dataset, embedding, learner, budget) whose pairs were computed on several devices.
+
+    A pair are the trials of one seed: between devices their answers may differ in the last bits.
+    """
+    done = trials[(trials["outcome"] == Outcome.DONE) & (trials["device"] != "")]
+    lines = []
+    for names, here in done.groupby(PLACE):
+        mixed = int((here.groupby("seed")["device"].nunique() > 1).sum())
+        if mixed:
+            devices = ", ".join(sorted(here["device"].unique()))
+            lines.append(
+                f"{'/'.join(map(str, names))}: the trials of {count(mixed, 'seed')} ran on several devices ({devices})"
+            )
+    return lines
 
 
 def _alike(both: Iterable[tuple[Trail, Trail]], n: int, at_least: float) -> float | None:

@@ -6,7 +6,7 @@ import pytest
 
 from albench.results.literature.foreign import import_curves
 from albench.results.measures.evidence import Evidence, read_runs
-from albench.results.measures.findings import grade
+from albench.results.measures.findings import grade, mixed_devices
 from albench.results.measures.tables import Summary
 
 
@@ -52,3 +52,12 @@ def test_where_nothing_ran_no_anchor_is_everywhere() -> None:
     trials = pd.DataFrame(columns=["outcome", "host", "device"])
     answers = {one.question: one.answer for one in grade(rounds, trials, Summary("random"))}
     assert answers["random as an anchor"] == answers["full-data bound as an anchor"] == "not known"
+
+
+def test_pairs_on_several_devices_are_named() -> None:
+    place = {"dataset": "d", "embedding": "e", "learner": "l", "budget": "b", "outcome": "done"}
+    rows = [(0, "x86_64"), (0, "card"), (1, "x86_64"), (1, "x86_64"), (2, ""), (2, "card")]
+    trials = pd.DataFrame([{**place, "seed": seed, "device": device} for seed, device in rows])
+    said = ["d/e/l/b: the trials of 1 seed ran on several devices (card, x86_64)"]
+    assert mixed_devices(trials) == said
+    assert mixed_devices(trials[trials["seed"] > 0]) == []
