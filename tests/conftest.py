@@ -71,10 +71,10 @@ class Program:
             start_new_session=True,
         )
 
-    def run(self, *arguments: object, env: dict[str, str] | None = None) -> tuple[int, str, str]:
+    def run(self, *arguments: object, env: dict[str, str] | None = None, timeout: float = 240) -> tuple[int, str, str]:
         """Run it to its end; return exit status, standard output and standard error."""
         process = self.start(*arguments, env=env)
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=timeout)
         return process.returncode, out, err
 
 
