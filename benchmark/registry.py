@@ -52,6 +52,13 @@ class Plugin:
         return (inspect.getdoc(self.cls) or "").split("\n", 1)[0]
 
     @property
+    def family(self) -> str:
+        """The room its file lies in, below the folder of its kind; empty at the top, and outside this package."""
+        path = self.cls.__module__.split(".")
+        own = path[0] == __package__.split(".", maxsplit=1)[0]
+        return path[2] if own and path[1] == "strategies" and len(path) > 3 else ""
+
+    @property
     def origin(self) -> str:
         return f"{self.cls.__module__}:{self.cls.__qualname__}"
 
@@ -167,9 +174,9 @@ def strategy(name: str, *, cite: str, version: int = 1, needs: Iterable[str] = (
 
 
 def needs_of(strategy: object) -> frozenset[str]:
-    """Return all that a rule with these parameters needs."""
-    plugin = strategies.of(type(strategy))
-    own: frozenset[str] = getattr(strategy, "needs", frozenset())
+    """Return all that a rule needs with these parameters, or, of a class, whatever they are."""
+    plugin = strategies.of(strategy if isinstance(strategy, type) else type(strategy))
+    own: frozenset[str] = frozenset() if isinstance(strategy, type) else getattr(strategy, "needs", frozenset())
     return own | (plugin.needs if plugin else frozenset())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..registry import Plugin, Registry, UnknownNameError, strategies, suggestion
+from ..registry import MARKS, Plugin, Registry, UnknownNameError, marks_of, strategies, suggestion
 from ..types import Part, Scored, Strategy, canonical_json
 from .structure import check, from_text, show
 
@@ -64,10 +64,11 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
 
 def describe(plugin: Plugin) -> list[str]:
     """Return what there is to say about a plugin, line by line: summary, what was declared, parameters."""
-    declared = {"cite": plugin.cite, "needs": ", ".join(sorted(plugin.needs)), **plugin.notes}
+    declared = {"family": plugin.family, "cite": plugin.cite, "needs": ", ".join(sorted(plugin.needs)), **plugin.notes}
     lines = [f"{plugin.name} (version {plugin.version}): {plugin.summary}"]
     said = {key: value() if callable(value) else value for key, value in declared.items()}
     lines += [f"  {key}: {value}" for key, value in said.items() if value]
+    lines += [f"  marked: it {MARKS[mark]}" for mark in marks_of(plugin.cls)]
     hints = typing.get_type_hints(plugin.cls)
     for field in _fields(plugin.cls):
         hint = hints[field.name]

@@ -110,6 +110,7 @@ def test_list_has_one_line_each(kind: str) -> None:
             [
                 "probcover (version 2): Greedy cover of the pool by balls of radius delta: each pick covers the most"
                 " rows not covered yet.",
+                "  family: coverage",
                 "  cite: Yehuda, Dekel, Hacohen and Weinshall, Active Learning Through a Covering Lens, NeurIPS 2022"
                 " (arXiv 2205.11320)",
                 "  parameter delta: float | None, default None",
