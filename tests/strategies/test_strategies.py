@@ -1,20 +1,17 @@
 """Every rule against a brute-force oracle or its formula, and its picks on one small pool against golden lists."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
+from support.queries import cloud, query, random_probs
 
-from albench.benchmark.query import Answers, Desk
 from albench.benchmark.registry import strategies
 from albench.benchmark.seeds import generator
-from albench.benchmark.types import Derived, Features, Floats, Labels, Query, Rows, Strategy, View
+from albench.benchmark.types import Features, Floats, Query, Strategy
 from albench.strategies.coverage.probcover import ProbCover, pure_radius
 from albench.strategies.coverage.typiclust import TypiClust, typicality
 from albench.strategies.diversity.coreset import CoreSet
@@ -28,41 +25,6 @@ from albench.strategies.uncertainty.least_confidence import LeastConfidence
 from albench.strategies.uncertainty.margin import Margin
 
 SEEDS = st.integers(0, 10**6)
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A model whose scores are given; its inputs are row numbers."""
-
-    table: Floats
-    pool: Features
-
-    def scores(self, inputs: Rows) -> Floats:
-        return self.table[inputs]
-
-    def hidden(self, inputs: Rows) -> Features:
-        return self.pool[inputs]
-
-    def predict(self, inputs: Rows) -> Labels:
-        return np.asarray(self.table[inputs].argmax(axis=1), dtype=np.int64)
-
-
-def query(
-    features: NDArray[np.floating], n: int, labelled: Sequence[int] = (), scores: Floats | None = None, seed: int = 0
-) -> Query:
-    pool = np.asarray(features, dtype=np.float32)
-    bought = np.array(labelled, dtype=np.int64)
-    rest = np.setdiff1d(np.arange(len(pool)), bought)
-    derived = Derived(pool, lambda key: generator("test", key))
-    needs, rng = frozenset({"scores", "probabilities", "hidden"}), np.random.default_rng(seed)
-    model = (
-        None if scores is None else Answers(Table(scores, pool), View(np.arange(len(pool))), rest, needs, lambda: rng)
-    )
-    return Query(pool, bought, bought % 3, rest, n, 3, rng, derived, desk=Desk(needs, model))
-
-
-def cloud(seed: int, size: int, dims: int = 3) -> NDArray[np.float64]:
-    return np.random.default_rng(seed).normal(size=(size, dims)).astype(np.float32).astype(np.float64)
 
 
 # Scores
@@ -159,10 +121,6 @@ def test_kmeans_goes_round_again_when_rows_coincide() -> None:
 
 
 # BADGE
-
-
-def random_probs(seed: int, size: int, classes: int = 4) -> Floats:
-    return np.random.default_rng(seed + 1).dirichlet(np.full(classes, 0.5), size=size)
 
 
 def explicit_gradients(probs: Floats, features: Floats) -> Floats:

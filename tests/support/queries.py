@@ -1,0 +1,58 @@
+"""Queries over small pools with a model whose answers are given, for the tests of the rules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from albench.benchmark.query import FROM_THE_MODEL, Answers, Desk
+from albench.benchmark.seeds import generator
+from albench.benchmark.types import Derived, Features, Floats, Labels, Query, Rows, View
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A model whose scores are given; its inputs are row numbers."""
+
+    table: Floats
+    pool: Features
+
+    def scores(self, inputs: Rows) -> Floats:
+        return self.table[inputs]
+
+    def hidden(self, inputs: Rows) -> Features:
+        return self.pool[inputs]
+
+    def predict(self, inputs: Rows) -> Labels:
+        return np.asarray(self.table[inputs].argmax(axis=1), dtype=np.int64)
+
+
+def query(
+    features: NDArray[np.floating],
+    n: int,
+    labelled: Sequence[int] = (),
+    scores: Floats | None = None,
+    seed: int = 0,
+    validation: tuple[Sequence[int], Sequence[int]] | None = None,
+) -> Query:
+    """Return the query for ``n`` rows of a pool; rows of the ``validation`` set (and their labels) are not for sale."""
+    pool = np.asarray(features, dtype=np.float32)
+    bought = np.array(labelled, dtype=np.int64)
+    kept = None if validation is None else tuple(np.array(part, dtype=np.int64) for part in validation)
+    rest = np.setdiff1d(np.arange(len(pool)), bought if kept is None else np.concatenate([bought, kept[0]]))
+    derived = Derived(pool, lambda key: generator("test", key))
+    needs, rng = frozenset(FROM_THE_MODEL) | {"validation"}, np.random.default_rng(seed)
+    model = (
+        None if scores is None else Answers(Table(scores, pool), View(np.arange(len(pool))), rest, needs, lambda: rng)
+    )
+    desk = Desk(needs, model, validation=None if kept is None else (kept[0], kept[1]))
+    return Query(pool, bought, bought % 3, rest, n, 3, rng, derived, desk=desk)
+
+
+def cloud(seed: int, size: int, dims: int = 3) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(size=(size, dims)).astype(np.float32).astype(np.float64)
+
+
+def random_probs(seed: int, size: int, classes: int = 4) -> Floats:
+    return np.random.default_rng(seed + 1).dirichlet(np.full(classes, 0.5), size=size)
