@@ -15,7 +15,7 @@ from ..kernels.scores import argmax
     "probcover",
     cite="Yehuda, Dekel, Hacohen and Weinshall, Active Learning Through a Covering Lens, NeurIPS 2022 "
     "(arXiv 2205.11320)",
-    version=2,
+    version=3,
 )
 @dataclass(frozen=True)
 class ProbCover:
@@ -86,7 +86,7 @@ def distance_to_other_class(query: Query) -> Floats:
         _, classes = kmeans(units, query.n_classes, rng)
         return {"classes": classes, "distance": distance_to_other(units, classes)}
 
-    return query.derived.get(f"pseudo-classes/1/{query.n_classes}", measure)["distance"]
+    return query.derived.get(f"pseudo-classes/2/{query.n_classes}", measure)["distance"]
 
 
 def pure_radius(distance_to_other: Floats, purity: float) -> float:

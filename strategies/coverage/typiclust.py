@@ -15,7 +15,7 @@ from ..kernels.scores import top
     "typiclust",
     cite="Hacohen, Dekel and Weinshall, Active Learning on a Budget: Opposite Strategies Suit High and Low Budgets, "
     "ICML 2022 (arXiv 2202.02794)",
-    version=1,
+    version=2,
 )
 @dataclass(frozen=True)
 class TypiClust:

@@ -4,10 +4,11 @@ import numpy as np
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
+from ..kernels.distances import blocks
 from ..kernels.kmeans import kmeans
 
 
-@strategy("kmeans", cite="Zhdanov, Diverse Mini-Batch Active Learning, 2019 (arXiv 1901.05954)", version=1)
+@strategy("kmeans", cite="Zhdanov, Diverse Mini-Batch Active Learning, 2019 (arXiv 1901.05954)", version=2)
 @dataclass(frozen=True)
 class KMeans:
     """The central row of each of n clusters of the unlabelled features.
@@ -20,7 +21,9 @@ class KMeans:
     def select(self, query: Query) -> Rows:
         rows = query.features[query.unlabelled]  # (U, D)
         centres, cluster = kmeans(rows, query.n, query.rng)
-        offset = np.linalg.norm(rows - centres[cluster], axis=1)
+        offset = np.concatenate(
+            [np.linalg.norm(rows[part] - centres[cluster[part]], axis=1) for part in blocks(len(rows))]
+        )
         tie = query.rng.random(len(rows))
         by_cluster = np.lexsort((tie, offset, cluster))
         starts = np.searchsorted(cluster[by_cluster], cluster[by_cluster])

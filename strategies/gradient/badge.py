@@ -1,11 +1,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Features, Floats, Query, Rows
-from ..kernels.distances import SquaredDistances
+from ..kernels.distances import EPS, Closeness, Euclidean, Matrix, Positions, blocks, mended
 from ..kernels.sampling import spread
 from ..kernels.scores import argmax, fill
 
@@ -14,7 +13,7 @@ from ..kernels.scores import argmax, fill
     "badge",
     cite="Ash, Zhang, Krishnamurthy, Langford and Agarwal, Deep Batch Active Learning by Diverse, Uncertain Gradient "
     "Lower Bounds, ICLR 2020 (arXiv 1906.03671)",
-    version=1,
+    version=2,
     needs={"probabilities", "hidden"},
 )
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Badge:
 
     def select(self, query: Query) -> Rows:
         gradients = Gradients(query.probs, query.hidden)
-        first = argmax(gradients.squared_norms, query.rng)
+        first = argmax(gradients.Q * gradients.H, query.rng)
         picks = spread(gradients, first, query.n, query.rng)
         return query.unlabelled[fill(picks, query.n, len(query.unlabelled), query.rng)]
 
@@ -42,16 +41,32 @@ class Gradients:
     """
 
     def __init__(self, probs: Features, features: Features) -> None:
-        q = probs.astype(np.float64)
+        q = probs.astype(np.float32)
         q[np.arange(len(q)), probs.argmax(axis=1)] -= 1
-        self._to_q, self._to_h = SquaredDistances(q), SquaredDistances(features)
-        self._Q = np.einsum("uc,uc->u", q, q)
-        self._H = np.einsum("ud,ud->u", features, features, dtype=np.float64) + 1
-        self.squared_norms: NDArray[np.float64] = self._Q * self._H
+        self.Q, self.H = _squared_norms(q), _squared_norms(features) + 1
+        self._q, self._h = Euclidean(q), Euclidean(features)
+        Q, H, a, b = self.Q.max(), self.H.max(), 4 * self._q.norms.max(), 4 * self._h.norms.max()
+        rounding = 8 * EPS * (a * H + b * Q + Q * H + a * b)
+        self.error = float(self._q.error * (H + b / 2) + self._h.error * (Q + a / 2) + rounding)
 
-    def __call__(self, position: int) -> NDArray[np.float64]:
-        """Return the squared distances (U,) from all gradients to the one at ``position``."""
-        a, b, Q, H = self._to_q(position), self._to_h(position), self._Q, self._H
-        twice = a * (H + H[position]) + b * (Q + Q[position]) + (Q - Q[position]) * (H - H[position]) - a * b
-        squares: Floats = np.maximum(twice, 0) / 2
+    def __len__(self) -> int:
+        return len(self.Q)
+
+    def to(self, rows: Positions | slice, picks: Positions) -> Closeness:
+        parts = self._q.to(rows, picks), self._h.to(rows, picks)
+        return mended(self, self._join(*parts, rows, picks).astype(np.float32), rows, picks)
+
+    def exact(self, rows: Positions, picks: Positions) -> Floats:
+        return self._join(self._q.exact(rows, picks), self._h.exact(rows, picks), rows, picks).astype(np.float64)
+
+    def _join(self, a: Matrix, b: Matrix, rows: Positions | slice, picks: Positions) -> Matrix:
+        Q, H = self.Q[rows, None].astype(a.dtype), self.H[rows, None].astype(a.dtype)
+        Q_, H_ = self.Q[picks].astype(a.dtype), self.H[picks].astype(a.dtype)
+        twice = a * (H + H_) + b * (Q + Q_) + (Q - Q_) * (H - H_) - a * b
+        squares: Matrix = np.maximum(twice, 0) / 2
         return squares
+
+
+def _squared_norms(rows: Features) -> Floats:
+    """Return the squared norms (M,) in double precision, the same for equal rows wherever they stand."""
+    return np.concatenate([np.square(rows[part], dtype=np.float64).sum(axis=1) for part in blocks(len(rows))])

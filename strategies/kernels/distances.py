@@ -7,16 +7,18 @@ to row numbers of the pool. Callers hold the limits on BLAS threads.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...benchmark.types import Features, Query
+from ...benchmark.types import Features, Floats, Query
 
 Positions = NDArray[np.int64]
 Matrix = NDArray[np.floating[Any]]
+Closeness = NDArray[np.float32]
 
+EPS = float(np.finfo(np.float32).eps)
 BLOCK = 2048  # rows of a block: a tile of float32 distances is 16 MiB
 
 
@@ -46,32 +48,75 @@ def squared_distances(a: Matrix, b: Matrix) -> Matrix:
     return np.maximum(squares, 0, out=squares)
 
 
-def squared_to_nearest(features: Features, centres: Features) -> NDArray[np.float64]:
-    """Return the squared distance of each row (M, D) to its nearest centre (K, D, K at least 1), as (M,)."""
-    nearest = np.full(len(features), np.inf)
-    origin = centres.mean(axis=0)  # near the data, so that products lose less to rounding
-    for rows in blocks(len(features)):
-        for part in blocks(len(centres)):
-            closest = squared_distances(features[rows] - origin, centres[part] - origin).min(axis=1)
-            np.minimum(nearest[rows], closest, out=nearest[rows])
-    return nearest
+class Distances(Protocol):
+    """Squared distances between M things, quick and exact, so that a kernel need not know what the things are."""
+
+    error: float
+    """What `to` says is wrong by at most this, and exact where it is not above it: equal things are at 0."""
+
+    def __len__(self) -> int: ...
+
+    def to(self, rows: Positions | slice, picks: Positions) -> Closeness:
+        """Return the squared distances (R, P) from rows to picks in single precision."""
+
+    def exact(self, rows: Positions, picks: Positions) -> Floats:
+        """Return the squared distances (R, P) in double precision: one number for a pair, whatever else is asked."""
 
 
-class SquaredDistances:
-    """Squared Euclidean distances from one row to all rows (M, D): a matrix-vector product per call.
+def mended(distances: Distances, squares: Closeness, rows: Positions | slice, picks: Positions) -> Closeness:
+    """Return what `to` found in single precision (R, P), with what rounding may have swallowed measured exactly."""
+    if squares.min(initial=np.inf) <= distances.error:
+        lost = np.flatnonzero((squares <= distances.error).any(axis=1))
+        squares[lost] = distances.exact(np.arange(len(distances))[rows][lost], picks)
+    return squares
 
-    Products lose small distances to rounding, so rows are centred first, and a distance within rounding of zero is
-    zero: rows that are equal are at distance 0 exactly.
+
+class Euclidean:
+    """Squared Euclidean distances between rows (M, D), by products of matrices.
+
+    Rows are centred and put on a grid whose step is 2^-24 of the longest: numbers of 24 bits, so that in double
+    precision products and their sums are exact, and do not depend on the order of the sum or the shape of the block.
+    What is finer than the grid is lost.
     """
 
-    def __init__(self, rows: Matrix) -> None:
-        self._rows = rows - rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
-        self._norms = np.einsum("md,md->m", self._rows, self._rows)
-        self._rounding = 64 * np.finfo(rows.dtype).eps
+    def __init__(self, rows: Features) -> None:
+        self.mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.rows, longest = _minus(rows, self.mean)
+        self.norms = np.empty(len(rows))
+        step = np.float32(2.0 ** (np.ceil(np.log2(longest or 1.0)) - 24))
+        for part in blocks(len(rows)):
+            whole = np.rint(self.rows[part] / step)
+            self.rows[part] = whole * step
+            self.norms[part] = _squares(self.rows[part].astype(np.float64))
+        self._norms32 = self.norms.astype(np.float32)
+        terms = rows.shape[1] + 10  # of the sum, and what is rounded before and after it
+        self.error = terms * EPS * float(self.norms.max())
 
-    def __call__(self, position: int) -> NDArray[np.float64]:
-        """Return the squared distances (M,) to the row at ``position``."""
-        norms = (self._norms + self._norms[position]).astype(np.float64)
-        squares: NDArray[np.float64] = norms - 2 * (self._rows @ self._rows[position])
-        squares[squares <= self._rounding * norms] = 0
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to(self, rows: Positions | slice, picks: Positions) -> Closeness:
+        squares: Closeness = self.rows[rows] @ self.rows[picks].T
+        squares *= -2
+        squares += self._norms32[rows, None]
+        squares += self._norms32[picks]
+        return mended(self, squares, rows, picks)
+
+    def exact(self, rows: Positions, picks: Positions) -> Floats:
+        products = self.rows[rows].astype(np.float64) @ self.rows[picks].astype(np.float64).T
+        squares: Floats = self.norms[rows, None] + self.norms[picks] - 2 * products
         return squares
+
+
+def _minus(rows: Features, mean: Features) -> tuple[Features, float]:
+    """Return the rows (M, D) minus ``mean`` (D,), and the length of the longest, or a little more."""
+    centred, longest = np.empty(rows.shape, np.float32), 0.0
+    for part in blocks(len(rows)):
+        np.subtract(rows[part], mean, out=centred[part])
+        longest = max(longest, float(_squares(centred[part]).max()))
+    return centred, 1.001 * float(np.sqrt(longest))
+
+
+def _squares(rows: Matrix) -> Matrix:
+    lengths: Matrix = np.einsum("md,md->m", rows, rows)
+    return lengths

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.distance import cdist
 
-from albench.strategies.kernels import distances, graphs, kmeans, sampling
+from albench.strategies.kernels import distances, graphs
 from albench.strategies.kernels.scores import argmax, fill, top
 
 
@@ -50,64 +49,6 @@ def test_unit_rows_have_length_one_and_zero_stays_zero() -> None:
     assert np.allclose(np.delete(lengths, 7), 1)
     assert lengths[7] == 0
     assert units.dtype == np.float32
-
-
-@settings(deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from([0.0, 1.0, 1000.0]))
-def test_distances_to_one_row_equal_direct_ones(seed: int, offset: float) -> None:
-    rows = points(seed) + np.float32(offset)
-    rows[5] = rows[9]
-    squares = distances.SquaredDistances(rows)(9)
-    direct = cdist(rows, rows[9:10], "sqeuclidean")[:, 0]
-    assert np.allclose(squares, direct, rtol=1e-3, atol=1e-4)
-    assert squares[5] == squares[9] == 0
-
-
-def test_distances_in_blocks_equal_direct_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distances, "BLOCK", 7)
-    rows, centres = points(1), points(2, size=17)
-    direct = cdist(rows, centres, "sqeuclidean")
-    assert np.allclose(distances.squared_distances(rows, centres), direct, atol=1e-5)
-    assert np.allclose(distances.squared_to_nearest(rows, centres), direct.min(axis=1), atol=1e-5)
-
-
-def test_spread_draws_in_proportion_to_the_squared_distance() -> None:
-    rows = np.array([[0], [1], [3]], dtype=np.float64)  # squared distances to the first: 0, 1, 9
-    to_row = distances.SquaredDistances(rows)
-    seconds = [int(sampling.spread(to_row, 0, 2, np.random.default_rng(s))[1]) for s in range(2000)]
-    assert seconds.count(0) == 0
-    assert abs(seconds.count(2) / 2000 - 0.9) < 0.03
-
-
-def test_spread_stops_when_every_row_coincides_with_a_picked_one() -> None:
-    rows = points(4, size=3)[np.arange(30) % 3]
-    picks = sampling.spread(distances.SquaredDistances(rows), 4, 10, np.random.default_rng(0))
-    assert picks[0] == 4
-    assert sorted((picks % 3).tolist()) == [0, 1, 2]
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 40))
-def test_kmeans_has_a_centre_for_each_distinct_row_up_to_k(seed: int, size: int, k: int) -> None:
-    rows = points(seed, size)[np.arange(size) % (1 + size // 2)]  # with duplicates
-    distinct = len(np.unique(rows, axis=0))
-    centres, assigned = kmeans.kmeans(rows, k, np.random.default_rng(seed))
-    assert len(centres) == min(k, distinct)
-    offsets = cdist(rows, centres)
-    assert np.allclose(offsets[np.arange(size), assigned], offsets.min(axis=1), atol=1e-3)
-
-
-def test_kmeans_finds_the_clouds_and_is_fixed_by_the_generator() -> None:
-    truth = np.arange(90) % 3
-    rows = (10 * np.eye(3)[truth] + np.random.default_rng(0).normal(size=(90, 3))).astype(np.float32)
-    rows.setflags(write=False)
-    centres, assigned = kmeans.kmeans(rows, 3, np.random.default_rng(5))
-    assert len({(int(a), int(b)) for a, b in zip(assigned, truth, strict=True)}) == 3
-    for j in range(3):
-        assert np.allclose(centres[j], rows[assigned == j].mean(axis=0), atol=1e-4)
-    again = kmeans.kmeans(rows, 3, np.random.default_rng(5))
-    assert np.array_equal(centres, again[0])
-    assert np.array_equal(assigned, again[1])
 
 
 # Graphs

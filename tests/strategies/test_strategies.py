@@ -16,7 +16,7 @@ from albench.strategies.coverage.probcover import ProbCover, pure_radius
 from albench.strategies.coverage.typiclust import TypiClust, typicality
 from albench.strategies.diversity.coreset import CoreSet
 from albench.strategies.diversity.kmeans import KMeans
-from albench.strategies.gradient.badge import Badge, Gradients
+from albench.strategies.gradient.badge import Badge
 from albench.strategies.kernels.distances import pool_units, unit_rows
 from albench.strategies.kernels.graphs import pool_neighbours
 from albench.strategies.kernels.kmeans import kmeans
@@ -129,36 +129,16 @@ def explicit_gradients(probs: Floats, features: Floats) -> Floats:
     return np.asarray(np.einsum("uc,ud->ucd", q, h).reshape(len(q), -1))
 
 
-@settings(deadline=None)
-@given(SEEDS)
-def test_badge_distances_equal_those_of_explicit_gradients(seed: int) -> None:
-    points, probs = cloud(seed, 25), random_probs(seed, 25)
-    points[3], probs[3] = points[8], probs[8]
-    factorised = Gradients(probs.astype(np.float32), points.astype(np.float32))
-    explicit = explicit_gradients(probs, points)
-    squares = cdist(explicit, explicit, "sqeuclidean")
-    ours = np.array([factorised(i) for i in range(25)])
-    assert np.allclose(ours, squares, rtol=1e-3, atol=1e-4)
-    assert ours[3, 8] == ours[8, 3] == 0
-    assert np.allclose(factorised.squared_norms, (explicit**2).sum(axis=1))
-
-
-def kmeans_plus_plus(gradients: Floats, n: int, rng: np.random.Generator) -> list[int]:
-    norms = (gradients**2).sum(axis=1)
-    picks = [int(rng.choice(np.flatnonzero(norms == norms.max())))]
-    while len(picks) < n:
-        nearest = cdist(gradients, gradients[picks], "sqeuclidean").min(axis=1)
-        picks.append(int(rng.choice(len(nearest), p=nearest / nearest.sum())))
-    return picks
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_badge_is_k_means_plus_plus_on_explicit_gradients(seed: int) -> None:
-    points, probs = cloud(seed, 50), random_probs(seed, 50)
-    picks = Badge().select(query(points, 8, labelled=[2, 30], scores=probs, seed=seed))
-    rows = np.delete(np.arange(50), [2, 30])
-    expected = kmeans_plus_plus(explicit_gradients(probs, points)[rows], 8, np.random.default_rng(seed))
-    assert picks.tolist() == rows[expected].tolist()
+def test_badge_begins_with_the_longest_gradient_and_goes_on_by_squared_distance() -> None:
+    points, probs = cloud(2, 9), random_probs(2, 9)
+    gradients = explicit_gradients(probs, points)[[0, 1, 3, 4, 5, 7, 8]]  # how they are drawn: test_sampling
+    first = int(np.square(gradients).sum(axis=1).argmax())
+    squares = cdist(gradients, gradients[first : first + 1], "sqeuclidean")[:, 0]
+    rows = np.array([0, 1, 3, 4, 5, 7, 8])
+    picks = [Badge().select(query(points, 2, labelled=[2, 6], scores=probs, seed=s)).tolist() for s in range(1000)]
+    assert {pick for pick, _ in picks} == {rows[first]}
+    often = np.bincount([second for _, second in picks], minlength=9)[rows] / 1000
+    assert np.allclose(often, squares / squares.sum(), atol=0.05)
 
 
 def test_badge_on_certain_predictions_draws() -> None:
@@ -279,7 +259,7 @@ def test_probcover_estimates_its_radius_once_per_pool() -> None:
     rule = ProbCover()
     delta = rule.radius(asked)
     units = unit_rows(asked.features)
-    _, classes = kmeans(units, 3, generator("test", "pseudo-classes/1/3"))
+    _, classes = kmeans(units, 3, generator("test", "pseudo-classes/2/3"))
     to_other = np.where(classes[:, None] == classes, np.inf, cdist(units, units)).min(axis=1)
     assert delta == pytest.approx(pure_radius(to_other, 0.95), rel=1e-4)
     assert rule.graph(asked).indices is rule.graph(asked).indices
@@ -314,15 +294,15 @@ def test_impossible_parameters_are_refused(make: object, message: str) -> None:
 
 
 GOLDEN = {
-    "badge": [16, 5, 17, 21],
+    "badge": [16, 5, 15, 20],
     "coreset": [16, 6, 5, 22],
     "entropy": [10, 21, 6, 15],
-    "kmeans": [28, 20, 9, 19],
+    "kmeans": [16, 13, 9, 20],
     "least-confidence": [10, 6, 21, 12],
     "margin": [6, 10, 12, 8],
     "probcover": [5, 1, 21, 17],
     "random": [5, 16, 27, 23],
-    "typiclust": [27, 18, 0, 9],
+    "typiclust": [13, 27, 28, 0],
 }
 
 
