@@ -1,6 +1,7 @@
-"""From one score a row to a choice of rows: the best, ties at random, and what fills a batch.
+"""One score a row, larger first, and from scores to a choice of rows: the best, ties at random, what fills a batch.
 
-Positions are indices of the argument's rows; the caller maps them to row numbers of the pool.
+The scores are for `Query.rowwise` and `Query.rowwise_passes`: of blocks of b rows, C classes, K passes, numpy or
+tensor alike. Positions are indices of the argument's rows; the caller maps them to row numbers of the pool.
 """
 
 from __future__ import annotations
@@ -8,9 +9,46 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from ...benchmark.types import Array
 from .distances import Matrix, Positions
+
+
+def least_confidence(p: Array) -> Array:
+    """Return 1 - max p of (b, C), (b,) float64."""
+    xp = array_namespace(p)
+    return 1.0 - xp.astype(xp.max(p, axis=-1), xp.float64)
+
+
+def margin(scores: Array) -> Array:
+    """Return 1 - (largest - second largest) of (b, C), (b,) float64; C at least 2, some may be -inf."""
+    xp = array_namespace(scores)
+    ascending = xp.sort(scores, axis=-1)
+    return 1.0 - xp.astype(ascending[..., -1] - ascending[..., -2], xp.float64)
+
+
+def entropy(p: Array) -> Array:
+    """Return -sum p log p of (..., C), (...); a p of 0 adds 0."""
+    xp = array_namespace(p)
+    return -xp.sum(p * xp.log(xp.where(p > 0, p, 1.0)), axis=-1)
+
+
+def expected_entropy(passes: Array) -> Array:
+    """Return the mean over the passes (K, b, C) of their entropies, (b,) float64."""
+    xp = array_namespace(passes)
+    return sum(entropy(xp.astype(passes[k, ...], xp.float64)) for k in range(len(passes))) / len(passes)
+
+
+def mutual_information(passes: Array) -> Array:
+    """Return H(mean p) - mean H(p) over the passes (K, b, C), (b,) float64: what a label says of the model (BALD).
+
+    In [0, log C]; in double precision, since two nearly equal numbers are subtracted, and below 0 only by rounding.
+    """
+    xp = array_namespace(passes)
+    mean = xp.sum(passes, axis=0, dtype=xp.float64) / len(passes)
+    return xp.clip(entropy(mean) - expected_entropy(passes), min=0.0)
 
 
 def top(scores: Matrix, n: int, rng: np.random.Generator) -> Positions:

@@ -1,8 +1,11 @@
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
-from ..kernels.scores import top
+from ..kernels.scores import entropy, top
 
 
 @strategy(
@@ -19,7 +22,8 @@ class Entropy:
     generator.
     """
 
-    def select(self, query: Query) -> Rows:
-        from scipy.special import entr  # noqa: PLC0415 - keeps scipy out of commands that select nothing
+    def score(self, query: Query) -> NDArray[Any]:
+        return query.rowwise(entropy)
 
-        return query.unlabelled[top(entr(query.probs).sum(axis=1), query.n, query.rng)]
+    def select(self, query: Query) -> Rows:
+        return query.unlabelled[top(self.score(query), query.n, query.rng)]

@@ -1,8 +1,11 @@
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
-from ..kernels.scores import top
+from ..kernels.scores import least_confidence, top
 
 
 @strategy(
@@ -18,6 +21,8 @@ class LeastConfidence:
     Ties are broken by the query's generator.
     """
 
+    def score(self, query: Query) -> NDArray[Any]:
+        return query.rowwise(least_confidence)
+
     def select(self, query: Query) -> Rows:
-        confidence = query.probs.max(axis=1)  # (U,)
-        return query.unlabelled[top(-confidence, query.n, query.rng)]
+        return query.unlabelled[top(self.score(query), query.n, query.rng)]

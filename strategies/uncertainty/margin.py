@@ -1,10 +1,11 @@
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
-from ..kernels.scores import top
+from ..kernels.scores import margin, top
 
 
 @strategy(
@@ -15,14 +16,16 @@ from ..kernels.scores import top
 )
 @dataclass(frozen=True)
 class Margin:
-    """The rows whose two best classes are closest: the n smallest differences of the two largest scores.
+    """The rows whose two best classes are closest: the n largest of 1 - (largest score - second largest).
 
     Scores are probabilities where the learner gives them; for a support vector machine they are decision values, and
     the difference is how far the row is from changing class. Classes without a label may score -inf. Ties are broken
     by the query's generator.
     """
 
+    def score(self, query: Query) -> NDArray[Any]:
+        scores: NDArray[Any] = margin(query.scores)  # not `rowwise`, which is for probabilities
+        return scores
+
     def select(self, query: Query) -> Rows:
-        two_best = np.partition(query.scores, -2, axis=1)[:, -2:]  # (U, 2), ascending
-        margin = two_best[:, 1] - two_best[:, 0]
-        return query.unlabelled[top(-margin, query.n, query.rng)]
+        return query.unlabelled[top(self.score(query), query.n, query.rng)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from albench.benchmark.conformance.checks import CHECKS, check_named, check_strategy
-from albench.benchmark.registry import UnknownNameError, strategies
+from albench.benchmark.registry import UnknownNameError, needs_of, strategies
 from albench.benchmark.types import Features, Query, Rows, Strategy
 from albench.strategies.coverage.probcover import ProbCover
 from albench.strategies.coverage.typiclust import TypiClust
@@ -21,8 +21,8 @@ PROBABILITIES = frozenset({"probabilities"})
 
 @pytest.mark.parametrize("name", strategies.names())
 def test_every_registered_rule_conforms(name: str) -> None:
-    plugin = strategies.get(name)
-    results = check_strategy(plugin.cls(), plugin.needs)
+    rule: Strategy = strategies.get(name).cls()
+    results = check_strategy(rule, needs_of(rule))
     assert len(results) == len(CHECKS)
     assert [f"{r.name}: {r.message}" for r in results if not r.passed] == []
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
-from support.queries import cloud, query, random_probs
+from support.queries import cloud, query, random_passes, random_probs
 
 from albench.benchmark.registry import strategies
 from albench.benchmark.seeds import generator
@@ -310,7 +310,8 @@ def golden_query() -> Query:
     rng = np.random.default_rng(7)
     truth = np.arange(30) % 3
     points = 4 * np.eye(3)[truth] + rng.normal(size=(30, 3))
-    return query(points, 4, labelled=[3, 4, 11], scores=rng.dirichlet(np.ones(3), size=30), seed=11)
+    scores = rng.dirichlet(np.ones(3), size=30)
+    return query(points, 4, labelled=[3, 4, 11], scores=scores, seed=11, passes=random_passes(7, 10, 30))
 
 
 def test_every_rule_has_golden_picks() -> None:

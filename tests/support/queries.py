@@ -2,24 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from albench.benchmark.query import FROM_THE_MODEL, Answers, Desk
 from albench.benchmark.seeds import generator
-from albench.benchmark.types import Derived, Features, Floats, Labels, Query, Rows, View
+from albench.benchmark.types import Derived, Draw, Features, Floats, Labels, Query, Rows, View
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A model whose scores are given; its inputs are row numbers."""
+    """A model whose scores (N, C), and passes (K, N, C), are given; its inputs are row numbers."""
 
     table: Floats
     pool: Features
+    passes: Floats
 
     def scores(self, inputs: Rows) -> Floats:
         return self.table[inputs]
+
+    def draws(self, K: int, rng: np.random.Generator) -> list[Draw]:
+        return [partial(np.take, drawn, axis=0) for drawn in self.passes[:K]]
 
     def hidden(self, inputs: Rows) -> Features:
         return self.pool[inputs]
@@ -35,17 +40,22 @@ def query(
     scores: Floats | None = None,
     seed: int = 0,
     validation: tuple[Sequence[int], Sequence[int]] | None = None,
+    passes: Floats | None = None,
 ) -> Query:
-    """Return the query for ``n`` rows of a pool; rows of the ``validation`` set (and their labels) are not for sale."""
+    """Return the query for ``n`` rows of a pool; rows of the ``validation`` set (and their labels) are not for sale.
+
+    Where the model's passes are given and no scores, the scores are their mean.
+    """
     pool = np.asarray(features, dtype=np.float32)
     bought = np.array(labelled, dtype=np.int64)
     kept = None if validation is None else tuple(np.array(part, dtype=np.int64) for part in validation)
     rest = np.setdiff1d(np.arange(len(pool)), bought if kept is None else np.concatenate([bought, kept[0]]))
     derived = Derived(pool, lambda key: generator("test", key))
     needs, rng = frozenset(FROM_THE_MODEL) | {"validation"}, np.random.default_rng(seed)
-    model = (
-        None if scores is None else Answers(Table(scores, pool), View(np.arange(len(pool))), rest, needs, lambda: rng)
-    )
+    drawn = np.empty((0, len(pool), 0)) if passes is None else passes
+    table = passes.mean(axis=0) if scores is None and passes is not None else scores
+    view = View(np.arange(len(pool)))
+    model = None if table is None else Answers(Table(table, pool, drawn), view, rest, needs, lambda: rng)
     desk = Desk(needs, model, validation=None if kept is None else (kept[0], kept[1]))
     return Query(pool, bought, bought % 3, rest, n, 3, rng, derived, desk=desk)
 
@@ -56,3 +66,9 @@ def cloud(seed: int, size: int, dims: int = 3) -> NDArray[np.float64]:
 
 def random_probs(seed: int, size: int, classes: int = 4) -> Floats:
     return np.random.default_rng(seed + 1).dirichlet(np.full(classes, 0.5), size=size)
+
+
+def random_passes(seed: int, K: int, size: int, classes: int = 3) -> Floats:
+    """Return K passes (K, N, C) that single precision holds exactly."""
+    drawn = np.random.default_rng(seed).dirichlet(np.ones(classes), size=(K, size))
+    return drawn.astype(np.float32).astype(np.float64)
