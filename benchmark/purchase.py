@@ -81,9 +81,9 @@ def buy(
     desk = Desk() if random else _desk(bench, needs, unlabelled, n, index, model, revealed)
     query = Query(
         features=bench.pool.features,
-        labelled=labelled,
+        labelled=labelled.copy(),  # copies: a rule that writes by force does not change what it is checked against
         labels=bench.pool.labels[labelled],
-        unlabelled=unlabelled,
+        unlabelled=unlabelled.copy(),
         n=n,
         n_classes=bench.pool.n_classes,
         rng=generator(*bench.trial.names("select", index)),

@@ -297,6 +297,7 @@ GOLDEN = {
     "badge": [16, 5, 15, 20],
     "coreset": [16, 6, 5, 22],
     "entropy": [10, 21, 6, 15],
+    "galaxy": [6, 8, 21, 24],
     "kmeans": [16, 13, 9, 20],
     "least-confidence": [10, 6, 21, 12],
     "margin": [6, 10, 12, 8],

@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from albench.benchmark.query import FROM_THE_MODEL, Answers, Desk
+from albench.benchmark.learners.linear import Linear
+from albench.benchmark.query import FROM_THE_MODEL, FROM_THE_TRIAL, Answers, Desk
 from albench.benchmark.seeds import generator
-from albench.benchmark.types import Derived, Draw, Features, Floats, Labels, Query, Rows, View
+from albench.benchmark.types import Derived, Draw, Features, Floats, Labels, Lesson, Oracle, Query, Rows, View
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,23 +42,38 @@ def query(
     seed: int = 0,
     validation: tuple[Sequence[int], Sequence[int]] | None = None,
     passes: Floats | None = None,
+    truth: Sequence[int] | None = None,
 ) -> Query:
     """Return the query for ``n`` rows of a pool; rows of the ``validation`` set (and their labels) are not for sale.
 
-    Where the model's passes are given and no scores, the scores are their mean.
+    Where the model's passes are given and no scores, the scores are their mean. ``truth`` are the labels of all rows,
+    of as many classes as the scores have; without it those of the row numbers modulo 3. What is fitted is ``linear``
+    on the features, and the test set is the pool.
     """
     pool = np.asarray(features, dtype=np.float32)
     bought = np.array(labelled, dtype=np.int64)
     kept = None if validation is None else tuple(np.array(part, dtype=np.int64) for part in validation)
     rest = np.setdiff1d(np.arange(len(pool)), bought if kept is None else np.concatenate([bought, kept[0]]))
+    hidden = np.arange(len(pool)) % 3 if truth is None else np.array(truth, dtype=np.int64)
     derived = Derived(pool, lambda key: generator("test", key))
-    needs, rng = frozenset(FROM_THE_MODEL) | {"validation"}, np.random.default_rng(seed)
+    needs, rng = frozenset((*FROM_THE_MODEL, *FROM_THE_TRIAL)), np.random.default_rng(seed)
     drawn = np.empty((0, len(pool), 0)) if passes is None else passes
     table = passes.mean(axis=0) if scores is None and passes is not None else scores
+    C = 3 if truth is None or table is None else table.shape[1]
     view = View(np.arange(len(pool)))
-    model = None if table is None else Answers(Table(table, pool, drawn), view, rest, needs, lambda: rng)
-    desk = Desk(needs, model, validation=None if kept is None else (kept[0], kept[1]))
-    return Query(pool, bought, bought % 3, rest, n, 3, rng, derived, desk=desk)
+
+    def fit(rows: Rows, labels: Labels) -> Answers:
+        return Answers(Linear().fit(Lesson.of(pool[rows], labels, C, rng)), View(pool), rest, needs, lambda: rng)
+
+    desk = Desk(
+        needs=needs,
+        model=None if table is None else Answers(Table(table, pool, drawn), view, rest, needs, lambda: rng),
+        fit=fit,
+        validation=None if kept is None else (kept[0], kept[1]),
+        reveal=lambda row: int(hidden[row]),
+        oracle=Oracle(hidden, View(pool), hidden),
+    )
+    return Query(pool, bought, hidden[bought], rest, n, C, rng, derived, (len(bought),), desk)
 
 
 def cloud(seed: int, size: int, dims: int = 3) -> NDArray[np.float64]:
