@@ -301,6 +301,7 @@ GOLDEN = {
     "kmeans": [16, 13, 9, 20],
     "least-confidence": [10, 6, 21, 12],
     "margin": [6, 10, 12, 8],
+    "max-herding": [8, 6, 10, 0],
     "probcover": [5, 1, 21, 17],
     "random": [5, 16, 27, 23],
     "typiclust": [13, 27, 28, 0],
