@@ -1,8 +1,10 @@
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
-from ..kernels.distances import Euclidean
+from ..kernels.distances import euclidean
 from ..kernels.farthest import farthest
 
 
@@ -22,4 +24,6 @@ class CoreSet:
     """
 
     def select(self, query: Query) -> Rows:
-        return farthest(Euclidean(query.features), query.n, query.rng, query.labelled)
+        closed = np.ones(len(query.features), dtype=bool)
+        closed[query.unlabelled] = False
+        return farthest(euclidean(query.features), query.n, query.rng, query.labelled, closed)

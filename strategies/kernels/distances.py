@@ -12,13 +12,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ...benchmark import device
 from ...benchmark.types import Features, Floats, Query
+from . import gpu
 
 Positions = NDArray[np.int64]
 Matrix = NDArray[np.floating[Any]]
 Closeness = NDArray[np.float32]
 
 EPS = float(np.finfo(np.float32).eps)
+CHUNK = 512  # picks of a product
 BLOCK = 2048  # rows of a block: a tile of float32 distances is 16 MiB
 
 
@@ -63,6 +66,22 @@ class Distances(Protocol):
         """Return the squared distances (R, P) in double precision: one number for a pair, whatever else is asked."""
 
 
+def euclidean(rows: Features) -> Euclidean | gpu.Euclidean:
+    """Return the squared Euclidean distances between rows (M, D), where this trial computes."""
+    return Euclidean(rows) if device.active() == "cpu" else gpu.Euclidean(rows)
+
+
+def lower(distances: Distances, nearest: Floats, picks: Positions, rows: Positions | None = None) -> None:
+    """Lower the squared distances (R,) of rows, or of everything, to those to the nearest of the picks, in place."""
+    if isinstance(distances, gpu.OnDevice):
+        np.minimum(nearest, distances.nearest(slice(None) if rows is None else rows, picks), out=nearest)
+        return
+    for part in blocks(len(nearest)):
+        for start in range(0, len(picks), CHUNK):
+            found = distances.to(part if rows is None else rows[part], picks[start : start + CHUNK]).min(axis=1)
+            np.minimum(nearest[part], found, out=nearest[part])
+
+
 def mended(distances: Distances, squares: Closeness, rows: Positions | slice, picks: Positions) -> Closeness:
     """Return what `to` found in single precision (R, P), with what rounding may have swallowed measured exactly."""
     if squares.min(initial=np.inf) <= distances.error:
@@ -94,6 +113,10 @@ class Euclidean:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def take(self, positions: Positions) -> Features:
+        """Return rows (P, D), centred."""
+        return self.rows[positions]
 
     def to(self, rows: Positions | slice, picks: Positions) -> Closeness:
         squares: Closeness = self.rows[rows] @ self.rows[picks].T

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...benchmark.types import Arrays, Features, Floats, Query
+from ...benchmark import device
+from ...benchmark.types import Array, Arrays, Features, Floats, Query
+from . import gpu
 from .distances import Positions, blocks, pool_units, squared_distances
 
 TILE = 2048  # rows of a tile: its products are 16 MiB
@@ -56,8 +58,19 @@ class _Products:
         return np.ascontiguousarray(self._left[:, :-2])
 
     def __call__(self, a: Positions, b: Positions | slice) -> Closeness:
-        closeness: Closeness = self._left[a] @ self._right[b].T
-        return closeness
+        return device.fetch(self.there(a, b))
+
+    def there(self, a: Positions, b: Positions | slice) -> Array:
+        """Return the closeness (A, B) of rows ``a`` and ``b`` where this trial computes."""
+        return device.put(self._left[a]) @ device.put(self._right[b]).T
+
+
+def _above(closeness: Array, least: float) -> tuple[Positions, Positions, Closeness]:
+    """Return the places (P,), (P,) of a tile whose closeness is above a number, row by row, and that closeness (P,)."""
+    if not isinstance(closeness, np.ndarray):
+        return gpu.above(closeness, least)
+    i, j = np.divmod(np.flatnonzero(closeness > least), closeness.shape[1])
+    return i, j, closeness[i, j]
 
 
 class NearPairs:
@@ -82,15 +95,14 @@ class NearPairs:
         low_a, low_b = (np.square(limit[rows]) / -2 for rows in (a, b))
         lowest = min(low_a.min(), low_b.min())
         if self._first is not None:
-            closeness = self._first(a, b)
-            near = closeness > np.float32(lowest - self._first.error)
-            if FEW * np.count_nonzero(near) <= near.size:
-                i, j = np.divmod(np.flatnonzero(near), len(b))
-                keep = closeness[i, j] > np.minimum(low_a[i], low_b[j]) - self._first.error
+            closeness, least = self._first.there(a, b), float(np.float32(lowest - self._first.error))
+            if FEW * int((closeness > least).sum()) <= len(a) * len(b):
+                i, j, found = _above(closeness, least)
+                keep = found > np.minimum(low_a[i], low_b[j]) - self._first.error
                 return a[i[keep]], b[j[keep]], np.zeros(keep.sum(), dtype=bool)
-        closeness, error = self._whole(a, b), self._whole.error
-        i, j = np.divmod(np.flatnonzero(closeness > np.float32(lowest - error)), len(b))
-        found, low = closeness[i, j], np.minimum(low_a[i], low_b[j])
+        error = self._whole.error
+        i, j, found = _above(self._whole.there(a, b), float(np.float32(lowest - error)))
+        low = np.minimum(low_a[i], low_b[j])
         keep = found > low - error
         return a[i[keep]], b[j[keep]], found[keep] > low[keep] + error
 

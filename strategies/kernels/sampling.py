@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...benchmark.types import Floats
-from .distances import Distances, Positions, blocks
+from .distances import Distances, Positions, lower
 
 DRAWS = 64  # proposals looked at in one product
 PRICE = 1024  # a rejected proposal costs about as much as so many distances in a large product
-CHUNK = 512  # picks of a product
 
 
 def spread(distances: Distances, first: int, n: int, rng: np.random.Generator) -> Positions:
@@ -28,14 +26,14 @@ def spread(distances: Distances, first: int, n: int, rng: np.random.Generator) -
     count, seen, rejected = 1, 0, np.inf
     while count < n:
         if rejected * PRICE >= len(distances) * (count - seen):
-            _update(distances, stale, picks[seen:count])
+            lower(distances, stale, picks[seen:count])
             sums, seen, rejected = stale.cumsum(), count, 0
             if not sums[-1]:
                 break
         proposed = np.searchsorted(sums, rng.random(DRAWS) * sums[-1], side="right").clip(max=len(stale) - 1)
         lots = rng.random(DRAWS) * stale[proposed]
         nearest = stale[proposed]
-        _update(distances, nearest, picks[seen:count], proposed)
+        lower(distances, nearest, picks[seen:count], proposed)
         among = distances.to(proposed, proposed)
         for i in range(DRAWS):
             if lots[i] < nearest[i]:
@@ -47,11 +45,3 @@ def spread(distances: Distances, first: int, n: int, rng: np.random.Generator) -
             else:
                 rejected += 1
     return picks[:count]
-
-
-def _update(distances: Distances, nearest: Floats, picks: Positions, rows: Positions | None = None) -> None:
-    """Lower the distances (R,) of rows, or of everything, to those to the picks."""
-    for part in blocks(len(nearest)):
-        for start in range(0, len(picks), CHUNK):
-            found = distances.to(part if rows is None else rows[part], picks[start : start + CHUNK]).min(axis=1)
-            np.minimum(nearest[part], found, out=nearest[part])

@@ -11,9 +11,9 @@ from scipy.spatial.distance import cdist
 from scipy.stats import chisquare
 
 from albench.benchmark.types import Features, Floats
-from albench.strategies.gradient.badge import Gradients
 from albench.strategies.kernels import distances, sampling
 from albench.strategies.kernels.distances import Distances, Euclidean
+from albench.strategies.kernels.gradients import Gradients
 
 SEEDS = st.integers(0, 10**6)
 
@@ -23,7 +23,7 @@ def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     """Few proposals or many, distances never brought up to date or at every chance."""
     for name, value in zip(("DRAWS", "PRICE"), request.param, strict=True):
         monkeypatch.setattr(sampling, name, value)
-    monkeypatch.setattr(sampling, "CHUNK", 2)
+    monkeypatch.setattr(distances, "CHUNK", 2)
     monkeypatch.setattr(distances, "BLOCK", 3)
 
 

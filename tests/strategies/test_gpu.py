@@ -1,0 +1,103 @@
+"""The GPU's halves of the kernels, run by torch on the CPU: the picks of the CPU's halves, ties included."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from albench.benchmark import device
+from albench.benchmark.types import Features
+from albench.strategies.kernels.distances import Euclidean, euclidean
+from albench.strategies.kernels.farthest import farthest
+from albench.strategies.kernels.gradients import Gradients, gradients
+from albench.strategies.kernels.graphs import ball_graph, distance_to_other, nearest_neighbours
+from albench.strategies.kernels.kmeans import kmeans
+from albench.strategies.kernels.sampling import spread
+
+SEEDS = st.integers(0, 10**6)
+
+
+def points(seed: int, size: int = 60, dims: int = 5) -> Features:
+    """Return rows of which some are equal, and some lie on a grid, so that ties are many."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(size, dims)).astype(np.float32)
+    rows[size // 2 :] = np.round(rows[size // 2 :])
+    rows[::7] = rows[0]
+    return rows
+
+
+T = TypeVar("T")
+
+
+def both(compute: Callable[[], T]) -> tuple[T, T]:
+    """Return what the CPU's half gives, and the GPU's."""
+    host = compute()
+    with device.on("torch"):
+        return host, compute()
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(1, 40), chosen=st.integers(0, 10))
+def test_farthest_first_picks_the_same(seed: int, n: int, chosen: int) -> None:
+    rows, own = points(seed), np.random.default_rng(seed).permutation(60)[:chosen]
+    closed = np.zeros(60, dtype=bool)
+    closed[own] = True
+    closed[np.random.default_rng(seed + 1).permutation(60)[:5]] = True
+
+    def picks() -> NDArray[np.int64]:
+        return farthest(euclidean(rows), n, np.random.default_rng(seed), own, closed)
+
+    host, there = both(picks)
+    assert np.array_equal(host, there)
+    assert not closed[host].any()
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(1, 40))
+def test_sampling_draws_the_same(seed: int, n: int) -> None:
+    rows = points(seed)
+    host, there = both(lambda: spread(euclidean(rows), 3, n, np.random.default_rng(seed)))
+    assert np.array_equal(host, there)
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_distances_between_gradients_are_the_same(seed: int) -> None:
+    rows, rng = points(seed), np.random.default_rng(seed)
+    probs = rng.dirichlet(np.ones(4), size=60).astype(np.float32)
+    everything = np.arange(60)
+    host, there = both(lambda: gradients(probs, rows).exact(everything, everything))
+    assert np.allclose(host, there, rtol=1e-6, atol=1e-7)
+    lengths = both(lambda: gradients(probs, rows).squared_norms)
+    assert np.allclose(*lengths)
+
+
+@pytest.mark.parametrize("k", [1, 5, 40, 60])
+def test_clusters_are_the_same(k: int) -> None:
+    rows = points(0)
+    (centres, nearest), (there, found) = both(lambda: kmeans(rows, k, np.random.default_rng(0)))
+    assert np.array_equal(nearest, found)
+    assert np.allclose(centres, there, atol=1e-5)
+
+
+def test_graphs_are_the_same() -> None:
+    rows, classes = points(3, size=300), np.arange(300) % 3
+    graph, graph_there = both(lambda: ball_graph(rows, 1.5))
+    assert np.array_equal(graph.indices, graph_there.indices)
+    far, far_there = both(lambda: distance_to_other(rows, classes))
+    assert np.array_equal(far, far_there)
+    (ids, _), (found, _) = both(lambda: nearest_neighbours(rows, 7))
+    assert np.array_equal(ids, found)
+
+
+def test_each_trial_gets_the_half_of_its_device() -> None:
+    rows, probs = points(0), np.full((60, 2), 0.5, np.float32)
+    assert isinstance(euclidean(rows), Euclidean)
+    assert isinstance(gradients(probs, rows), Gradients)
+    with device.on("torch"):
+        assert not isinstance(euclidean(rows), Euclidean)
+        assert not isinstance(gradients(probs, rows), Gradients)
