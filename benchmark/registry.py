@@ -22,7 +22,7 @@ from .types import UserError
 
 C = TypeVar("C", bound=type)
 
-SHARED = ("kernels",)
+SHARED = ("kernels", "heads")
 """Rooms that hold no plugins, but what plugins share. (Those of the datasets are no packages and are not walked.)"""
 
 Note = str | Callable[[], str]

@@ -1,7 +1,10 @@
 """Multinomial logistic regression, the head of the field's linear evaluations."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +14,8 @@ from scipy.special import softmax
 
 from ..device import fetch
 from ..registry import learner
-from ..types import Array, Features, Floats, Labels, Lesson
+from ..types import Array, Draw, Features, Floats, Labels, Lesson
+from .heads.draws import Weights, bootstrap, dropout, laplace
 
 TOLERANCE = 1e-8  # of every component of the whitened gradient, which has no units
 BLOCK = 64  # rows per product: few enough for the kernels of BLAS that need not copy the features first
@@ -29,29 +33,42 @@ class Linear:
     objective, also in that two classes share one weight vector; probabilities agree with its optimum within 1e-4.
     The variables are whitened by the Gram matrix of the features, which makes the number of iterations
     nearly independent of their scale; the optimum is the same.
+
+    ``passes`` says what other weights the labels leave possible: samples of a Laplace approximation, fits on
+    bootstrap samples, or these weights with features dropped out with chance ``p`` (the fit itself knows no dropout).
     """
 
     C: float = 1.0
+    passes: Literal["none", "laplace", "bootstrap", "dropout"] = field(default="none", metadata={"later": True})
+    p: float = field(default=0.5, metadata={"later": True})
 
     def __post_init__(self) -> None:
         if not self.C > 0:
             raise ValueError(f"C is {self.C}; legal: a number above 0")
+        if not 0 < self.p < 1:
+            raise ValueError(f"p is {self.p}; legal: a chance above 0 and below 1")
+        if self.p != 0.5 and self.passes != "dropout":
+            raise ValueError("p is that of passes: dropout")
 
     @property
     def gives(self) -> frozenset[str]:
-        """Probabilities from a differentiable head on the embedding."""
-        return frozenset({"probabilities", "scores", "hidden", "head"})
+        """Probabilities from a differentiable head on the embedding, and passes where it is said which."""
+        given = frozenset({"probabilities", "scores", "hidden", "head"})
+        return given if self.passes == "none" else given | {"passes"}
 
     def fit(self, lesson: Lesson) -> "LinearModel":
         """Fit on the classes that have labels; nothing is drawn: the optimum is unique."""
         features, labels, n_classes = fetch(lesson.inputs), lesson.labels, lesson.n_classes
         present, targets = np.unique(labels, return_inverse=True)
-        if len(present) == 1:
-            return LinearModel(np.zeros((features.shape[1] + 1, 1)), present, n_classes)
-        C = self.C / 2 if len(present) == 2 else self.C  # w and -w each pay for half of one vector 2w
-        rows, axes = _spanned(features)
-        weights = _optimum(*_blocks(rows, targets, len(present)), C)
-        return LinearModel(np.vstack([axes @ weights[:-1], weights[-1:]]), present, n_classes)
+        fit = partial(_fitted, P=len(present), C=self.C)
+        weights = fit(features, targets)
+        prior = (2 if len(present) == 2 else 1) / self.C  # precision of a weight; w and -w share one, as in the fit
+        drawn: dict[str, Weights] = {
+            "laplace": partial(laplace, weights=weights, features=features, prior=prior),
+            "bootstrap": partial(bootstrap, features=features, targets=targets, fit=fit),
+            "dropout": partial(dropout, weights=weights, p=self.p),
+        }
+        return LinearModel(weights, present, n_classes, drawn.get(self.passes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +78,7 @@ class LinearModel:
     weights: Floats
     present: Labels
     n_classes: int
+    drawn: Weights | None = None
 
     def scores(self, inputs: Array) -> Features:
         """Return class probabilities (b, C); exactly 0 for a class without labels."""
@@ -73,6 +91,12 @@ class LinearModel:
     def predict(self, inputs: Array) -> Labels:
         return np.asarray(self.scores(inputs).argmax(axis=1), dtype=np.int64)
 
+    def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
+        """Return the probabilities by K draws of the weights."""
+        if self.drawn is None:
+            raise ValueError("a linear learner with passes: none has no draws")
+        return [replace(self, weights=weights).scores for weights in islice(self.drawn(rng), K)]
+
     def hidden(self, inputs: Array) -> Array:
         """Return the embedding itself, (b, D)."""
         return inputs
@@ -83,6 +107,16 @@ class LinearModel:
         bias = np.full(self.n_classes, -np.inf, np.float32)
         weights[:, self.present], bias[self.present] = self.weights[:-1], self.weights[-1]
         return weights, bias
+
+
+def _fitted(features: Features, targets: Labels, P: int, C: float) -> Floats:
+    """Return the weights (D + 1, P) at the optimum for targets in [0, P)."""
+    if P == 1:
+        return np.zeros((features.shape[1] + 1, 1))
+    C = C / 2 if P == 2 else C  # w and -w each pay for half of one vector 2w
+    rows, axes = _spanned(features)
+    weights = _optimum(*_blocks(rows, targets, P), C)
+    return np.vstack([axes @ weights[:-1], weights[-1:]])
 
 
 def _spanned(features: Features) -> tuple[Floats, Floats]:
