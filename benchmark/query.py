@@ -87,7 +87,13 @@ class Answers:
     def hidden(self) -> Features:
         """What the model's last layer sees, (U, H) float32; for a linear head the embedding itself."""
         _declared(self.needs, "hidden")
-        return self._by_block(cast(Hidden, self.model).hidden)
+        hidden, none = cast(Hidden, self.model).hidden, self.view.take(slice(0, 0))
+        if hidden(none) is none:  # it sees what it is given: nothing to compute or to copy
+            whole = len(self.rows) == len(self.view) and bool((np.diff(self.rows) == 1).all())
+            seen: Features = self.view.array if whole else self.view.array[self.rows]
+            seen.setflags(write=False)
+            return seen
+        return self._by_block(hidden)
 
     @property
     def head(self) -> tuple[Features, Features]:

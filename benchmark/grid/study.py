@@ -217,7 +217,8 @@ def lacking(strategy: Choice, learner: Choice) -> str:
     missing = needs_of(strategy.value).intersection(FROM_THE_MODEL) - learner.value.gives
     gives = ", ".join(sorted(learner.value.gives)) or "predictions only"
     needs = f"{strategy.part.label} needs {', '.join(sorted(missing))}"
-    return f"{needs}; {learner.part.label} gives {gives}" if missing else ""
+    remedy = " (space: embedding needs none)" if missing == {"hidden"} and hasattr(strategy.value, "space") else ""
+    return f"{needs}; {learner.part.label} gives {gives}{remedy}" if missing else ""
 
 
 def unmet(strategy: Choice, budget: Budget, data: Loaded) -> str:

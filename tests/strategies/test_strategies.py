@@ -1,6 +1,7 @@
 """Every rule against a brute-force oracle or its formula, and its picks on one small pool against golden lists."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_coreset_is_farthest_first(seed: int, size: int, n_labelled: int) -> Non
     points = cloud(seed, size)
     labelled = np.random.default_rng(seed).permutation(size)[:n_labelled].tolist()
     n = size // 3
-    picks = CoreSet().select(query(points, n, labelled, seed=seed)).tolist()
+    picks = CoreSet("embedding").select(query(points, n, labelled, seed=seed)).tolist()
     distances = cdist(points, points)
     if labelled:
         assert picks == farthest_first(distances, labelled, n)
@@ -100,7 +101,7 @@ def test_coreset_is_farthest_first(seed: int, size: int, n_labelled: int) -> Non
 
 
 def test_coreset_draws_its_first_row_from_an_empty_set() -> None:
-    firsts = {int(CoreSet().select(query(cloud(0, 6), 1, seed=s))[0]) for s in range(60)}
+    firsts = {int(CoreSet("embedding").select(query(cloud(0, 6), 1, seed=s))[0]) for s in range(60)}
     assert firsts == set(range(6))
 
 
@@ -325,3 +326,16 @@ def test_every_rule_has_golden_picks() -> None:
 def test_golden_picks(name: str) -> None:
     rule: Strategy = strategies.get(name).cls()
     assert rule.select(golden_query()).tolist() == GOLDEN[name]
+
+
+def test_a_rule_measures_where_it_is_told() -> None:
+    """The model's space is twice the embedding, mirrored: the same order, other rows where the two differ."""
+    points, probs = cloud(0, 30), random_probs(0, 30)
+    asked = query(points, 5, [0, 4], scores=probs)
+    assert CoreSet().needs == {"hidden"}
+    assert CoreSet("embedding").needs == Badge("embedding").needs == frozenset()
+    for rule in (CoreSet, Badge):
+        same = [rule(space).select(query(points, 5, [0, 4], scores=probs)).tolist() for space in ("model", "embedding")]
+        assert same[0] == same[1]
+    away = replace(asked, features=np.roll(asked.features, 1, axis=0))
+    assert CoreSet("embedding").select(away).tolist() != CoreSet().select(away).tolist()

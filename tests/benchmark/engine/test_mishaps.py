@@ -139,9 +139,9 @@ def test_a_disk_that_is_full(grid: Path, undisturbed: pd.DataFrame, small_disk: 
 # --- cells that cannot run -------------------------------------------------------------------------------------------
 
 CANNOT = [
-    ("svm", "badge", "badge needs head; svm gives scores"),
+    ("svm", "badge", "badge needs hidden, probabilities; svm gives scores"),
     ("svm", "entropy", "entropy needs probabilities; svm gives scores"),
-    ("knn", "badge", "badge needs head; knn gives predictions only"),
+    ("knn", "badge", "badge needs hidden, probabilities; knn gives predictions only"),
     ("knn", "entropy", "entropy needs probabilities; knn gives predictions only"),
 ]
 
