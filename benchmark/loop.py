@@ -113,10 +113,10 @@ def _again(rounds: Iterator[Round], history: Sequence[Rows]) -> Iterator[Round]:
 def _fit(bench: Bench, index: int, bought: Sequence[Rows], purchase: Purchase | None, previous: Model | None) -> Model:
     """Fit the model of a round on all that is bought by then, and on what the rule adds to this round alone."""
     rows = np.concatenate([*bought, *([purchase.rows] if purchase else [])])
-    labels, unlabelled = bench.pool.labels[rows], bench.unlabelled(rows)
+    labels = bench.pool.labels[rows]
     if purchase is not None and purchase.extra is not None:
         rows, labels = (np.concatenate(pair) for pair in zip((rows, labels), purchase.extra, strict=True))
-    return bench.fit(bench.trial.names("fit", index), rows, labels, unlabelled, previous)
+    return bench.fit(bench.trial.names("fit", index), rows, labels, bench.unlabelled(rows), previous)
 
 
 def _learn(

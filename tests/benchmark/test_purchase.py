@@ -1,19 +1,19 @@
 """What the loop puts behind a query, on real trials: only what is declared, and nothing that spoils the record."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.commands import refused, run, write_grid
-from support.trials import make_pool, make_trial
+from support.trials import Listening, make_pool, make_trial
 
 from albench.benchmark import loop, registry
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.purchase import InvalidSelectionError
 from albench.benchmark.query import UndeclaredError
-from albench.benchmark.types import Count, Labels, Lesson, Model, Query, Round, Rows, Trial
+from albench.benchmark.types import Count, Labels, Query, Round, Rows, Trial
 
 Select = Callable[[Query], Rows]
 
@@ -27,21 +27,6 @@ class Rule:
 
     def select(self, query: Query) -> Rows:
         return self.answer(query)
-
-
-@dataclass(frozen=True)
-class Listening:
-    """The linear learner; it remembers what it was taught."""
-
-    lessons: list[Lesson] = field(default_factory=list)
-
-    @property
-    def gives(self) -> frozenset[str]:
-        return Linear().gives
-
-    def fit(self, lesson: Lesson) -> Model:
-        self.lessons.append(lesson)
-        return Linear().fit(lesson)
 
 
 def first_rows(query: Query) -> Rows:
@@ -259,3 +244,36 @@ def test_what_a_rule_does_to_its_answer_later_is_not_recorded() -> None:
         return kept[-1]
 
     assert bought(buy(comes_back)) == bought(buy(first_rows))
+
+
+# What a rule adds to the training of a round
+
+
+@pytest.mark.parametrize(
+    ("guess", "legal"),
+    [
+        (lambda q, _: (q.unlabelled[-2:], np.array([0, 2])), True),
+        (lambda q, _: (q.unlabelled[-2:], np.array([0, 3])), False),
+        (lambda q, _: (q.unlabelled[-2:], np.array([0, -1])), False),
+        (lambda q, _: (q.unlabelled[-2:], np.array([0])), False),
+        (lambda q, _: (np.repeat(q.unlabelled[-1:], 2), np.array([0, 0])), False),
+        (lambda q, _: (q.labelled[:1], np.array([0])), False),
+    ],
+)
+def test_only_labels_of_unlabelled_rows_can_be_guessed(
+    guess: Callable[[Query, Rows], tuple[Rows, Labels]], legal: bool
+) -> None:
+    @dataclass(frozen=True)
+    class Guesses:
+        def select(self, query: Query) -> Rows:
+            return first_rows(query)
+
+        def pseudo_labels(self, query: Query, rows: Rows) -> tuple[Rows, Labels]:
+            return guess(query, rows)
+
+    trial = loop.run_trial(make_trial(), make_pool(), Guesses(), Linear())
+    if legal:
+        assert len(list(trial)) == 5
+    else:
+        with pytest.raises(InvalidSelectionError, match="guessed labels for rows that are not distinct unlabelled"):
+            list(trial)

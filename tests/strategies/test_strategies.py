@@ -297,6 +297,7 @@ def test_impossible_parameters_are_refused(make: object, message: str) -> None:
 GOLDEN = {
     "badge": [16, 5, 15, 20],
     "bait-binary": [16, 17, 12, 24],
+    "ceal": [10, 21, 6, 15],
     "coreset": [16, 6, 5, 22],
     "entropy": [10, 21, 6, 15],
     "galaxy": [6, 8, 21, 24],

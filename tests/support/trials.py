@@ -1,9 +1,27 @@
 """Small trials on a made pool, for tests of the loop and of what is above it."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
+from albench.benchmark.learners.linear import Linear
 from albench.benchmark.seeds import generator
-from albench.benchmark.types import Budget, Count, Derived, Part, Pool, Segment, Trial
+from albench.benchmark.types import Budget, Count, Derived, Lesson, Model, Part, Pool, Segment, Trial
+
+
+@dataclass(frozen=True)
+class Listening:
+    """The linear learner; it remembers what it was taught."""
+
+    lessons: list[Lesson] = field(default_factory=list)
+
+    @property
+    def gives(self) -> frozenset[str]:
+        return Linear().gives
+
+    def fit(self, lesson: Lesson) -> Model:
+        self.lessons.append(lesson)
+        return Linear().fit(lesson)
 
 
 def make_pool(size: int = 60, classes: int = 3, seed: int = 0) -> Pool:
