@@ -1,0 +1,183 @@
+"""All that runs on a GPU against the CPU, in one script: the same picks, and how long. Off by default (marker ``gpu``).
+
+    PYTHONPATH=typings:tests python -m pytest -m gpu -n 0 -s tests/gpu
+
+needs torch, numpy, scipy, scikit-learn, array-api-compat and what albench's learners import; neither Ray nor MLflow.
+Without a GPU the same assertions hold the GPU's code, run by torch on the CPU, on pools a hundredth as large. With one
+the table at the end (``ALBENCH_GPU_OUT`` names a CSV) belongs into ``results/published/``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from support.made import made_pool
+
+from albench.benchmark import device, registry
+from albench.benchmark.learners.linear import Linear
+from albench.benchmark.loop import run_trial
+from albench.benchmark.types import Array, Budget, Count, Features, Lesson, Part, Pool, Segment, Trial
+from albench.strategies.kernels.distances import euclidean
+from albench.strategies.kernels.farthest import farthest
+from albench.strategies.kernels.gradients import gradients
+from albench.strategies.kernels.graphs import ball_graph, nearest_neighbours
+from albench.strategies.kernels.kmeans import kmeans
+from albench.strategies.kernels.sampling import spread
+from albench.strategies.kernels.scores import entropy, least_confidence, margin
+
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(480)]
+
+CUDA = torch.cuda.is_available()
+DEVICE = "cuda" if CUDA else "torch"
+CARD = torch.cuda.get_device_name() if CUDA else "no GPU: torch on the CPU"
+BANDWIDTH = 3.35e12  # bytes a second an H100 reads
+ROWS, DIMS, CLASSES, N = (50_000, 512, 10, 1000) if CUDA else (2000, 64, 10, 50)
+LARGE, LARGE_DIMS, LARGE_N = (1_281_167, 384, 1000) if CUDA else (20_000, 48, 50)
+TABLE: list[dict[str, Any]] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _table() -> Iterator[None]:
+    yield
+    table = pd.DataFrame(TABLE)
+    print(f"\n{CARD}\n{table.round(4).to_string(index=False)}")
+    if out := os.environ.get("ALBENCH_GPU_OUT"):
+        table.assign(card=CARD).to_csv(out, index=False)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    return made_pool(ROWS, ROWS // 5, DIMS, CLASSES)
+
+
+@pytest.fixture(scope="module")
+def probs(pool: Pool) -> Features:
+    odds = np.exp(pool.features[:, :CLASSES] * 30)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def seconds(compute: Callable[[], Any], repeats: int) -> tuple[float, Any]:
+    """Return the median seconds of some calls, the first of which (it brings arrays over) does not count."""
+    found, times = compute(), []
+    for _ in range(repeats):
+        if CUDA:
+            torch.cuda.synchronize()
+        began = time.perf_counter()
+        found = compute()
+        if CUDA:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times)), found
+
+
+def beside(kernel: str, compute: Callable[[], Any], bytes_read: float, rows: int = ROWS) -> tuple[Any, Any]:
+    """Return what the CPU and the GPU give, and note their seconds beside the time the card takes to read so much."""
+    host_s, host = seconds(compute, 1)
+    if CUDA:
+        torch.cuda.reset_peak_memory_stats()
+    with device.on(DEVICE):
+        there_s, there = seconds(compute, 3)
+    note(kernel, rows, host_s, there_s, bytes_read)
+    return host, there
+
+
+def note(kernel: str, rows: int, host_s: float, there_s: float, bytes_read: float) -> None:
+    peak = torch.cuda.max_memory_allocated() / 2**20 if CUDA else float("nan")
+    times = {"cpu_s": host_s, "gpu_s": there_s, "bound_s": bytes_read / BANDWIDTH}
+    TABLE.append({"kernel": kernel, "rows": rows, **times, "cpu/gpu": host_s / there_s, "peak_mib": peak})
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_farthest_first(pool: Pool) -> None:
+    labelled, reads = np.arange(100), ROWS * DIMS * 2.0 * N  # float16, once a pick
+    host, there = beside("farthest first", lambda: farthest(euclidean(pool.features), N, rng(), labelled), reads)
+    assert np.array_equal(host, there)
+
+
+def test_sampling(pool: Pool) -> None:
+    host, there = beside("D² sampling", lambda: spread(euclidean(pool.features), 0, N, rng()), ROWS * DIMS * 2.0 * N)
+    assert (host == there).mean() > 0.99  # distances in single precision on the CPU decide a draw in a thousand
+
+
+def test_badge(pool: Pool, probs: Features) -> None:
+    reads = ROWS * (DIMS + CLASSES) * 2.0 * N
+    host, there = beside("BADGE", lambda: spread(gradients(probs, pool.features), 0, N, rng()), reads)
+    assert (host == there).mean() > 0.99
+
+
+def test_clusters(pool: Pool) -> None:
+    k = N // 2
+    (centres, nearest), (centres_there, found) = beside(
+        "k-means", lambda: kmeans(pool.features, k, rng()), ROWS * DIMS * 2.0 * 10
+    )
+    inertia = [np.square(pool.features - c[near]).sum() for c, near in ((centres, nearest), (centres_there, found))]
+    assert inertia[1] <= 1.001 * inertia[0]
+
+
+def test_neighbours_and_balls(pool: Pool) -> None:
+    rows, reads = pool.features[: ROWS // 2], (ROWS // 2) * DIMS * 2.0
+    (ids, far), (found, _) = beside("neighbours", lambda: nearest_neighbours(rows, 20), reads, len(rows))
+    assert np.array_equal(ids, found)
+    radius = float(np.median(far[:, 5]))
+    graph, there = beside("ball graph", lambda: ball_graph(rows, radius), reads, len(rows))
+    assert np.array_equal(graph.indices, there.indices)
+
+
+@pytest.mark.parametrize("score", [least_confidence, margin, entropy], ids=lambda f: f.__name__)
+def test_scores(score: Callable[[Array], Array], probs: Features) -> None:
+    probs.setflags(write=False)
+    host, there = beside(score.__name__, lambda: device.fetch(score(device.put(probs))), probs.nbytes)
+    assert np.allclose(host, there, atol=1e-6)
+
+
+def test_the_linear_learner(pool: Pool) -> None:
+    M = min(10_000, ROWS // 2)
+    lesson = Lesson.of(pool.features[:M], pool.labels[:M], CLASSES, rng())
+    lesson.view.array.setflags(write=False)
+
+    def said() -> Features:
+        model = Linear().fit(lesson)
+        return device.fetch(model.scores(device.put(pool.test_features)))
+
+    host, there = beside("logistic regression", said, M * DIMS * 8.0 * 100, M)
+    assert np.abs(host - there).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "name", ["margin", "entropy", "coreset", "badge", "kmeans", "typiclust", "probcover", "max-herding"]
+)
+def test_a_trial_buys_the_same_and_repeats_bit_for_bit(name: str) -> None:
+    small = made_pool(min(ROWS, 5000), 500, DIMS, CLASSES)
+    budget = Budget("b", Count(50), (Segment(Count(50), 2),))
+    trial = Trial(Part("made"), Part("pixels"), Part("linear"), Part(name), budget, 0, "f")
+    rule = registry.strategies.get(name).cls()
+    host = list(run_trial(trial, small, rule, Linear()))
+    with device.on(DEVICE):
+        there, again = (list(run_trial(trial, small, rule, Linear())) for _ in range(2))
+    shared = [len(np.intersect1d(a.selected, b.selected)) / len(a.selected) for a, b in zip(host, there, strict=True)]
+    assert min(shared) >= 0.9, shared
+    for one, other in zip(there, again, strict=True):
+        assert np.array_equal(one.selected, other.selected)
+        assert one.scores == other.scores
+
+
+def test_the_size_of_imagenet() -> None:
+    large = made_pool(LARGE, 1000, LARGE_DIMS, 100)
+    reads = LARGE * LARGE_DIMS * 2.0 * LARGE_N
+    with device.on(DEVICE):
+        took, picks = seconds(lambda: farthest(euclidean(large.features), LARGE_N, rng()), 1)
+        note("farthest first", LARGE, float("nan"), took, reads)
+        assert len(np.unique(picks)) == LARGE_N
+        took, (_, nearest) = seconds(lambda: kmeans(large.features, LARGE_N, rng()), 1)
+        note("k-means", LARGE, float("nan"), took, LARGE * LARGE_DIMS * 2.0 * 10)
+        assert len(np.unique(nearest)) == LARGE_N
