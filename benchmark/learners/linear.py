@@ -4,35 +4,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import minimize
-from scipy.special import softmax
 
+from ...strategies.kernels.logistic import optimum
 from ..device import fetch
 from ..registry import learner
 from ..types import Array, Draw, Features, Floats, Labels, Lesson
 from .heads.draws import Weights, bootstrap, dropout, laplace
 
-TOLERANCE = 1e-8  # of every component of the whitened gradient, which has no units
-BLOCK = 64  # rows per product: few enough for the kernels of BLAS that need not copy the features first
-MEMORY, MAX_ITERATIONS = 20, 1000
-
-Blocks = NDArray[np.float64]  # (B, BLOCK, D + 1) features, (B, BLOCK, P) logits and the like
+ROUNDED = 3e-5  # of a logit: more may not be lost to float32
+BLOCK = 4096  # rows that are turned into float64 at once
 
 
-@learner("linear", cite="Multinomial logistic regression; L-BFGS: Liu & Nocedal, Math. Programming 45, 1989")
+@learner(
+    "linear",
+    cite="Multinomial logistic regression; truncated Newton: Nocedal & Wright, Numerical Optimization, 2006, chapter 7",
+    version=2,
+)
 @dataclass(frozen=True)
 class Linear:
-    """Multinomial logistic regression with an L2 penalty, by L-BFGS to convergence from zero.
+    """Multinomial logistic regression with an L2 penalty, at its optimum.
 
     Minimises ``C · Σ cross-entropy + ½ ‖W‖²`` over weights W (D, C) and free intercepts. That is scikit-learn's
     objective, also in that two classes share one weight vector; probabilities agree with its optimum within 1e-4.
-    The variables are whitened by the Gram matrix of the features, which makes the number of iterations
-    nearly independent of their scale; the optimum is the same.
+    How it is found is in `strategies.kernels.logistic`; from one table there is one answer, whatever was fitted before.
 
     ``passes`` says what other weights the labels leave possible: samples of a Laplace approximation, fits on
     bootstrap samples, or these weights with features dropped out with chance ``p`` (the fit itself knows no dropout).
@@ -68,7 +66,7 @@ class Linear:
             "bootstrap": partial(bootstrap, features=features, targets=targets, fit=fit),
             "dropout": partial(dropout, weights=weights, p=self.p),
         }
-        return LinearModel(weights, present, n_classes, drawn.get(self.passes))
+        return LinearModel(weights, present, n_classes, drawn.get(self.passes)).checked(features)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +77,29 @@ class LinearModel:
     present: Labels
     n_classes: int
     drawn: Weights | None = None
+    rounded: bool = True
+
+    def checked(self, features: Features) -> "LinearModel":
+        """Return this model with products in float64 if those in float32 would lose digits, as on large offsets."""
+        lost = np.abs(self._logits(features) - replace(self, rounded=False)._logits(features)).max()
+        return replace(self, rounded=bool(lost <= ROUNDED))
 
     def scores(self, inputs: Array) -> Features:
-        """Return class probabilities (b, C); exactly 0 for a class without labels."""
-        features = fetch(inputs)
-        logits = features @ self.weights[:-1].astype(features.dtype) + self.weights[-1]
-        probs = np.zeros((len(features), self.n_classes), np.float32)
-        probs[:, self.present] = softmax(logits, axis=1)
-        return probs
+        """Return class probabilities (b, C) float32; exactly 0 for a class without labels."""
+        probs = _softmax(self._logits(fetch(inputs)))
+        if len(self.present) == self.n_classes:
+            return probs
+        scores = np.zeros((len(probs), self.n_classes), np.float32)
+        scores[:, self.present] = probs
+        return scores
+
+    def _logits(self, features: Features) -> NDArray[np.floating[Any]]:
+        """Return logits (b, P)."""
+        weights, bias = self.weights[:-1], self.weights[-1]
+        if self.rounded:
+            return np.asarray(features @ weights.astype(np.float32) + bias.astype(np.float32))
+        blocks = [features[start : start + BLOCK] for start in range(0, len(features), BLOCK)]
+        return np.concatenate([block.astype(np.float64) @ weights + bias for block in blocks])
 
     def predict(self, inputs: Array) -> Labels:
         return np.asarray(self.scores(inputs).argmax(axis=1), dtype=np.int64)
@@ -113,69 +126,13 @@ def _fitted(features: Features, targets: Labels, P: int, C: float) -> Floats:
     """Return the weights (D + 1, P) at the optimum for targets in [0, P)."""
     if P == 1:
         return np.zeros((features.shape[1] + 1, 1))
-    C = C / 2 if P == 2 else C  # w and -w each pay for half of one vector 2w
-    rows, axes = _spanned(features)
-    weights = _optimum(*_blocks(rows, targets, P), C)
-    return np.vstack([axes @ weights[:-1], weights[-1:]])
+    return optimum(features, targets, P, C / 2 if P == 2 else C)  # w and -w each pay for half of one vector 2w
 
 
-def _spanned(features: Features) -> tuple[Floats, Floats]:
-    """Return rows (M, K) and orthonormal axes (D, K) with features = rows @ axes.T, K the lesser of M and D.
-
-    The optimum lies in the span of the rows (the penalty alone speaks of the rest), so few rows need few variables.
-    """
-    if len(features) >= features.shape[1]:
-        return features.astype(np.float64), np.eye(features.shape[1])
-    axes, rows = np.linalg.qr(features.T.astype(np.float64))
-    return rows.T, axes
-
-
-def _blocks(features: Floats, targets: Labels, P: int) -> tuple[Blocks, Blocks]:
-    """Return features with a column of ones, and one-hot targets, padded with rows of zeros (a constant loss)."""
-    n, D = features.shape
-    rows = -(-n // BLOCK) * BLOCK
-    X, onehot = np.zeros((rows, D + 1)), np.zeros((rows, P))
-    X[:n, :D], X[:n, D] = features, 1
-    onehot[np.arange(n), targets] = 1
-    return X.reshape(-1, BLOCK, D + 1), onehot.reshape(-1, BLOCK, P)
-
-
-def _optimum(X: Blocks, onehot: Blocks, C: float) -> Floats:
-    """Run L-BFGS in whitened variables from zero; return the weights (D + 1, P)."""
-    half = _whitener(X, onehot.shape[2], C)
-    back = solve_triangular(half, np.eye(len(half)))  # from whitened variables to weights
-    result = minimize(
-        partial(_objective, X=X, onehot=onehot, C=C, back=back),
-        np.zeros(len(half) * onehot.shape[2]),
-        jac=True,
-        method="L-BFGS-B",
-        options={"gtol": TOLERANCE, "ftol": 0.0, "maxcor": MEMORY, "maxiter": MAX_ITERATIONS, "maxls": 40},
-    )
-    return np.asarray(back @ result.x.reshape(len(half), -1))
-
-
-def _objective(whitened: Floats, *, X: Blocks, onehot: Blocks, C: float, back: Floats) -> tuple[float, Floats]:
-    """Return the loss and its gradient in whitened variables."""
-    weights = back @ whitened.reshape(len(back), -1)
-    penalised = weights.copy()
-    penalised[-1] = 0  # intercepts are free
-    residual = np.matmul(X, weights)  # logits, then probabilities, then their error, in place
-    residual -= residual.max(axis=2, keepdims=True)
-    likelihood = float(np.vdot(residual, onehot))
-    np.exp(residual, out=residual)
-    total = residual.sum(axis=2, keepdims=True)
-    loss = C * (float(np.log(total).sum()) - likelihood) + 0.5 * float(np.vdot(penalised, weights))
-    residual /= total
-    residual -= onehot
-    gradient = C * np.matmul(residual.swapaxes(1, 2), X).sum(axis=0).T + penalised
-    return loss, (back.T @ gradient).ravel()
-
-
-def _whitener(X: Blocks, P: int, C: float) -> Floats:
-    """Upper Cholesky factor of the Hessian's class average (D + 1, D + 1) at zero, where all P classes are alike."""
-    rows = X.reshape(-1, X.shape[2])
-    hessian = C * (P - 1) / P**2 * (rows.T @ rows)
-    ridge = np.ones(len(hessian))
-    ridge[-1] = 1e-6 + 1e-3 * hessian[-1, -1]  # the intercept is not penalised; only kept away from a zero pivot
-    hessian[np.diag_indices_from(hessian)] += ridge
-    return np.asarray(cholesky(hessian))
+def _softmax(logits: NDArray[np.floating[Any]]) -> Features:
+    """Return probabilities (b, P) float32, class by class: that is how numpy's maxima and sums are fast."""
+    probs = np.ascontiguousarray(logits.T)
+    probs -= probs.max(axis=0)
+    np.exp(probs, out=probs)
+    probs /= probs.sum(axis=0)
+    return np.ascontiguousarray(probs.T, dtype=np.float32)

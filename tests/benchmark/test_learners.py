@@ -1,5 +1,7 @@
 """Learners against independent oracles, and what every learner promises."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from support.newton import optimal_probs
 
 from albench.benchmark import registry
 from albench.benchmark.learners.knn import KNN
@@ -53,6 +56,26 @@ def test_linear_copes_with_scales_and_constant_columns() -> None:
     stretched = np.hstack([x * 30, x[:, :3], np.ones((len(x), 2), np.float32), np.zeros((len(x), 1), np.float32)])
     model = Linear().fit(Lesson.of(stretched[:60], y[:60], 3, RNG))
     np.testing.assert_allclose(model.scores(stretched), optimum(stretched[:60], y[:60], stretched, 1.0), atol=1e-4)
+
+
+@pytest.mark.parametrize("column", [0, 4])
+@pytest.mark.parametrize(("offset", "spread"), [(1e6, 1.0), (-3e4, 1e-2), (1.7e9, 1e7)])  # the last: a time in seconds
+def test_linear_is_right_far_from_the_origin(column: int, offset: float, spread: float) -> None:
+    x, y = TABLES["wine"]
+    far = x.copy()
+    far[:, column] = spread * x[:, column] + offset
+    model = Linear().fit(Lesson.of(far[:60], y[:60], 3, RNG))
+    scores = model.scores(far)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, optimal_probs(far[:60], y[:60], far.astype(np.float64), 1.0), atol=1e-4)
+    assert spread == 1e7 or not model.rounded  # where the time matters little, float32 may do
+
+
+def test_linear_computes_in_float32_where_nothing_is_lost() -> None:
+    x, y = TABLES["digits"]
+    model = Linear().fit(Lesson.of(x[:200], y[:200], 10, RNG))
+    assert model.rounded
+    np.testing.assert_allclose(model.scores(x), replace(model, rounded=False).scores(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
@@ -116,5 +139,5 @@ def test_every_learner_keeps_its_promise(name: str, n: int, d: int, classes: int
     assert scores.shape == (17, classes)
     np.testing.assert_array_equal(scores, again.scores(queries))
     if "probabilities" in learner.gives:
-        np.testing.assert_allclose(scores.sum(axis=1), 1)
+        np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-6)  # float32
         assert not scores[:, np.setdiff1d(np.arange(classes), y)].any()
