@@ -17,7 +17,7 @@ from .distances import Closeness, Positions
 BATCH = 256  # candidates with the largest bounds that are brought up to date together
 TILE = 512, 2048  # candidates and targets of one product
 TABLE = 1 << 27  # so many similarities are kept rather than computed again: 512 MiB
-TIE = 1e-5  # gains are sums in single precision: a smaller share of the best is rounding
+DOUBT, TIE = 1e-5, 1e-6  # a smaller share of the best is rounding, in a gain that was lowered and in one made anew
 
 Similarity = Callable[[Positions, Positions], Closeness]
 """From candidates (R,) and targets (R',) to similarities (R, R') of at most 1."""
@@ -27,7 +27,7 @@ def herd(similarity: Similarity, M: int, cover: Closeness, n: int, rng: np.rando
     """Return ``n`` of ``M`` candidates in order, each adding most to the sum of the targets' covers.
 
     A target's cover is its similarity to the most similar pick, and ``cover`` (T,) what it is before the first. Gains
-    that agree to five digits are ties, which come in an order drawn once. From an empty cover the first picks cost
+    that agree to six digits are ties, which come in an order drawn once. From an empty cover the first picks cost
     M T similarities each, later ones ever less: 100 picks about four times the first. Memory O(M + n T).
     """
     rank, everyone, targets = rng.permutation(M), np.arange(M), np.arange(len(cover))
@@ -46,6 +46,9 @@ def herd(similarity: Similarity, M: int, cover: Closeness, n: int, rng: np.rando
                 gain[part] -= _between(similarity, part, history[known], history[i])
             age[stale] = i
             rivals = _rivals(gain)
+        if len(rivals) > 1:
+            gain[rivals] = _between(similarity, rivals, history[i], np.ones_like(cover))
+            rivals = _rivals(gain, TIE)
         picks[i] = rivals[rank[rivals].argmin()]
         gain[picks[i]] = -np.inf
         history.append(np.maximum(history[i], similarity(picks[i : i + 1], targets)[0]))
@@ -63,14 +66,16 @@ def covers(similarity: Similarity, M: int, T: int) -> Closeness:
     return cover
 
 
-def _rivals(gain: Floats) -> Positions:
+def _rivals(gain: Floats, doubt: float = DOUBT) -> Positions:
     best = gain.max()
-    return np.flatnonzero(gain >= best - TIE * abs(best))
+    return np.flatnonzero(gain >= best - doubt * abs(best))
 
 
 def _between(similarity: Similarity, candidates: Positions, low: Closeness, high: Closeness) -> Floats:
     """Return how much of the candidates' similarity (R, T) lies between two covers (T,), summed over the targets."""
     sums, rows = np.zeros(len(candidates)), np.flatnonzero(low < high)
+    if 2 * len(rows) > len(low):
+        rows = np.arange(len(low))  # cheaper than to pick columns out; the others add nothing
     for a in range(0, len(candidates), TILE[0]):
         for b in range(0, len(rows), TILE[1]):
             part = rows[b : b + TILE[1]]
