@@ -8,7 +8,7 @@ labels are behind no question but ``reveal`` and ``oracle``, which every table m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NoReturn, Protocol, TypeVar, cast, runtime_checkable
 
@@ -105,6 +105,10 @@ class Answers:
     def of(self, rows: Rows) -> Answers:
         """Return what the same model says of other rows of the pool, the labelled ones too."""
         return Answers(self.model, self.view, rows, self.needs, self.rng)
+
+    def on(self, view: View) -> Answers:
+        """Return what the same model says of all rows of another view, an oracle's test set say."""
+        return Answers(self.model, view, np.arange(len(view)), self.needs, self.rng)
 
     def _draws(self, K: int) -> Sequence[Draw]:
         _declared(self.needs, "passes")
@@ -235,6 +239,17 @@ class Query:
     def oracle(self) -> Oracle:
         """What is hidden from everybody else."""
         return self._given("oracle", self.desk.oracle)
+
+    def among(self, rows: Rows) -> Query:
+        """Return the same query with only these of the unlabelled rows to choose from, for a rule that asks another."""
+        desk, rows = self.desk, np.sort(rows)
+        fit, model = desk.fit, desk.model
+        narrower = replace(
+            desk,
+            model=None if model is None else model.of(rows),
+            fit=None if fit is None else lambda others, labels: fit(others, labels).of(rows),
+        )
+        return replace(self, unlabelled=rows, desk=narrower)
 
     def _model(self, *needs: str) -> Answers:
         _declared(self.desk.needs, *needs)

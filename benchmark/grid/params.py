@@ -12,8 +12,9 @@ from ..registry import MARKS, Plugin, Registry, UnknownNameError, marks_of, stra
 from ..types import Part, Scored, Strategy, canonical_json
 from .structure import check, from_text, show
 
-RULES = (Strategy, Scored)
-"""The types of parameters that are rules themselves: a rule composed over another."""
+SEVERAL = tuple[Strategy, ...]
+RULES = (Strategy, Scored, SEVERAL)
+"""The types of parameters that are rules themselves, one or several: a rule composed over others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +123,23 @@ def _with_rules(plugin: Plugin, params: Mapping[str, Any], where: str, problems:
     """Return the parameters with the rules that some of them name in place of what names them."""
     hints, built = typing.get_type_hints(plugin.cls), dict(params)
     for key in [key for key in params if hints.get(key) in RULES]:
-        rule = choose(strategies, params[key], f"{where}.{key}", problems)
-        if rule is not None and hints[key] is Scored and not isinstance(rule.value, Scored):
-            legal = [name for name in strategies.names() if hasattr(strategies.get(name).cls, "score")]
-            problems.append(f"{where}.{key}: {rule.plugin.name!r} is not one score a row; legal: {', '.join(legal)}")
-        built[key] = rule.value if rule else None
+        place, said = f"{where}.{key}", params[key]
+        if hints[key] != SEVERAL:
+            built[key] = _rule(said, hints[key], place, problems)
+        elif isinstance(said, list) and said:
+            built[key] = tuple(_rule(one, Strategy, f"{place}[{i}]", problems) for i, one in enumerate(said))
+        else:
+            problems.append(f"{place}: expected a list with at least one entry, got {show(said)}")
     return built
+
+
+def _rule(said: object, kind: Any, where: str, problems: list[str]) -> Any:
+    """Return the rule that a parameter names; where there is none of its kind, a line is added to ``problems``."""
+    rule = choose(strategies, said, where, problems)
+    if rule is not None and kind is Scored and not isinstance(rule.value, Scored):
+        legal = [name for name in strategies.names() if hasattr(strategies.get(name).cls, "score")]
+        problems.append(f"{where}: {rule.plugin.name!r} is not one score a row; legal: {', '.join(legal)}")
+    return rule.value if rule else None
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -135,8 +147,20 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _shown(value: object) -> str:
+    named = _named(value)
+    return named[0] if named else repr(value)
+
+
+def _named(value: object) -> tuple[str, list[Any]] | None:
+    """Return label and identity of the rule, or the several, that a parameter holds; None where it holds none."""
+    if isinstance(value, tuple):
+        several = [named for one in value if (named := _named(one))]
+        return ("+".join(label for label, _ in several), [identity for _, identity in several]) if several else None
     plugin = strategies.of(type(value))
-    return repr(value) if plugin is None else part_of(value, plugin).label
+    if plugin is None:
+        return None
+    part = part_of(value, plugin)
+    return part.label, part.identity()
 
 
 def part_of(value: Any, plugin: Plugin) -> Part:
@@ -144,7 +168,7 @@ def part_of(value: Any, plugin: Plugin) -> Part:
     fields = {field.name: field for field in _fields(plugin.cls)}
     said = {key: getattr(value, key) for key, field in fields.items() if not field.metadata.get("path")}
     own = {key: v for key, v in said.items() if not (fields[key].metadata.get("later") and v == fields[key].default)}
-    rules = {key: part_of(v, inner) for key, v in own.items() if (inner := strategies.of(type(v))) is not None}
+    rules = {key: named for key, v in own.items() if (named := _named(v))}
     # an integer given for a float is the same number: one identity
     hints = typing.get_type_hints(plugin.cls)
     own = {key: float(v) if hints[key] is float else v for key, v in own.items()}
@@ -152,7 +176,7 @@ def part_of(value: Any, plugin: Plugin) -> Part:
     base = value.label() if labels_itself else plugin.name
     shown = {key: v for key, v in own.items() if not (labels_itself and _required(fields[key]))}
     special = ", ".join(
-        f"{key}={rules[key].label if key in rules else v}" for key, v in shown.items() if v != _default(fields[key])
+        f"{key}={rules[key][0] if key in rules else v}" for key, v in shown.items() if v != _default(fields[key])
     )
-    own |= {key: rule.identity() for key, rule in rules.items()}
+    own |= {key: identity for key, (_, identity) in rules.items()}
     return Part(plugin.name, canonical_json(own), plugin.version, f"{base}({special})" if special else base)
