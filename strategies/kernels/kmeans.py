@@ -49,7 +49,8 @@ def _assign(distances: Euclidean | gpu.Euclidean, centres: Features) -> tuple[Po
     sums = np.zeros(centres.shape)
     halves: NDArray[np.float32] = np.einsum("kd,kd->k", centres, centres) / 2
     for part in blocks(len(rows)):
-        closeness = rows[part] @ centres.T - halves
+        closeness = rows[part] @ centres.T
+        closeness -= halves
         found = nearest[part] = closeness.argmax(axis=1)
         best = np.take_along_axis(closeness, found[:, None], axis=1)[:, 0]
         squares[part] = np.maximum(norms[part] - 2 * best.astype(np.float64), 0)
