@@ -47,6 +47,8 @@ class Answers:
     rows: Rows
     needs: frozenset[str]
     rng: Callable[[], np.random.Generator]
+    drawn: dict[int, Sequence[Draw]] = field(default_factory=dict, repr=False)
+    """The draws made so far, by how many: to make them may be K fits."""
 
     @cached_property
     def scores(self) -> Features:
@@ -104,7 +106,7 @@ class Answers:
 
     def of(self, rows: Rows) -> Answers:
         """Return what the same model says of other rows of the pool, the labelled ones too."""
-        return Answers(self.model, self.view, rows, self.needs, self.rng)
+        return Answers(self.model, self.view, rows, self.needs, self.rng, self.drawn)
 
     def on(self, view: View) -> Answers:
         """Return what the same model says of all rows of another view, an oracle's test set say."""
@@ -112,7 +114,9 @@ class Answers:
 
     def _draws(self, K: int) -> Sequence[Draw]:
         _declared(self.needs, "passes")
-        return cast(Stochastic, self.model).draws(K, self.rng())
+        if K not in self.drawn:
+            self.drawn[K] = cast(Stochastic, self.model).draws(K, self.rng())
+        return self.drawn[K]
 
     def _by_block(self, f: Callable[[Array], Array], axis: int = 0) -> NDArray[Any]:
         """Return ``f`` of the inputs of all rows, read-only; ``axis`` is that of the rows in its answers."""

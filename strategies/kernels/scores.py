@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ...benchmark.types import Array
 from .distances import Matrix, Positions
 
+ROUNDING = 1e-12  # entropies are sums of many terms of at most 1
+
 
 def least_confidence(p: Array) -> Array:
     """Return 1 - max p of (b, C), (b,) float64."""
@@ -44,11 +46,16 @@ def expected_entropy(passes: Array) -> Array:
 def mutual_information(passes: Array) -> Array:
     """Return H(mean p) - mean H(p) over the passes (K, b, C), (b,) float64: what a label says of the model (BALD).
 
-    In [0, log C]; in double precision, since two nearly equal numbers are subtracted, and below 0 only by rounding.
+    In [0, log C], and 0 where the passes do not differ.
     """
     xp = array_namespace(passes)
     mean = xp.sum(passes, axis=0, dtype=xp.float64) / len(passes)
-    return xp.clip(entropy(mean) - expected_entropy(passes), min=0.0)
+    return without_rounding(entropy(mean) - expected_entropy(passes))
+
+
+def without_rounding(information: Array) -> Array:
+    """Return differences of entropies (float64, nats) with 0 for what is below `ROUNDING`: equal rows must tie."""
+    return array_namespace(information).where(information > ROUNDING, information, 0.0)
 
 
 def top(scores: Matrix, n: int, rng: np.random.Generator) -> Positions:

@@ -23,6 +23,7 @@ class Counting:
     """A model that counts what it is asked; its probabilities follow from the first feature."""
 
     asked: list[int] = field(default_factory=list)
+    drawn: list[int] = field(default_factory=list)
 
     def scores(self, inputs: Features) -> Features:
         self.asked.append(len(inputs))
@@ -40,6 +41,7 @@ class Counting:
         return np.arange(C, dtype=np.float32)[None], np.zeros(C, np.float32)
 
     def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
+        self.drawn.append(K)
         return [partial(self._times, np.float32(rng.random())) for _ in range(K)]
 
     def _times(self, factor: np.float32, inputs: Features) -> Features:
@@ -136,6 +138,15 @@ def test_rows_that_lie_together_are_read_as_one_slice() -> None:
     assert np.shares_memory(block[1], view.array)
     (apart,) = view.blocks(np.arange(0, 50, 5))
     assert not np.shares_memory(apart[1], view.array)
+
+
+def test_a_model_is_drawn_from_once_a_query() -> None:
+    model = Counting()
+    asked = query({"passes"}, model)
+    asked.passes(3)
+    asked.rowwise_passes(3, lambda p: p.mean(axis=0))
+    asked.of(asked.labelled).of(asked.unlabelled).passes(3)
+    assert model.drawn == [3]
 
 
 def test_passes_are_the_same_whenever_asked_and_the_first_of_more() -> None:

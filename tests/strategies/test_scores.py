@@ -63,15 +63,14 @@ def test_mutual_information_of_passes(seed: int, classes: int, K: int) -> None:
     )
     assert ours.min() >= 0
     assert ours.max() <= math.log(classes) + 1e-12
-    assert ours[0] == 0
-    assert ours[1] < 1e-12
+    assert ours[:2].tolist() == [0, 0]
     assert ours[2] == pytest.approx(math.log(classes) if K % classes == 0 else ours[2])
     assert np.allclose(ours, mutual_information(torch.from_numpy(passes.astype(np.float32))).numpy(), atol=1e-12)
 
 
 def test_a_disagreement_that_single_precision_would_lose() -> None:
-    passes = np.array([[[0.5, 0.5]], [[0.5 + 2**-20, 0.5 - 2**-20]]], dtype=np.float32)
-    assert mutual_information(passes)[0] == pytest.approx(2 * 2**-42, rel=1e-3)  # twice the variance of p
+    passes = np.array([[[0.5, 0.5]], [[0.5 + 2**-18, 0.5 - 2**-18]]], dtype=np.float32)
+    assert mutual_information(passes)[0] == pytest.approx(2 * 2**-38, rel=1e-4)  # twice the variance of p
 
 
 def test_margin_of_decision_values_where_classes_have_no_labels() -> None:

@@ -297,9 +297,12 @@ def test_impossible_parameters_are_refused(make: object, message: str) -> None:
 GOLDEN = {
     "badge": [16, 5, 15, 20],
     "bait-binary": [16, 17, 12, 24],
+    "bald": [1, 2, 10, 13],
+    "batchbald": [1, 2, 0, 13],
     "ceal": [10, 21, 6, 15],
     "coreset": [16, 6, 5, 22],
     "entropy": [10, 21, 6, 15],
+    "epig": [1, 13, 10, 5],
     "galaxy": [6, 8, 21, 24],
     "kmeans": [16, 13, 9, 20],
     "least-confidence": [10, 6, 21, 12],

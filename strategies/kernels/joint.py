@@ -1,0 +1,94 @@
+"""What the labels of several rows say together, from the passes of a model, numpy or tensor alike.
+
+Given the model, labels are independent: the joint probability of labels is the mean over the K passes of their
+products. Axes: K passes, b rows of a block, C classes, M targets, m configurations (one label for each picked row).
+Probabilities in single precision sum to 1 only within 1e-7, which is more than some labels tell: all is computed in
+double precision, from passes that are brought to a sum of 1 again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from ...benchmark.types import Array, Features, Floats
+from .scores import entropy, expected_entropy, without_rounding
+
+ENTRIES = 2**18
+"""Numbers of a joint distribution that are held at once: so few that they stay in the processor's cache."""
+
+
+def information_on_targets(passes: Array, targets: Array) -> Array:
+    """Return the mean over targets (K, M, C) of I(label of the row; label of the target), (b,) float64.
+
+    Each joint distribution (C, C) is the mean over the passes of products; cost O(b M C^2 K). (EPIG, equation 5 for
+    a sample of targets.)
+    """
+    xp = array_namespace(passes)
+    targets = _normalised(xp.asarray(targets, device=device(passes), copy=True))  # torch takes nothing read-only
+    K, M, C = targets.shape
+    of_target = xp.mean(entropy(xp.mean(targets, axis=0)))
+    pairs = max(1, ENTRIES // C**2)
+    found = []
+    for rows in _slices(passes.shape[1], max(1, pairs // M)):
+        p = _normalised(passes[:, rows, :])
+        together = 0.0
+        for part in _slices(M, pairs):
+            joint = _products(p, xp.reshape(targets[:, part, :], (K, -1))) / K  # (b, C * M * C)
+            together = together + entropy(joint)
+        found.append(entropy(xp.mean(p, axis=0)) + of_target - together / M)
+    return without_rounding(xp.concat(found))
+
+
+def information_beyond(passes: Array, configurations: Floats) -> Array:
+    """Return what the label of each row (K, b, C) says of the model beyond the labels of picked rows, (b,) float64.
+
+    ``configurations`` (m, K) hold the probability of each configuration of the picked rows' labels and each pass;
+    their sum is 1. It is I(label; model | labels of the picked rows): BatchBALD's gain (its equation 8 with and
+    without the row). Cost O(b C m K).
+    """
+    xp = array_namespace(passes)
+    weights = xp.asarray(configurations, device=device(passes))
+    before = entropy(xp.sum(weights, axis=1))
+    found = []
+    for rows in _slices(passes.shape[1], max(1, ENTRIES // (passes.shape[2] * len(weights)))):
+        p = _normalised(passes[:, rows, :])
+        found.append(entropy(_products(p, weights.T)) - before - expected_entropy(p))
+    return without_rounding(xp.concat(found))
+
+
+def with_label(configurations: Floats, p: Features, limit: int, rng: np.random.Generator) -> Floats:
+    """Return the configurations (m, K) of the picked rows and one more, whose passes are ``p`` (K, C).
+
+    They are all that are possible as long as these are at most ``limit``. Beyond, ``limit`` of them are drawn by
+    their probability, one from each of as many equal shares of it, and stand for the others.
+    """
+    longer: Floats = (configurations[:, None, :] * _normalised(p).T).reshape(-1, len(p))
+    longer = longer[longer.any(axis=1)]  # a class without labels makes no configurations
+    if len(longer) <= limit:
+        return longer
+    chance = longer.sum(axis=1)
+    ends = np.cumsum(chance)
+    shares = (np.arange(limit) + rng.random(limit)) / limit
+    drawn = np.searchsorted(ends[:-1], shares * ends[-1], side="right")
+    found: Floats = longer[drawn] / (chance[drawn, None] * limit)
+    return found
+
+
+def _normalised(passes: Array) -> Array:
+    xp = array_namespace(passes)
+    p = xp.astype(passes, xp.float64)
+    return p / xp.sum(p, axis=-1, keepdims=True)
+
+
+def _products(p: Array, right: Array) -> Array:
+    """Return sums over the passes of p (K, b, C) times ``right`` (K, R), (b, C * R)."""
+    xp = array_namespace(p)
+    K, b, C = p.shape
+    return xp.reshape(xp.reshape(p, (K, b * C)).T @ right, (b, -1))
+
+
+def _slices(size: int, step: int) -> Iterator[slice]:
+    return (slice(start, start + step) for start in range(0, size, step))

@@ -1,0 +1,224 @@
+"""Rules on the passes of a model against their definitions, summed over every configuration of labels."""
+
+import math
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.queries import query, random_passes
+
+from albench.benchmark.registry import strategies
+from albench.benchmark.types import Array, Floats, Strategy
+from albench.strategies.kernels import joint
+from albench.strategies.kernels.joint import information_beyond, information_on_targets, with_label
+from albench.strategies.uncertainty import batchbald
+from albench.strategies.uncertainty.bald import BALD
+from albench.strategies.uncertainty.batchbald import BatchBALD
+from albench.strategies.uncertainty.epig import EPIG
+
+SEEDS = st.integers(0, 10**6)
+NOWHERE = np.zeros((12, 2))
+
+
+def entropy_of(p: list[float]) -> float:
+    return -math.fsum(x * math.log(x) for x in p if x > 0)
+
+
+def batch_information(p: Floats, rows: list[int]) -> float:
+    """Return I(labels of the rows; model) from passes (K, N, C): every configuration of labels is visited."""
+    K = len(p)
+    configurations = list(product(range(p.shape[2]), repeat=len(rows)))
+    joint_of = [
+        [math.prod(p[k, i, y] for i, y in zip(rows, ys, strict=True)) for ys in configurations] for k in range(K)
+    ]
+    given_the_model = math.fsum(entropy_of(p[k, i].tolist()) for k in range(K) for i in rows) / K
+    return entropy_of(np.mean(joint_of, axis=0).tolist()) - given_the_model
+
+
+def pair_information(p: Floats, i: int, j: int) -> float:
+    """Return I(label of i; label of j) as the divergence of their joint distribution from independence."""
+    together = np.mean([np.outer(p[k, i], p[k, j]) for k in range(len(p))], axis=0)
+    apart = np.outer(together.sum(axis=1), together.sum(axis=0))
+    return math.fsum(q * math.log(q / a) for q, a in zip(together.ravel(), apart.ravel(), strict=True) if q > 0)
+
+
+def exactly(p: Floats) -> Floats:
+    return np.asarray(p / p.sum(axis=-1, keepdims=True))
+
+
+@settings(deadline=None, max_examples=30)
+@given(SEEDS)
+def test_bald_takes_the_rows_that_say_most_of_the_model(seed: int) -> None:
+    passes = random_passes(seed, 5, 12)
+    scores = [batch_information(exactly(passes), [i]) for i in range(12)]
+    asked = query(NOWHERE, 4, labelled=[0, 7], passes=passes, seed=seed)
+    rest = [i for i in np.argsort(scores)[::-1].tolist() if i not in (0, 7)]
+    assert BALD(5).select(asked).tolist() == rest[:4]
+    assert np.allclose(BALD(5).score(asked), np.delete(scores, [0, 7]), atol=1e-6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(SEEDS, st.integers(1, 4))
+def test_epig_is_the_mean_information_on_targets(seed: int, M: int) -> None:
+    passes = random_passes(seed, 4, 12)
+    targets = random_passes(seed + 1, 4, M)
+    both = exactly(np.concatenate([passes, targets], axis=1))
+    direct = [np.mean([pair_information(both, i, 12 + j) for j in range(M)]) for i in range(12)]
+    ours = information_on_targets(passes.astype(np.float32), targets.astype(np.float32))
+    assert np.allclose(ours, direct, atol=1e-12)
+    assert ours.min() >= 0
+    targets.setflags(write=False)  # as they come from a query
+    tensors = information_on_targets(torch.from_numpy(passes.astype(np.float32)), targets)
+    assert np.allclose(tensors.numpy(), direct, atol=1e-12)
+
+
+def test_epig_in_blocks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes, targets = random_passes(0, 4, 12), random_passes(1, 4, 7)
+    whole = information_on_targets(passes, targets)
+    for entries in (9, 9 * 3, 9 * 7 * 5):  # one pair, three targets of a row, five rows at once
+        monkeypatch.setattr(joint, "ENTRIES", entries)
+        assert np.allclose(information_on_targets(passes, targets), whole, atol=1e-14)
+
+
+@settings(deadline=None, max_examples=30)
+@given(SEEDS)
+def test_epig_takes_the_rows_that_say_most_of_drawn_rows(seed: int) -> None:
+    passes = random_passes(seed, 4, 12)
+    rest = np.delete(np.arange(12), [0, 7])
+    targets = np.random.default_rng(seed).choice(rest, 3, replace=False)
+    scores = [np.mean([pair_information(exactly(passes), i, j) for j in targets.tolist()]) for i in rest.tolist()]
+    picks = EPIG(passes=4, targets=3).select(query(NOWHERE, 4, labelled=[0, 7], passes=passes, seed=seed))
+    assert picks.tolist() == rest[np.argsort(scores)[::-1][:4]].tolist()
+
+
+def test_epig_finds_nothing_where_passes_do_not_differ() -> None:
+    passes = np.repeat(random_passes(3, 1, 12), 7, axis=0)
+    assert EPIG(passes=7).score(query(NOWHERE, 4, passes=passes)).tolist() == [0] * 12
+
+
+def greedy_batch(p: Floats, rows: list[int], n: int) -> list[int]:
+    picks: list[int] = []
+    for _ in range(n):
+        picks.append(max((i for i in rows if i not in picks), key=lambda i: batch_information(p, [*picks, i])))
+    return picks
+
+
+@pytest.mark.parametrize("look", [1, 3, 512])
+@settings(deadline=None, max_examples=15)
+@given(seed=SEEDS)
+def test_batchbald_is_greedy_over_every_configuration(look: int, seed: int) -> None:
+    passes = random_passes(seed, 4, 12)
+    rest = np.delete(np.arange(12), [0, 7]).tolist()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batchbald, "LOOK", look)
+        asked = query(NOWHERE, 4, labelled=[0, 7], passes=passes, seed=seed)
+        picks = BatchBALD(4).select(asked).tolist()
+    assert picks == greedy_batch(exactly(passes), rest, 4)
+    assert picks[0] == BALD(4).select(asked)[0]
+
+
+@settings(deadline=None, max_examples=30)
+@given(SEEDS)
+def test_gains_add_up_to_the_information_of_the_batch(seed: int) -> None:
+    p = random_passes(seed, 4, 12)
+    configurations, total, rng = np.full((1, 4), 1 / 4), 0.0, np.random.default_rng(seed)
+    gains = []
+    for i in range(4):
+        gains.append(information_beyond(p, configurations))
+        total += gains[-1][i]
+        assert total == pytest.approx(batch_information(exactly(p), list(range(i + 1))), abs=1e-12)
+        configurations = with_label(configurations, p[:, i].astype(np.float32), 100, rng)
+    assert (np.diff(gains, axis=0) <= 1e-12).all()  # what a row adds falls while the batch grows
+    assert np.min(gains) >= 0
+    assert total <= math.log(4)
+    tensor = information_beyond(torch.from_numpy(p), configurations).numpy()
+    assert np.allclose(tensor, information_beyond(p, configurations), atol=1e-12)
+
+
+def test_drawn_configurations_stand_for_all() -> None:
+    p, rng = random_passes(5, 4, 12), np.random.default_rng(5)
+    exact = np.full((1, 4), 1 / 4)
+    for i in range(5):
+        exact = with_label(exact, p[:, i].astype(np.float32), 3**5, rng)
+    estimates = []
+    for _ in range(300):
+        drawn = np.full((1, 4), 1 / 4)
+        for i in range(5):
+            drawn = with_label(drawn, p[:, i].astype(np.float32), 20, rng)
+        assert len(drawn) == 20
+        assert drawn.sum() == pytest.approx(1)
+        estimates.append(information_beyond(p, drawn))
+    error = np.std(estimates, axis=0) / math.sqrt(300)
+    assert (np.abs(np.mean(estimates, axis=0) - information_beyond(p, exact)) < 4.5 * error).all()
+    assert error.max() < 0.02
+
+
+def test_impossible_labels_make_no_configurations() -> None:
+    p = np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0]], dtype=np.float32)
+    configurations = np.full((1, 2), 0.5)
+    for _ in range(3):
+        configurations = with_label(configurations, p, 8, np.random.default_rng(0))
+    assert configurations.shape == (8, 2)
+
+
+def test_batchbald_does_not_buy_the_same_twice() -> None:
+    passes = random_passes(1, 6, 12)
+    passes[:, 1::2] = passes[:, 0::2]  # each row has a twin
+    passes[:, :2] = np.eye(3)[np.arange(6) % 3][:, None]  # the best two: the passes are sure of another class each
+    asked = query(NOWHERE, 3, passes=passes)
+    assert sorted(BALD(6).select(asked).tolist())[:2] == [0, 1]
+    assert set(BatchBALD(6).select(asked).tolist()[:1]) < {0, 1}
+    assert len(set(BatchBALD(6).select(asked).tolist()) & {0, 1}) == 1
+    firsts = {int(BatchBALD(6).select(query(NOWHERE, 1, passes=passes, seed=s))[0]) for s in range(20)}
+    assert firsts == {0, 1}
+
+
+def test_batchbald_looks_only_at_what_may_be_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def counted(passes: Array, configurations: Floats) -> Array:
+        looked.append(passes.shape[1])
+        return information_beyond(passes, configurations)
+
+    monkeypatch.setattr(batchbald, "LOOK", 32)
+    monkeypatch.setattr(batchbald, "information_beyond", counted)
+    BatchBALD(8).select(query(np.zeros((3000, 2)), 5, passes=random_passes(2, 8, 3000)))
+    assert sum(looked) < 4000  # of four times 3,000
+
+
+def test_only_candidates_take_part() -> None:
+    passes = random_passes(3, 5, 12)
+    best = set(BALD(5).select(query(NOWHERE, 4, passes=passes)).tolist())
+    assert set(BatchBALD(5, candidates=4).select(query(NOWHERE, 4, passes=passes)).tolist()) == best
+    assert set(BatchBALD(5, candidates=1).select(query(NOWHERE, 4, passes=passes)).tolist()) == best
+    assert set(BatchBALD(5).select(query(NOWHERE, 4, passes=passes)).tolist()) != best
+
+
+@pytest.mark.parametrize("rule", [BALD(), EPIG(), BatchBALD()], ids=str)
+def test_rows_without_disagreement_are_drawn(rule: Strategy) -> None:
+    passes = np.repeat(random_passes(3, 1, 12), 10, axis=0)
+    sets = {tuple(rule.select(query(NOWHERE, 3, passes=passes, seed=s)).tolist()) for s in range(20)}
+    assert len(sets) > 15
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: BALD(1), "passes is 1; it must be at least 2"),
+        (lambda: EPIG(targets=0), "targets is 0; it must be at least 1"),
+        (lambda: BatchBALD(configurations=0), "configurations is 0; it must be at least 1"),
+        (lambda: BatchBALD(candidates=0), "candidates is 0; it must be at least 1"),
+    ],
+)
+def test_impossible_parameters_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", ["bald", "batchbald", "epig"])
+def test_they_need_passes(name: str) -> None:
+    assert strategies.get(name).needs == {"passes"}
