@@ -41,7 +41,10 @@ class SVM:
         present = np.unique(lesson.labels)
         svc = None
         if len(present) > 1:
-            svc = SVC(C=self.C, gamma=self.gamma).fit(fetch(lesson.inputs), lesson.labels)
+            svc = SVC(
+                C=self.C, gamma=self.gamma, random_state=0
+            )  # else it draws from numpy's global generator, in vain
+            svc.fit(fetch(lesson.inputs), lesson.labels)
         return SVMModel(svc, present, lesson.n_classes)
 
 

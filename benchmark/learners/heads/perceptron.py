@@ -1,0 +1,83 @@
+"""A multilayer perceptron that is fitted: what it says, in numpy or in torch on a GPU, and its draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from ... import device
+from ...types import Array, Draw, Features
+
+ROWS = 4096  # of inputs, which may be bytes, that are held as float32 at once
+
+Layer = tuple[Features, Features]
+"""Weights (in, out) and bias (out,), read-only, so that they lie on a GPU once a process."""
+
+
+@dataclass(frozen=True, eq=False)
+class Perceptron:
+    """Hidden layers of rectified linear units, and a softmax head over all C classes.
+
+    Inputs (b, ...) are flattened to (b, D) and standardised: minus ``centre`` (D,), over ``scale``. A class without
+    labels has the bias -inf. ``p`` is the chance to drop a unit in a draw; ``masks`` are those of one draw, one a
+    hidden layer.
+    """
+
+    layers: Sequence[Layer]
+    centre: Features
+    scale: float
+    p: float
+    masks: Sequence[Features] = ()
+
+    def scores(self, inputs: Array) -> Array:
+        """Return class probabilities (b, C); exactly 0 for a class without labels."""
+        return self._by_rows(lambda x: _softmax(_affine(self._hidden(x), self.layers[-1])), inputs)
+
+    def predict(self, inputs: Array) -> Array:
+        scores = self.scores(inputs)
+        return array_namespace(scores).argmax(scores, axis=1)
+
+    def hidden(self, inputs: Array) -> Array:
+        """Return what the head sees, (b, width)."""
+        return self._by_rows(self._hidden, inputs)
+
+    def head(self) -> tuple[Array, Array]:
+        weights, bias = self.layers[-1]
+        return device.put(weights), device.put(bias)
+
+    def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
+        """Return the probabilities by K draws: each drops the same units for all rows, the others times 1 / (1 - p)."""
+        widths = [len(bias) for _, bias in self.layers[:-1]]
+        return [replace(self, masks=[_mask(width, self.p, rng) for width in widths]).scores for _ in range(K)]
+
+    def _hidden(self, x: Array) -> Array:
+        xp = array_namespace(x)
+        x = (xp.astype(xp.reshape(x, (x.shape[0], -1)), xp.float32) - device.put(self.centre)) / self.scale
+        for number, layer in enumerate(self.layers[:-1]):
+            x = _affine(x, layer)
+            x = xp.where(x > 0, x, xp.zeros_like(x))
+            if self.masks:
+                x = x * device.put(self.masks[number])
+        return x
+
+    def _by_rows(self, f: Callable[[Array], Array], inputs: Array) -> Array:
+        parts = [f(inputs[start : start + ROWS]) for start in range(0, len(inputs), ROWS)]
+        return array_namespace(*parts).concat(parts)
+
+
+def _mask(width: int, p: float, rng: np.random.Generator) -> Features:
+    return ((rng.random(width) >= p) / (1 - p)).astype(np.float32)
+
+
+def _affine(x: Array, layer: Layer) -> Array:
+    weights, bias = layer
+    return x @ device.put(weights) + device.put(bias)
+
+
+def _softmax(logits: Array) -> Array:
+    xp = array_namespace(logits)
+    odds = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+    return odds / xp.sum(odds, axis=1, keepdims=True)
