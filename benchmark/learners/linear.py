@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...strategies.kernels import logistic_gpu
 from ...strategies.kernels.logistic import optimum
-from ..device import fetch
+from ..device import fetch, put
 from ..registry import learner
 from ..types import Array, Draw, Features, Floats, Labels, Lesson
 from .heads.draws import Weights, bootstrap, dropout, laplace
@@ -84,9 +85,11 @@ class LinearModel:
         lost = np.abs(self._logits(features) - replace(self, rounded=False)._logits(features)).max()
         return replace(self, rounded=bool(lost <= ROUNDED))
 
-    def scores(self, inputs: Array) -> Features:
+    def scores(self, inputs: Array) -> Array:
         """Return class probabilities (b, C) float32; exactly 0 for a class without labels."""
-        probs = _softmax(self._logits(fetch(inputs)))
+        if not isinstance(inputs, np.ndarray):
+            return logistic_gpu.probabilities(inputs, self.weights, self.present, self.n_classes)
+        probs = _softmax(self._logits(inputs))
         if len(self.present) == self.n_classes:
             return probs
         scores = np.zeros((len(probs), self.n_classes), np.float32)
@@ -101,8 +104,8 @@ class LinearModel:
         blocks = [features[start : start + BLOCK] for start in range(0, len(features), BLOCK)]
         return np.concatenate([block.astype(np.float64) @ weights + bias for block in blocks])
 
-    def predict(self, inputs: Array) -> Labels:
-        return np.asarray(self.scores(inputs).argmax(axis=1), dtype=np.int64)
+    def predict(self, inputs: Array) -> Array:
+        return self.scores(inputs).argmax(axis=1)
 
     def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
         """Return the probabilities by K draws of the weights."""
@@ -126,7 +129,8 @@ def _fitted(features: Features, targets: Labels, P: int, C: float) -> Floats:
     """Return the weights (D + 1, P) at the optimum for targets in [0, P)."""
     if P == 1:
         return np.zeros((features.shape[1] + 1, 1))
-    return optimum(features, targets, P, C / 2 if P == 2 else C)  # w and -w each pay for half of one vector 2w
+    there, C = put(features), C / 2 if P == 2 else C  # w and -w each pay for half of one vector 2w
+    return (optimum if isinstance(there, np.ndarray) else logistic_gpu.optimum)(there, targets, P, C)
 
 
 def _softmax(logits: NDArray[np.floating[Any]]) -> Features:

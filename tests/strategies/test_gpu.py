@@ -1,16 +1,19 @@
 """The GPU's halves of the kernels, run by torch on the CPU: the picks of the CPU's halves, ties included."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from albench.benchmark import device
-from albench.benchmark.types import Features
+from albench.benchmark.learners.linear import Linear
+from albench.benchmark.types import Features, Floats, Lesson
+from albench.strategies.kernels import logistic, logistic_gpu
 from albench.strategies.kernels.distances import Euclidean, euclidean
 from albench.strategies.kernels.farthest import farthest
 from albench.strategies.kernels.gradients import Gradients, gradients
@@ -101,3 +104,35 @@ def test_each_trial_gets_the_half_of_its_device() -> None:
     with device.on("torch"):
         assert not isinstance(euclidean(rows), Euclidean)
         assert not isinstance(gradients(probs, rows), Gradients)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize(("size", "offset"), [(9, 0.0), (60, 0.0), (300, 1e3)])
+def test_the_optimum_is_the_same(classes: int, size: int, offset: float) -> None:
+    rows, labels = points(1, size, dims=12) + np.float32(offset), np.arange(size) % classes
+
+    def optimum() -> Floats:
+        there = device.put(rows)
+        half = logistic.optimum if isinstance(there, np.ndarray) else logistic_gpu.optimum
+        return half(there, labels, classes, 1.0)
+
+    host, there = both(optimum)
+    probs = [softmax(rows.astype(np.float64) @ w[:-1] + w[-1], axis=1) for w in (host, there)]
+    assert np.abs(probs[0] - probs[1]).max() < 1e-5
+
+
+@pytest.mark.parametrize("passes", ["none", "laplace", "bootstrap", "dropout"])
+def test_the_linear_learner_says_the_same(passes: Literal["none", "laplace", "bootstrap", "dropout"]) -> None:
+    rows, labels = points(2, 80), np.array([0, 1, 3])[np.arange(80) % 3]  # of five classes, of which two have no label
+
+    def said() -> Features:
+        model = Linear(passes=passes).fit(Lesson.of(rows[:50], labels[:50], 5, np.random.default_rng(0)))
+        drawn = model.draws(2, np.random.default_rng(1)) if passes != "none" else []
+        asked = device.put(rows)
+        assert model.predict(asked).tolist() == model.scores(asked).argmax(axis=1).tolist()
+        return np.stack([device.fetch(answer(asked)) for answer in (model.scores, *drawn)])
+
+    host, there = both(said)
+    assert host.dtype == there.dtype == np.float32
+    assert np.abs(host - there).max() < 1e-5
+    assert not there[..., [2, 4]].any()

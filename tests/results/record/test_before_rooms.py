@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -39,7 +40,9 @@ def test_an_interrupted_run_is_gone_on_with_to_the_same_answer(albench: Program,
     shutil.rmtree(run / "trials")
     assert len(answer(run)) < len(whole)
     again(albench, run)
-    assert answer(run).equals(whole)
+    inexact = ["nll", "ece"]  # of probabilities in single precision since
+    pd.testing.assert_frame_equal(answer(run).drop(columns=inexact), whole.drop(columns=inexact), check_exact=True)
+    pd.testing.assert_frame_equal(answer(run)[inexact], whole[inexact], rtol=1e-6)
 
 
 def test_a_bundle_is_imported(albench: Program, tmp_path: Path) -> None:
