@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def describe(plugin: Plugin) -> list[str]:
     hints = typing.get_type_hints(plugin.cls)
     for field in _fields(plugin.cls):
         hint = hints[field.name]
-        kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+        kind = hint.__name__ if isinstance(hint, type) else re.sub(r"(\w+\.)+", "", str(hint))
         default = "required" if _required(field) else f"default {_shown(_default(field))}"
         lines.append(f"  parameter {field.name}: {kind}, {default}")
     return lines

@@ -35,7 +35,7 @@ class Ceal:
     def __post_init__(self) -> None:
         for name in ("delta", "decay"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"ceal: {name} is {getattr(self, name)}; it must be at least 0")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
 
     @property
     def needs(self) -> frozenset[str]:

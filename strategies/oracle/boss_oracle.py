@@ -39,9 +39,9 @@ class BossOracle:
     def __post_init__(self) -> None:
         for name in ("candidates", "largest"):
             if getattr(self, name) < 1:
-                raise ValueError(f"boss-oracle: {name} is {getattr(self, name)}; it must be at least 1")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if "reveal" in self.needs:  # what it reveals must be bought, and most of what is proposed is not
-            raise ValueError("boss-oracle: a rule that has labels revealed cannot propose a batch")
+            raise ValueError("a rule that has labels revealed cannot propose a batch")
 
     @property
     def needs(self) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """What a rule may ask: answered when asked, block by block, for any rows, and refused by name where not declared."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -179,3 +179,29 @@ def test_lesson_gives_the_inputs_of_the_labelled_rows() -> None:
     features = np.arange(12, dtype=np.float32).reshape(6, 2)
     one = lesson.Lesson(View(features), rows, np.array([0, 1]), np.array([0, 1, 3, 5]), 2, generator("x"))
     assert np.array_equal(one.inputs, features[rows])
+
+
+def test_a_rule_that_asks_another_can_offer_it_a_part_of_the_rows() -> None:
+    whole = query({"probabilities", "hidden", "learner"}, Counting())
+    answers = whole.of(np.arange(N))
+    fitted = replace(whole, desk=replace(whole.desk, fit=lambda rows, labels: answers))
+    few = fitted.among(np.array([9, 2, 30]))
+    assert few.unlabelled.tolist() == [2, 9, 30]
+    assert not few.unlabelled.flags.writeable
+    assert np.array_equal(few.probs, answers.probs[[2, 9, 30]])
+    assert np.array_equal(few.hidden, answers.hidden[[2, 9, 30]])
+    assert np.array_equal(few.fit(few.labelled, few.labels).probs, answers.probs[[2, 9, 30]])
+    assert few.rng is whole.rng
+    assert few.labelled is whole.labelled
+    with pytest.raises(UndeclaredError, match="passes"):
+        few.passes(2)
+
+
+def test_a_model_answers_on_another_view_too() -> None:
+    asked = query({"probabilities"}, Counting())
+    test = View(np.linspace(-1, 1, 10, dtype=np.float32).reshape(5, 2))
+    said = asked.of(asked.labelled).on(test)
+    assert np.array_equal(said.probs, Counting().scores(test.array))
+    assert said.predicted.shape == (5,)
+    with pytest.raises(UndeclaredError, match="hidden"):
+        _ = said.hidden

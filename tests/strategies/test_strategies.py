@@ -299,6 +299,7 @@ GOLDEN = {
     "bait-binary": [16, 17, 12, 24],
     "bald": [1, 2, 10, 13],
     "batchbald": [1, 2, 0, 13],
+    "boss-oracle": [16, 5, 22, 14],
     "ceal": [10, 21, 6, 15],
     "coreset": [16, 6, 5, 22],
     "entropy": [10, 21, 6, 15],

@@ -24,11 +24,13 @@ class Listening:
         return Linear().fit(lesson)
 
 
-def make_pool(size: int = 60, classes: int = 3, seed: int = 0) -> Pool:
+def make_pool(size: int = 60, classes: int = 3, seed: int = 0, spread: float = 1.0) -> Pool:
     rng = np.random.default_rng(seed)
     labels, test = rng.integers(classes, size=size), rng.integers(classes, size=40)
     centres = rng.normal(size=(classes, 4)) * 3
-    features, test_features = ((centres[y] + rng.normal(size=(len(y), 4))).astype(np.float32) for y in (labels, test))
+    features, test_features = (
+        (centres[y] + spread * rng.normal(size=(len(y), 4))).astype(np.float32) for y in (labels, test)
+    )
     names = tuple(f"c{i}" for i in range(classes))
     return Pool(features, labels, test_features, test, names, Derived(features, lambda key: generator("t", key)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from support.commands import TINY
 
 from albench.benchmark import registry
 from albench.benchmark.grid.grid import DEFAULTS, KEYS, REQUIRED, Grid, GridError, load, parse
-from albench.benchmark.grid.params import choose
+from albench.benchmark.grid.params import choose, describe
 from albench.benchmark.grid.study import preview, resolve
 from albench.benchmark.types import FULL_DATA, Budget, Count, Resources, Segment
+from albench.strategies.coverage.typiclust import TypiClust
+from albench.strategies.oracle.boss_oracle import BossOracle
+from albench.strategies.uncertainty.margin import Margin
 
 ROOT = Path(__file__).parents[3]
 
@@ -89,6 +93,44 @@ def test_how_a_plugin_is_named(said: object, label: str, params: str) -> None:
     choice = choose(registry.encoders, said, "embeddings[0]", problems)
     assert choice is not None
     assert (choice.part.label, choice.part.params, problems) == (label, params, [])
+
+
+SEVERAL = {"name": "boss-oracle", "rules": ["margin", {"name": "typiclust", "min_size": 2}], "candidates": 3}
+
+
+def test_a_parameter_may_be_several_rules() -> None:
+    problems: list[str] = []
+    choice = choose(registry.strategies, SEVERAL, "strategies[0]", problems)
+    assert choice is not None
+    assert problems == []
+    assert choice.value == BossOracle((Margin(), TypiClust(min_size=2)), candidates=3)
+    assert choice.part.label == "boss-oracle(rules=margin+typiclust(min_size=2), candidates=3)"
+    rules = json.loads(choice.part.params)["rules"]
+    assert [(name, version) for name, _, version in rules] == [("margin", 1), ("typiclust", 2)]
+    assert [params.get("min_size") for _, params, _ in rules] == [None, 2]
+    plain = choose(registry.strategies, "boss-oracle", "strategies[0]", problems)
+    assert plain is not None
+    assert plain.part.label == "boss-oracle"
+    assert "parameter rules: tuple[Strategy, ...], default random+margin+badge+coreset+typiclust" in "\n".join(
+        describe(registry.strategies.get("boss-oracle"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        ("margin", "strategies[0].rules: expected a list with at least one entry, got 'margin'"),
+        ([], "strategies[0].rules: expected a list with at least one entry, got []"),
+        (["random", "margni"], "strategies[0].rules[1]: unknown strategy 'margni'; did you mean 'margin'? legal: "),
+        ([{"name": "margin", "k": 1}], "strategies[0].rules[0].k: unknown parameter of 'margin'"),
+        (["random", "galaxy"], "strategies[0]: boss-oracle: a rule that has labels revealed cannot propose a batch"),
+    ],
+)
+def test_each_of_several_rules_is_checked(rules: object, problem: str) -> None:
+    problems: list[str] = []
+    assert choose(registry.strategies, SEVERAL | {"rules": rules}, "strategies[0]", problems) is None
+    assert len(problems) == 1
+    assert problems[0].startswith(problem)
 
 
 def test_a_whole_number_is_a_float_where_one_is_asked_for() -> None:

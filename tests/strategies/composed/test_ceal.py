@@ -56,7 +56,7 @@ def test_it_is_marked_chained_and_needs_what_it_stands_on() -> None:
 
 
 def test_thresholds_below_zero_are_refused() -> None:
-    with pytest.raises(ValueError, match="ceal: delta is -1; it must be at least 0"):
+    with pytest.raises(ValueError, match="delta is -1; it must be at least 0"):
         Ceal(delta=-1)
 
 
