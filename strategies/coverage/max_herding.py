@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
 from ..kernels.distances import pool_units
-from ..kernels.herding import Gaussian, covers, herd
+from ..kernels.herding import covers, gaussian, herd
 
 
 @strategy(
@@ -37,6 +37,6 @@ class MaxHerding:
         units = targets = pool_units(query)
         if self.targets is not None and self.targets < len(units):
             targets = units[query.rng.choice(len(units), self.targets, replace=False)]
-        cover = covers(Gaussian(units[query.labelled], targets, self.width), len(query.labelled), len(targets))
-        similarity = Gaussian(units[query.unlabelled], targets, self.width)
+        cover = covers(gaussian(units[query.labelled], targets, self.width), len(query.labelled), len(targets))
+        similarity = gaussian(units[query.unlabelled], targets, self.width)
         return query.unlabelled[herd(similarity, len(query.unlabelled), cover, query.n, query.rng)]

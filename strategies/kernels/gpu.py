@@ -117,6 +117,36 @@ class Gradients(OnDevice):
         return squares
 
 
+class Gaussian:
+    """exp(-(|x - y| / width)²) between candidates x (M, D) and targets y (T, D), in single precision (`herding`)."""
+
+    def __init__(self, candidates: Features, targets: Features, width: float) -> None:
+        self._scale = 2 / width**2
+        self._left, self._right = device.put(candidates), device.put(targets)
+        self._halves = [rows.square().sum(dim=1) * (self._scale / 2) for rows in (self._left, self._right)]
+
+    def there(self, candidates: Positions, targets: Positions) -> torch.Tensor:
+        """Return the similarities (R, R') on the device."""
+        a, b = _there(candidates), _there(targets)
+        similar: torch.Tensor = self._left[a] @ self._right[b].T * self._scale
+        similar = similar - self._halves[0][a][:, None] - self._halves[1][b]
+        return similar.clamp_(max=0).exp_()
+
+    def __call__(self, candidates: Positions, targets: Positions) -> NDArray[np.float32]:
+        return device.fetch(self.there(candidates, targets))
+
+    def between(
+        self, candidates: Positions, targets: Positions, low: NDArray[np.float32], high: NDArray[np.float32]
+    ) -> Floats:
+        """Return how much of the similarities lies between two covers (R',), summed over the targets, (R,)."""
+        import torch  # noqa: PLC0415 - see above
+
+        least, most = device.put(low), device.put(high)
+        parts = (self.there(part, targets) for part in _parts(candidates, len(targets)))
+        sums = [(torch.clamp(part, least, most) - least).sum(dim=1, dtype=torch.float64) for part in parts]
+        return np.concatenate([np.empty(0), *map(device.fetch, sums)])
+
+
 def farthest(
     distances: OnDevice, n: int, rank: Positions, chosen: Positions, closed: NDArray[np.bool_] | None
 ) -> Positions:

@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...benchmark import device
 from ...benchmark.types import Features, Floats
+from . import gpu
 from .distances import Closeness, Positions
 
 BATCH = 256  # candidates with the largest bounds that are brought up to date together
@@ -31,7 +33,7 @@ def herd(similarity: Similarity, M: int, cover: Closeness, n: int, rng: np.rando
     M T similarities each, later ones ever less: 100 picks about four times the first. Memory O(M + n T).
     """
     rank, everyone, targets = rng.permutation(M), np.arange(M), np.arange(len(cover))
-    if M * len(cover) <= TABLE:
+    if M * len(cover) <= TABLE and not isinstance(similarity, gpu.Gaussian):
         similarity = _kept(similarity, M, len(cover))
     history, age = [cover], np.zeros(M, np.int64)  # age: how many picks a gain knows of
     gain = _between(similarity, everyone, cover, np.ones_like(cover))
@@ -76,6 +78,8 @@ def _between(similarity: Similarity, candidates: Positions, low: Closeness, high
     sums, rows = np.zeros(len(candidates)), np.flatnonzero(low < high)
     if 2 * len(rows) > len(low):
         rows = np.arange(len(low))  # cheaper than to pick columns out; the others add nothing
+    if isinstance(similarity, gpu.Gaussian):
+        return similarity.between(candidates, rows, low[rows], high[rows])
     for a in range(0, len(candidates), TILE[0]):
         for b in range(0, len(rows), TILE[1]):
             part = rows[b : b + TILE[1]]
@@ -97,6 +101,11 @@ def _kept(similarity: Similarity, M: int, T: int) -> Similarity:
         return rows if len(some) == T else rows[:, some]
 
     return read
+
+
+def gaussian(candidates: Features, targets: Features, width: float) -> Gaussian | gpu.Gaussian:
+    """Return exp(-(|x - y| / width)²) between x (M, D) and y (T, D), where this trial computes."""
+    return (Gaussian if device.active() == "cpu" else gpu.Gaussian)(candidates, targets, width)
 
 
 class Gaussian:

@@ -28,6 +28,7 @@ from albench.strategies.kernels.distances import euclidean
 from albench.strategies.kernels.farthest import farthest
 from albench.strategies.kernels.gradients import gradients
 from albench.strategies.kernels.graphs import ball_graph, nearest_neighbours
+from albench.strategies.kernels.herding import gaussian, herd
 from albench.strategies.kernels.kmeans import kmeans
 from albench.strategies.kernels.sampling import spread
 from albench.strategies.kernels.scores import entropy, least_confidence, margin
@@ -122,6 +123,16 @@ def test_clusters(pool: Pool) -> None:
     )
     inertia = [np.square(pool.features - c[near]).sum() for c, near in ((centres, nearest), (centres_there, found))]
     assert inertia[1] <= 1.001 * inertia[0]
+
+
+def test_herding(pool: Pool) -> None:
+    rows, n = pool.features[: ROWS // 5], N // 10
+    none = np.zeros(len(rows), np.float32)
+    flop_bytes = 2.0 * len(rows) ** 2 * DIMS / 60e12 * BANDWIDTH  # products bind here: 60 TFLOP/s in single precision
+    host, there = beside(
+        "herding", lambda: herd(gaussian(rows, rows, 1.0), len(rows), none, n, rng()), flop_bytes, len(rows)
+    )
+    assert np.array_equal(host, there)
 
 
 def test_neighbours_and_balls(pool: Pool) -> None:

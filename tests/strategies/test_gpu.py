@@ -18,6 +18,7 @@ from albench.strategies.kernels.distances import Euclidean, euclidean
 from albench.strategies.kernels.farthest import farthest
 from albench.strategies.kernels.gradients import Gradients, gradients
 from albench.strategies.kernels.graphs import ball_graph, distance_to_other, nearest_neighbours
+from albench.strategies.kernels.herding import covers, gaussian, herd
 from albench.strategies.kernels.kmeans import kmeans
 from albench.strategies.kernels.sampling import spread
 
@@ -136,3 +137,20 @@ def test_the_linear_learner_says_the_same(passes: Literal["none", "laplace", "bo
     assert host.dtype == there.dtype == np.float32
     assert np.abs(host - there).max() < 1e-5
     assert not there[..., [2, 4]].any()
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, n=st.integers(1, 30), labelled=st.integers(0, 5))
+def test_herding_picks_what_is_as_good(seed: int, n: int, labelled: int) -> None:
+    """Gains are sums in single precision: candidates whose gains agree to six digits may change places."""
+    rows = points(seed)
+    own, rest = np.arange(labelled), np.arange(labelled, 60)
+
+    def picks() -> NDArray[np.int64]:
+        cover = covers(gaussian(rows[own], rows, 1.0), labelled, 60)
+        return herd(gaussian(rows[rest], rows, 1.0), len(rest), cover, n, np.random.default_rng(seed))
+
+    one, other = (
+        covers(gaussian(rows[[*own, *rest[found]]], rows, 1.0), labelled + n, 60).sum() for found in both(picks)
+    )
+    assert np.isclose(one, other, rtol=1e-4)
