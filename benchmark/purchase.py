@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -57,6 +57,33 @@ class Recorded:
         raise InvalidSelectionError(f"the {len(labelled)} labels bought so far are not those of the run on record")
 
 
+@dataclass(frozen=True, eq=False)
+class Revealer:
+    """Gives the labels of rows of one batch at once, and remembers which: they must be among those bought."""
+
+    labels: Labels
+    unlabelled: Rows
+    n: int
+    revealed: dict[int, int] = field(default_factory=dict)
+
+    def __call__(self, row: int) -> int:
+        """Return the label of an unlabelled row, of at most ``n`` different ones."""
+        if row not in self._free:
+            raise InvalidSelectionError(f"row {row} is no unlabelled row; only those of this batch can be revealed")
+        if row not in self.revealed and len(self.revealed) == self.n:
+            raise InvalidSelectionError(f"{self.n} rows are bought, and a label was to be revealed for one more")
+        return self.revealed.setdefault(row, int(self.labels[row]))
+
+    def check(self, bought: Rows, name: str) -> None:
+        """Raise `InvalidSelectionError` when a row that was revealed is not among those bought."""
+        if others := set(self.revealed) - set(bought.tolist()):
+            raise InvalidSelectionError(f"{name} had the label of row {min(others)} revealed and did not buy it")
+
+    @cached_property
+    def _free(self) -> frozenset[int]:
+        return frozenset(self.unlabelled.tolist())
+
+
 def buy(
     bench: Bench, strategy: Strategy | Recorded, bought: list[Rows], n: int, index: int, model: Model | None
 ) -> Purchase:
@@ -77,8 +104,8 @@ def buy(
     needs = registry.needs_of(strategy)
     random = bool(needs - WITHOUT_LABELS) and not len(labelled)
     asked: Strategy = registry.strategies.get("random").cls() if random else strategy
-    revealed: dict[int, int] = {}
-    desk = Desk() if random else _desk(bench, needs, unlabelled, n, index, model, revealed)
+    revealer = Revealer(bench.pool.labels, unlabelled, n)
+    desk = Desk() if random else _desk(bench, needs, unlabelled, index, model, revealer)
     query = Query(
         features=bench.pool.features,
         labelled=labelled.copy(),  # copies: a rule that writes by force does not change what it is checked against
@@ -93,12 +120,10 @@ def buy(
     )
     rows = asked.select(query)
     _check(rows, unlabelled, n, label)
-    if not set(revealed) <= set(rows.tolist()):
-        raise InvalidSelectionError(
-            f"{label} had the label of row {min(set(revealed) - set(rows.tolist()))} revealed and did not buy it"
-        )
-    guess = getattr(asked, "pseudo_labels", None)
-    extra = None if guess is None else _checked(guess(query, rows), unlabelled, bench.pool.n_classes, label)
+    extra = None
+    if guess := getattr(asked, "pseudo_labels", None):
+        extra = checked_guess(guess(query, rows), np.setdiff1d(unlabelled, rows), bench.pool.n_classes, label)
+    revealer.check(rows, label)
     return Purchase(rows.copy(), "random" if random else "strategy", time.perf_counter() - began, extra)
 
 
@@ -106,10 +131,9 @@ def _desk(
     bench: Bench,
     needs: frozenset[str],
     unlabelled: Rows,
-    n: int,
     index: int,
     model: Model | None,
-    revealed: dict[int, int],
+    revealer: Revealer,
 ) -> Desk:
     """Put behind the query what the rule has declared, and nothing else."""
     pool, of_model = bench.pool, needs.intersection(FROM_THE_MODEL)
@@ -117,30 +141,17 @@ def _desk(
     def fit(rows: Rows, labels: Labels) -> Answers:
         names = bench.trial.names("fit", index - 1)  # the draws of the current model: what differs is the labels
         fitted = bench.fit(names, rows, labels, np.setdiff1d(unlabelled, rows))
-        return bench.answers(fitted, unlabelled, frozenset(bench.learner.gives), index)
+        return bench.answers(fitted, unlabelled, needs, index)
 
     return Desk(
         needs=needs,
         model=bench.answers(model, unlabelled, needs, index) if of_model and model is not None else None,
         fit=fit if "learner" in needs else None,
         validation=(bench.validation, pool.labels[bench.validation]) if "validation" in needs else None,
-        reveal=_revealer(pool.labels, unlabelled, n, revealed) if "reveal" in needs else None,
+        reveal=revealer if "reveal" in needs else None,
         images=pool.images if "images" in needs else None,
         oracle=Oracle(pool.labels, bench.test, pool.test_labels) if "oracle" in needs else None,
     )
-
-
-def _revealer(labels: Labels, unlabelled: Rows, n: int, revealed: dict[int, int]) -> Callable[[int], int]:
-    free = frozenset(unlabelled.tolist())
-
-    def reveal(row: int) -> int:
-        if row not in free:
-            raise InvalidSelectionError(f"row {row} is no unlabelled row; only those of this batch can be revealed")
-        if row not in revealed and len(revealed) == n:
-            raise InvalidSelectionError(f"{n} rows are bought, and a label was to be revealed for one more")
-        return revealed.setdefault(row, int(labels[row]))
-
-    return reveal
 
 
 def _check(rows: Rows, unlabelled: Rows, n: int, name: str) -> None:
@@ -154,12 +165,18 @@ def _check(rows: Rows, unlabelled: Rows, n: int, name: str) -> None:
         raise InvalidSelectionError(f"{name} returned {n} rows of which only {len(np.unique(rows))} are distinct")
 
 
-def _checked(extra: tuple[Rows, Labels], unlabelled: Rows, n_classes: int, name: str) -> tuple[Rows, Labels]:
-    """Return the guesses of a rule that changes this round's training: rows (E,) of the unlabelled, labels (E,)."""
+def checked_guess(extra: tuple[Rows, Labels], left: Rows, n_classes: int, name: str) -> tuple[Rows, Labels]:
+    """Return the guesses of a rule that changes this round's training: rows (E,) of those ``left``, labels (E,).
+
+    Raises
+    ------
+    InvalidSelectionError
+        When a row is guessed twice, labelled, or bought just now, or a label is no class.
+    """
     rows, labels = extra
-    legal = len(rows) == len(labels) == len(np.unique(rows)) and np.isin(rows, unlabelled).all()
+    legal = len(rows) == len(labels) == len(np.unique(rows)) and np.isin(rows, left).all()
     if not legal or ((labels < 0) | (labels >= n_classes)).any():
         raise InvalidSelectionError(
-            f"{name} guessed labels for rows that are not distinct unlabelled ones, or no class"
+            f"{name} guessed labels for rows that are not distinct unlabelled ones, or of no class"
         )
     return rows, labels

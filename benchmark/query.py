@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NoReturn, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -53,13 +53,13 @@ class Answers:
     @cached_property
     def scores(self) -> Features:
         """Class scores (U, C) float32: the probabilities where the learner gives them, else decision values."""
-        _declared(self.needs, "scores", "probabilities")
+        _declared("scores", self.needs, "scores", "probabilities")
         return self._by_block(self.model.scores)
 
     @property
     def probs(self) -> Features:
         """Class probabilities (U, C) float32."""
-        _declared(self.needs, "probabilities")
+        _declared("probs", self.needs, "probabilities")
         return self.scores
 
     @cached_property
@@ -69,7 +69,7 @@ class Answers:
 
     def rowwise(self, f: RowWise) -> NDArray[Any]:
         """Return ``f`` of the probabilities, (U, ...); only a block of them is held at once."""
-        _declared(self.needs, "probabilities")
+        _declared("rowwise", self.needs, "probabilities")
         return self._by_block(lambda inputs: f(self.model.scores(inputs)))
 
     def passes(self, K: int) -> NDArray[np.float32]:
@@ -77,18 +77,18 @@ class Answers:
 
         The same K draws whenever they are asked for in this query, and the first of K + 1 are those of K.
         """
-        draws = self._draws(K)
+        draws = self._draws("passes", K)
         return self._by_block(lambda inputs: _stacked(draws, inputs), axis=1)
 
     def rowwise_passes(self, K: int, f: RowWise) -> NDArray[Any]:
         """Return ``f`` of each block (K, b, C) of the passes, (U, ...), for what needs no two rows at once."""
-        draws = self._draws(K)
+        draws = self._draws("rowwise_passes", K)
         return self._by_block(lambda inputs: f(_stacked(draws, inputs)))
 
     @cached_property
     def hidden(self) -> Features:
         """What the model's last layer sees, (U, H) float32; for a linear head the embedding itself."""
-        _declared(self.needs, "hidden")
+        _declared("hidden", self.needs, "hidden")
         hidden, none = cast(Hidden, self.model).hidden, self.view.take(slice(0, 0))
         if hidden(none) is none:  # it sees what it is given: nothing to compute or to copy
             whole = len(self.rows) == len(self.view) and bool((np.diff(self.rows) == 1).all())
@@ -100,9 +100,11 @@ class Answers:
     @property
     def head(self) -> tuple[Features, Features]:
         """Weights (H, C) and bias (C,): probs = softmax(hidden @ W + b)."""
-        _declared(self.needs, "head")
-        weights, bias = cast(Headed, self.model).head()
-        return device.fetch(weights), device.fetch(bias)
+        _declared("head", self.needs, "head")
+        weights, bias = (device.fetch(array).view() for array in cast(Headed, self.model).head())
+        weights.setflags(write=False)  # a view: the model may go on to write to its own
+        bias.setflags(write=False)
+        return weights, bias
 
     def of(self, rows: Rows) -> Answers:
         """Return what the same model says of other rows of the pool, the labelled ones too."""
@@ -112,8 +114,8 @@ class Answers:
         """Return what the same model says of all rows of another view, an oracle's test set say."""
         return Answers(self.model, view, np.arange(len(view)), self.needs, self.rng)
 
-    def _draws(self, K: int) -> Sequence[Draw]:
-        _declared(self.needs, "passes")
+    def _draws(self, question: str, K: int) -> Sequence[Draw]:
+        _declared(question, self.needs, "passes")
         if K not in self.drawn:
             self.drawn[K] = cast(Stochastic, self.model).draws(K, self.rng())
         return self.drawn[K]
@@ -184,65 +186,67 @@ class Query:
     @property
     def scores(self) -> Features:
         """Class scores (U, C) of the unlabelled rows; `Answers.scores`."""
-        return self._model("scores", "probabilities").scores
+        return self._model("scores", "scores", "probabilities").scores
 
     @property
     def probs(self) -> Features:
         """Class probabilities (U, C); `Answers.probs`."""
-        return self._model("probabilities").probs
+        return self._model("probs", "probabilities").probs
 
     @property
     def predicted(self) -> Labels:
         """The predicted class of each unlabelled row, (U,)."""
-        return self._model(*FROM_THE_MODEL).predicted
+        return self._model("predicted", *FROM_THE_MODEL).predicted
 
     def rowwise(self, f: RowWise) -> NDArray[Any]:
         """Return ``f`` of the probabilities of the unlabelled rows; `Answers.rowwise`."""
-        return self._model("probabilities").rowwise(f)
+        return self._model("rowwise", "probabilities").rowwise(f)
 
     def passes(self, K: int) -> NDArray[np.float32]:
         """Return the probabilities (K, U, C) of K draws of the model; `Answers.passes`."""
-        return self._model("passes").passes(K)
+        return self._model("passes", "passes").passes(K)
 
     def rowwise_passes(self, K: int, f: RowWise) -> NDArray[Any]:
         """Return ``f`` of each block of the passes; `Answers.rowwise_passes`."""
-        return self._model("passes").rowwise_passes(K, f)
+        return self._model("rowwise_passes", "passes").rowwise_passes(K, f)
 
     @property
     def hidden(self) -> Features:
         """What the model's last layer sees of the unlabelled rows, (U, H); `Answers.hidden`."""
-        return self._model("hidden").hidden
+        return self._model("hidden", "hidden").hidden
 
     @property
     def head(self) -> tuple[Features, Features]:
         """Weights (H, C) and bias (C,) of the last layer; `Answers.head`."""
-        return self._model("head").head
+        return self._model("head", "head").head
 
     def of(self, rows: Rows) -> Answers:
         """Return what the current model says of other rows, the labelled ones too."""
-        return self._model(*FROM_THE_MODEL).of(rows)
+        return self._model("of", *FROM_THE_MODEL).of(rows)
 
     def fit(self, rows: Rows, labels: Labels) -> Answers:
         """Fit the trial's own learner on other labels; its seconds count as those of the selection."""
-        return self._given("learner", self.desk.fit)(rows, labels)
+        return self._given("fit", "learner", self.desk.fit)(rows, labels)
 
     @property
     def validation(self) -> tuple[Rows, Labels]:
         """Rows (V,) and labels (V,) of the set that the budget paid for; they are neither labelled nor unlabelled."""
-        return self._given("validation", self.desk.validation)
+        return self._given("validation", "validation", self.desk.validation)
 
     def reveal(self, row: int) -> int:
         """Return the label of a row of this batch at once: the row must then be among those bought."""
-        return self._given("reveal", self.desk.reveal)(int(row))
+        return self._given("reveal", "reveal", self.desk.reveal)(int(row))
 
     def images(self, rows: Rows) -> NDArray[np.uint8]:
         """Return the images of rows, (b, height, width, channels) uint8."""
-        return self._given("images", self.desk.images)[rows]
+        taken = self._given("images", "images", self.desk.images)[rows]
+        taken.setflags(write=False)
+        return taken
 
     @property
     def oracle(self) -> Oracle:
         """What is hidden from everybody else."""
-        return self._given("oracle", self.desk.oracle)
+        return self._given("oracle", "oracle", self.desk.oracle)
 
     def among(self, rows: Rows) -> Query:
         """Return the same query with only these of the unlabelled rows to choose from, for a rule that asks another."""
@@ -255,14 +259,14 @@ class Query:
         )
         return replace(self, unlabelled=rows, desk=narrower)
 
-    def _model(self, *needs: str) -> Answers:
-        _declared(self.desk.needs, *needs)
+    def _model(self, question: str, *needs: str) -> Answers:
+        _declared(question, self.desk.needs, *needs)
         if self.desk.model is None:
             raise ValueError("there is no model yet: nothing is labelled")
         return self.desk.model
 
-    def _given(self, need: str, there: T | None) -> T:
-        _declared(self.desk.needs, need)
+    def _given(self, question: str, need: str, there: T | None) -> T:
+        _declared(question, self.desk.needs, need)
         if there is None:
             raise ValueError(f"this trial has no {need}")
         return there
@@ -288,17 +292,15 @@ class Scored(Strategy, Protocol):
         """Return the score of each unlabelled row, (U,); the largest are bought first."""
 
 
-def _declared(declared: frozenset[str], *needs: str) -> None:
+def _declared(question: str, declared: frozenset[str], *needs: str) -> None:
     if not declared.intersection(needs):
-        _refuse(needs, declared)
+        has = ", ".join(sorted(declared)) or "nothing"
+        raise UndeclaredError(
+            f"query.{question} asks for {' or '.join(needs)}, and the rule declares {has}; add needs={{{needs[0]!r}}}"
+        )
 
 
 def _stacked(draws: Sequence[Draw], inputs: Array) -> Array:
     """Return what each draw says of the inputs, (K, b, C), in the library of the answers."""
     said = [draw(inputs) for draw in draws]
     return array_namespace(*said).stack(said)
-
-
-def _refuse(needs: Sequence[str], declared: frozenset[str]) -> NoReturn:
-    has = ", ".join(sorted(declared)) or "nothing"
-    raise UndeclaredError(f"the rule asks for {' or '.join(needs)} and declares {has}; add needs={{{needs[0]!r}}}")

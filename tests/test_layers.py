@@ -35,7 +35,7 @@ benchmark.types
 benchmark.query
 benchmark.lesson
 benchmark.device
-benchmark.values
+benchmark.values benchmark.engine.deadline
 """
 LAYER = {room: number for number, line in enumerate(LAYERS.strip().splitlines()) for room in line.split()}
 FOREIGN = {

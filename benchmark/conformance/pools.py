@@ -1,29 +1,34 @@
-"""The awkward pools that every rule must cope with, and a model that gives all that can be asked for."""
+"""The awkward pools that every rule must cope with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from functools import cached_property
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..lesson import View
+from ..purchase import Revealer
 from ..query import FROM_THE_MODEL, WITHOUT_LABELS, Answers, Desk, Oracle, Query
 from ..seeds import generator
-from ..types import Array, Derived, Draw, Features, Labels, Rows
+from ..types import Derived, Features, Labels, Rows
+from .model import Kind, LinearModel
 
 VALIDATION = 6  # rows of the set that the budget paid for, at most
+S = TypeVar("S", bound=np.generic)
+
 TEST = 20  # rows of the test set
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A pool of features (N, D) with hidden labels (N,), some rows labelled, and ``n`` rows to buy.
+    """A pool of features (N, D) with labels (N,), some rows labelled, and ``n`` rows to buy.
 
-    ``sharpness`` scales the model's decision values: 0 makes all classes equal everywhere, a large value makes
-    probabilities of exactly 0 and 1. With ``decisions`` the model gives decision values, no probabilities.
+    ``points`` (N,) says which point each row is: renumbered, a case has the same points in other rows. ``sharpness``
+    and ``kind`` are those of its model.
     """
 
     name: str
@@ -31,13 +36,14 @@ class Case:
     hidden: Labels
     labelled: Rows
     n: int
+    points: Rows
     sharpness: float = 1.0
-    decisions: bool = False
+    kind: Kind = "probabilities"
 
     n_classes: ClassVar[int] = 3
 
     def __str__(self) -> str:
-        kind = ", decision values" if self.decisions else ""
+        kind = ", decision values" if self.kind == "decisions" else ""
         return f"{self.name} (N={len(self.features)}, {len(self.labelled)} labelled, n={self.n}{kind})"
 
     @property
@@ -45,98 +51,84 @@ class Case:
         """How many rows are left when the batch is bought."""
         return len(self.features) - len(self.labelled) - self.n
 
+    @cached_property
+    def validation(self) -> Rows:
+        """The rows that are set aside, the same points however the rows are numbered."""
+        free = np.setdiff1d(self.points, self.points[self.labelled])
+        drawn = generator("conformance", "validation", len(free)).permutation(free)
+        return self._rows(drawn[: min(VALIDATION, self.spare)])
+
+    def renumbered(self) -> Case:
+        """Return the same points in other rows."""
+        order = generator("conformance", "renumbering").permutation(len(self.features))  # row i is the old order[i]
+        return replace(
+            self,
+            name=f"{self.name}, renumbered",
+            features=self.features[order],
+            hidden=self.hidden[order],
+            labelled=np.argsort(order)[self.labelled],
+            points=self.points[order],
+        )
+
+    def relabelled(self) -> Case:
+        """Return the same pool with other labels in all rows whose label nobody was given."""
+        hidden = (self.hidden + 1) % self.n_classes
+        given = np.concatenate([self.labelled, self.validation])
+        hidden[given] = self.hidden[given]
+        return replace(self, name=f"{self.name}, other hidden labels", hidden=hidden)
+
     def query(self, needs: frozenset[str], seed: int, derived: Derived | None = None) -> Query:
         """Return the query of this case with generators that follow from ``seed``; its arrays are read-only."""
-        unlabelled = np.setdiff1d(np.arange(len(self.features)), self.labelled)
-        validation = np.empty(0, dtype=np.int64)
-        if "validation" in needs:
-            drawn = generator("conformance", "validation", len(unlabelled)).permutation(unlabelled)
-            validation = drawn[: min(VALIDATION, self.spare)]
-            unlabelled = np.setdiff1d(unlabelled, validation)
-        labels = self.hidden[self.labelled]
-        for array in (self.features, self.labelled, labels, unlabelled):
-            array.setflags(write=False)
+        bought = [self.labelled, self.validation] if "validation" in needs else [self.labelled]
+        unlabelled = np.setdiff1d(np.arange(len(self.features)), np.concatenate(bought))
         return Query(
             features=self.features,
             labelled=self.labelled,
-            labels=labels,
+            labels=self.hidden[self.labelled],
             unlabelled=unlabelled,
             n=self.n,
             n_classes=self.n_classes,
             rng=generator("conformance", seed),
             derived=derived or Derived(self.features, lambda key: generator("conformance", seed, key)),
             purchases=(len(self.labelled),) if len(self.labelled) else (),
-            desk=self._desk(needs, unlabelled, validation, seed),
+            desk=self._desk(needs, unlabelled, seed),
         )
 
-    def _desk(self, needs: frozenset[str], unlabelled: Rows, validation: Rows, seed: int) -> Desk:
-        view = View(self.features)
-
-        def answers(rows: Rows, labels: Labels, needs: frozenset[str]) -> Answers:
-            model = LinearModel(self, np.unique(labels))
-            return Answers(model, view, unlabelled, needs, lambda: generator("conformance", "passes", seed))
-
+    def _desk(self, needs: frozenset[str], unlabelled: Rows, seed: int) -> Desk:
         def fit(rows: Rows, labels: Labels) -> Answers:
-            return answers(rows, labels, frozenset(FROM_THE_MODEL))
+            model = LinearModel.fitted(self.features[rows], labels, self.n_classes, self.sharpness, self.kind)
+            return Answers(
+                model, View(self.features), unlabelled, needs, lambda: generator("conformance", "passes", seed)
+            )
 
         of_model = needs.intersection(FROM_THE_MODEL) and len(self.labelled)
         return Desk(
             needs=needs,
-            model=answers(self.labelled, self.hidden[self.labelled], needs) if of_model else None,
+            model=fit(self.labelled, self.hidden[self.labelled]) if of_model else None,
             fit=fit if "learner" in needs else None,
-            validation=(validation, self.hidden[validation]) if "validation" in needs else None,
-            reveal=(lambda row: int(self.hidden[row])) if "reveal" in needs else None,
+            validation=(self.validation, self.hidden[self.validation]) if "validation" in needs else None,
+            reveal=Revealer(self.hidden, unlabelled, self.n) if "reveal" in needs else None,
             images=self.images if "images" in needs else None,
             oracle=self.oracle if "oracle" in needs else None,
         )
 
-    @property
+    @cached_property
     def images(self) -> NDArray[np.uint8]:
         """The features as grey pictures of one row, (N, 1, D, 1)."""
         bytes_ = np.clip(128 + 16 * self.features, 0, 255).astype(np.uint8)
-        return bytes_[:, None, :, None]
+        return _read_only(bytes_[:, None, :, None])
 
-    @property
+    @cached_property
     def oracle(self) -> Oracle:
         """The hidden labels, and a test set of rows near those of the pool."""
         rng = generator("conformance", "test", len(self.features))
-        rows = rng.integers(len(self.features), size=TEST)
+        rows = self._rows(rng.integers(len(self.features), size=TEST))
         noise = rng.normal(scale=0.1, size=(TEST, self.features.shape[1]))
-        return Oracle(self.hidden, View((self.features[rows] + noise).astype(np.float32)), self.hidden[rows])
+        test = (self.features[rows] + noise).astype(np.float32)
+        return Oracle(_read_only(self.hidden), View(_read_only(test)), _read_only(self.hidden[rows]))
 
-
-class LinearModel:
-    """A fixed linear map in place of a fitted learner; classes without a label get probability 0 or value -inf."""
-
-    def __init__(self, case: Case, seen: Labels, jitter: NDArray[np.float64] | None = None) -> None:
-        weights = generator("conformance", "weights").normal(size=(case.features.shape[1], case.n_classes))
-        self._case, self._seen = case, seen
-        self._weights = (weights if jitter is None else weights + jitter) * case.sharpness
-        self._unseen = np.setdiff1d(np.arange(case.n_classes), seen)
-
-    def scores(self, inputs: Array) -> Features:
-        values: NDArray[np.float64] = np.einsum("nd,dc->nc", inputs.astype(np.float64), self._weights)
-        values[:, self._unseen] = -np.inf
-        if self._case.decisions:
-            return values.astype(np.float32)
-        odds: NDArray[np.float64] = np.exp(values - values.max(axis=1, keepdims=True))
-        probs: Features = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
-        return probs
-
-    def predict(self, inputs: Array) -> Labels:
-        return np.asarray(self.scores(inputs).argmax(axis=1), dtype=np.int64)
-
-    def hidden(self, inputs: Array) -> Array:
-        return inputs
-
-    def head(self) -> tuple[Features, Features]:
-        weights, bias = self._weights.astype(np.float32), np.zeros(self._case.n_classes, np.float32)
-        weights[:, self._unseen], bias[self._unseen] = 0, -np.inf
-        return weights, bias
-
-    def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
-        jitters = [rng.normal(scale=0.5, size=self._weights.shape) for _ in range(K)]
-        return [LinearModel(self._case, self._seen, jitter).scores for jitter in jitters]
+    def _rows(self, points: Rows) -> Rows:
+        return np.argsort(self.points)[points]
 
 
 def pool(name: str, size: int, labelled: int, n: int, *, spread: float = 1.0) -> Case:
@@ -146,7 +138,17 @@ def pool(name: str, size: int, labelled: int, n: int, *, spread: float = 1.0) ->
     centres = 2 * rng.normal(size=(Case.n_classes, 4))
     features = (centres[hidden] + spread * rng.normal(size=(size, 4))).astype(np.float32)
     bought = np.concatenate([np.arange(min(labelled, 1)), 1 + rng.permutation(size - 1)[: max(labelled - 1, 0)]])
-    return Case(name, features, hidden, bought, n)
+    return Case(name, features, hidden, bought, n, np.arange(size))
+
+
+def many_ties() -> Case:
+    """Return a pool sorted by class in which each point stands in five rows, on a grid: scores are equal exactly."""
+    rng = generator("conformance", "many ties")
+    hidden = np.repeat(np.arange(Case.n_classes), 20)
+    centres = np.repeat([[4, 0, 0, 0], [0, 4, 0, 0], [0, 0, 4, 0]], 4, axis=0)
+    corners = centres + rng.permuted(np.tile(np.arange(-2, 2), (12, 1)), axis=1)
+    features = np.repeat(corners, 5, axis=0).astype(np.float32)
+    return Case("many ties, sorted by class", features, hidden, np.array([0, 21, 42, 59]), 7, np.arange(60))
 
 
 def cases(needs: frozenset[str]) -> Iterable[Case]:
@@ -160,6 +162,7 @@ def _cases(needs: frozenset[str]) -> Iterator[Case]:
     yield from (pool("ordinary pool", size, labelled, n) for size, labelled, n in ((2, 1, 1), (7, 2, 3), (503, 9, 13)))
     base = pool("ordinary pool", 60, 6, 7)
     yield base
+    yield many_ties()
     yield replace(base, name="one row to buy", n=1)
     yield replace(base, name="all that is left", n=54)
     yield replace(base, name="only one class labelled", hidden=np.zeros(60, dtype=np.int64))
@@ -177,5 +180,10 @@ def queries(needs: frozenset[str], seed: int = 0) -> Iterator[tuple[str, Query]]
     for case in cases(needs):
         yield str(case), case.query(needs, seed)
         if needs.intersection(FROM_THE_MODEL) == {"scores"}:
-            decisions = replace(case, decisions=True)
+            decisions = replace(case, kind="decisions")
             yield str(decisions), decisions.query(needs, seed)
+
+
+def _read_only(array: NDArray[S]) -> NDArray[S]:
+    array.setflags(write=False)
+    return array

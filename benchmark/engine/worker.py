@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +17,7 @@ from threadpoolctl import ThreadpoolController
 from .. import device
 from ..loop import Job, Start, run_trial, start
 from ..types import Outcome, Pool, Round, TrialEnd
+from .deadline import DeadlineError, deadline
 
 REPORT_EVERY_S = 0.5
 
@@ -104,7 +103,7 @@ def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Call
     outcome, reason, trace = Outcome.DONE, "", ""
     _forget_peak()
     try:
-        with _deadline(job.resources.timeout):
+        with deadline(job.resources.timeout):
             pool = pool_of(trial.fingerprint)
             begin = known.get(trial.start_id)
             if begin is None and not job.history:
@@ -115,7 +114,7 @@ def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Call
                         yield Started(trial.start_id, begin)
             for round_ in run_trial(trial, pool, job.strategy, job.learner, job.history, begin):
                 yield RoundDone(trial.trial_id, round_, _now())
-    except _DeadlineError:
+    except DeadlineError:
         outcome, reason = Outcome.TIMEOUT, f"longer than {job.resources.timeout:g} s"
     except MemoryError as error:
         outcome, reason, trace = Outcome.OOM, _line(error), traceback.format_exc()
@@ -133,29 +132,6 @@ def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Call
         device=device.called(),
     )
     yield Ended(end, _now())
-
-
-class _DeadlineError(BaseException):
-    """Not an Exception, so that no plugin swallows it."""
-
-
-@contextmanager
-def _deadline(seconds: float | None) -> Iterator[None]:
-    """Raise `_DeadlineError` inside the block when it takes longer (at the next Python instruction)."""
-    if seconds is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise _DeadlineError
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @cache  # looking for them takes 10 ms

@@ -176,7 +176,7 @@ FAULTS = [
     (too_few, NONE, "exact_batches", "no labels (N=7, 0 labelled, n=3): returned 2 rows instead of 3"),
     (first_of_each_value, NONE, "exact_batches", "constant features (N=60, 6 labelled, n=7): returned 1 rows"),
     (needs_a_label, NONE, "exact_batches", "no labels (N=1, 0 labelled, n=1): select() raised IndexError"),
-    (reads_the_model, NONE, "exact_batches", "asks for probabilities and declares nothing"),
+    (reads_the_model, NONE, "exact_batches", "query.probs asks for probabilities"),
     (nan_entropy, PROBABILITIES, "exact_batches", "raised RuntimeWarning: divide by zero"),
     (quiet_nan_entropy, PROBABILITIES, "renumbering", "picks points"),
     (spoils_an_artefact, NONE, "exact_batches", "raised ValueError: assignment destination is read-only"),

@@ -75,7 +75,8 @@ QUESTIONS: dict[str, Callable[[Query], Any]] = {
 @pytest.mark.parametrize("asked", QUESTIONS)
 def test_what_is_not_declared_is_refused_by_name(asked: str) -> None:
     need = asked.split(" or ", maxsplit=1)[0]
-    with pytest.raises(UndeclaredError, match=f"asks for {asked} and declares labels; add needs={{'{need}'}}"):
+    said = rf"query\.\w+ asks for {asked}, and the rule declares labels; add needs={{'{need}'}}"
+    with pytest.raises(UndeclaredError, match=said):
         QUESTIONS[asked](query({"labels"}, Counting()))
 
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from albench.benchmark import registry
 from albench.benchmark.bench import Bench
-from albench.benchmark.conformance.checks import _global_states
+from albench.benchmark.conformance.state import states
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.lesson import Headed, Hidden, Stochastic, sees
@@ -138,12 +138,12 @@ def test_nothing_is_drawn_from_what_everybody_shares(learner: Learner) -> None:
     import torch  # else its generator is not looked at
 
     x, y = digits(learner)
-    before, threads = _global_states(), torch.get_num_threads()
+    before, threads = states(), torch.get_num_threads()
     model = fit(learner, x, y)
     model.scores(x)
     if "passes" in learner.gives:
         cast(Stochastic, model).draws(2, np.random.default_rng(0))[1](x)
-    assert _global_states() == before
+    assert states() == before
     assert torch.get_num_threads() == threads
 
 

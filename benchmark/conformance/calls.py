@@ -1,0 +1,112 @@
+"""One call of a rule, and whether its answer is one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.deadline import DeadlineError, deadline
+from ..purchase import InvalidSelectionError, Revealer, checked_guess
+from ..types import Query, Rows, Strategy
+
+LIMIT_S = 20.0
+"""So long may one call take; the largest pool has 503 rows."""
+GRACE_S = 5.0
+"""So long is a rule given to obey the alarm."""
+
+
+class NonConformanceError(AssertionError):
+    """What a check found; its text is for somebody who has never read this file."""
+
+
+def pick(strategy: Strategy, query: Query, where: str) -> Rows:
+    """Return the rows that a rule buys, or raise a `NonConformanceError` for whatever is wrong with the call."""
+    return answer(strategy, query, where)[0]
+
+
+def answer(strategy: Strategy, query: Query, where: str) -> list[NDArray[Any]]:
+    """Return the rows that a rule buys and, of one that guesses labels (``pseudo_labels``), rows and labels of those.
+
+    Raises
+    ------
+    NonConformanceError
+        For whatever is wrong with the call.
+    """
+    try:
+        with warnings.catch_warnings(), _limited(where):
+            warnings.simplefilter("error")
+            rows = strategy.select(query)
+            _check(rows, query, where)
+            extra: tuple[NDArray[Any], ...] = ()
+            if guess := getattr(strategy, "pseudo_labels", None):
+                left = np.setdiff1d(query.unlabelled, rows)
+                extra = checked_guess(guess(query, rows), left, query.n_classes, "pseudo_labels()")
+        if isinstance(query.desk.reveal, Revealer):
+            query.desk.reveal.check(rows, "select()")
+    except (NonConformanceError, KeyboardInterrupt):
+        raise
+    except DeadlineError:
+        raise NonConformanceError(f"{where}: select() did not end within {LIMIT_S:g} s") from None
+    except InvalidSelectionError as error:
+        raise NonConformanceError(f"{where}: {error}") from error
+    except BaseException as error:  # whatever a stranger's rule raises is the finding
+        raise NonConformanceError(f"{where}: select() raised {_line(error)}") from error
+    return [rows, *extra]
+
+
+def few(rows: Rows) -> str:
+    """Return the first of some rows, for a message."""
+    return ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
+
+
+def _check(rows: Any, query: Query, where: str) -> None:
+    if not isinstance(rows, np.ndarray) or rows.dtype != np.int64 or rows.ndim != 1:
+        found = f"{rows.dtype} of shape {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
+        raise NonConformanceError(f"{where}: returned {found} instead of an int64 array of shape ({query.n},)")
+    if len(rows) != query.n:
+        raise NonConformanceError(f"{where}: returned {len(rows)} rows instead of {query.n}")
+    if len(np.unique(rows)) != query.n:
+        raise NonConformanceError(f"{where}: returned {len(np.unique(rows))} distinct rows of {query.n}")
+    strangers = np.setdiff1d(rows, query.unlabelled)
+    if len(strangers):
+        raise NonConformanceError(f"{where}: returned rows that are not in query.unlabelled: {few(strangers)}")
+
+
+@contextmanager
+def _limited(where: str) -> Iterator[None]:
+    """End the block after `LIMIT_S`, and the process with a line where the block does not obey."""
+    last = threading.Timer(LIMIT_S + GRACE_S, _give_up, (where,))
+    last.daemon = True
+    last.start()
+    began = time.monotonic()
+    try:
+        with deadline(LIMIT_S):
+            yield
+    finally:
+        last.cancel()
+    if time.monotonic() - began > LIMIT_S:
+        raise NonConformanceError(f"{where}: select() took longer than {LIMIT_S:g} s, and swallowed what should end it")
+
+
+def _give_up(where: str) -> None:
+    sys.stderr.write(f"FAIL  {where}: select() did not end within {LIMIT_S:g} s, nor when it was told to\n")
+    sys.stderr.flush()
+    os._exit(1)  # it hangs in C, or swallows every exception: nothing else ends it
+
+
+def _line(error: BaseException) -> str:
+    """Return kind and text of an exception in one line, also where it has no text to give."""
+    try:
+        text = str(error).strip().split("\n", 1)[0]
+    except Exception:  # a stranger's exception, asked for its text
+        text = "(its text cannot be made)"
+    return f"{type(error).__name__}: {text}"
