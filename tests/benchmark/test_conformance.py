@@ -19,7 +19,7 @@ NONE: frozenset[str] = frozenset()
 PROBABILITIES = frozenset({"probabilities"})
 
 
-CHEAPER = {"boss-oracle": {"candidates": 2}}
+CHEAPER = {"boss-oracle": {"candidates": 2}, "core-gcn": {"epochs": 10}}
 """Parameters of rules whose defaults would take the suite a minute."""
 
 

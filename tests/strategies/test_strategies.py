@@ -302,6 +302,7 @@ GOLDEN = {
     "boss-oracle": [16, 5, 22, 14],
     "ceal": [10, 21, 6, 15],
     "cluster-quota": [6, 12, 8, 10],
+    "core-gcn": [6, 5, 10, 21],
     "coreset": [16, 6, 5, 22],
     "entropy": [10, 21, 6, 15],
     "epig": [1, 13, 10, 5],

@@ -1,0 +1,127 @@
+"""A graph network that learns to tell labelled nodes from the others (Caramalau et al. 2021, section 3.2).
+
+Axes: M nodes, the labelled first, D features, H hidden units. Runs where the trial computes, on numpy or torch alike;
+gradients are written out, since for two layers they are short and small pools would wait for autograd.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from ...benchmark import device
+from ...benchmark.types import Array, Features
+from .distances import blocks
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the network is made and trained; ``weight`` is that of the unlabelled nodes in the loss."""
+
+    hidden: int
+    dropout: float
+    weight: float
+    rate: float
+    decay: float
+    epochs: int
+
+
+class Graph:
+    """A = S / sums + 1 over unit rows X (M, D): S = XXᵀ with an empty diagonal, divided by what its columns sum to.
+
+    Sums are of absolute values: S may be negative, and the authors' is not. Applied as products with X, in O(M D) a
+    column: (M, M) never stands in memory. A node that is like no other keeps itself.
+    """
+
+    def __init__(self, units: Array) -> None:
+        xp = array_namespace(units)
+        own = xp.sum(units * units, axis=1)
+        sums = xp.concat([xp.sum(xp.abs(units[part] @ units.T), axis=1) for part in blocks(len(units))]) - own
+        alone = sums <= len(units) * xp.finfo(units.dtype).eps
+        scale = xp.where(alone, xp.zeros_like(sums), 1 / xp.where(alone, xp.ones_like(sums), sums))
+        self.units, self._scale, self._kept = units, scale[:, None], (1 - own * scale)[:, None]
+
+    def __call__(self, columns: Array) -> Array:
+        """Return A times columns (M, K)."""
+        return self.units @ (self.units.T @ (columns * self._scale)) + columns * self._kept
+
+    def transposed(self, columns: Array) -> Array:
+        """Return Aᵀ times columns (M, K)."""
+        return self.units @ (self.units.T @ columns) * self._scale + columns * self._kept
+
+
+class Network:
+    """s = sigmoid(A dropout(relu(A X W + b)) w + c), its parameters one vector.
+
+    Weights and biases begin uniform within ±1 / sqrt(units of the layer), as in Kipf and Welling's code.
+    """
+
+    def __init__(self, graph: Graph, hidden: int, rng: np.random.Generator) -> None:
+        xp = self._xp = array_namespace(graph.units)
+        self._graph, self._smooth = graph, graph(graph.units)  # A X never changes: once for all epochs
+        D, H = graph.units.shape[1], hidden
+        first = rng.uniform(-1, 1, D * H + H) / np.sqrt(H)
+        drawn = np.concatenate([first, rng.uniform(-1, 1, H + 1)])
+        self.parameters = device.put(drawn)
+        self._W = xp.reshape(self.parameters[: D * H], (D, H))
+        self._b, self._w, self._c = (self.parameters[i:j] for i, j in ((D * H, -H - 1), (-H - 1, -1), (-1, None)))
+
+    def inputs(self) -> Array:
+        """Return what the hidden units (M, H) see."""
+        return self._smooth @ self._W + self._b
+
+    def gradient(self, gates: Array, n_labelled: int, weight: float) -> Array:
+        """Return the gradient of -mean log s over labelled nodes - ``weight`` · mean log (1 - s) over the others.
+
+        ``gates`` (M, H) hold 0 where a unit drops out, else what it is scaled by.
+        """
+        xp, seen = self._xp, self.inputs()
+        gates = gates * (seen > 0)
+        hidden = seen * gates
+        outer = self._graph((hidden @ self._w)[:, None])[:, 0] + self._c
+        s = (1 + xp.tanh(outer / 2)) / 2
+        s[:n_labelled] = (s[:n_labelled] - 1) / n_labelled  # from here on the gradient at ``outer``
+        s[n_labelled:] = s[n_labelled:] * (weight / (len(s) - n_labelled))
+        back = self._graph.transposed(s[:, None])
+        inner = back * self._w * gates
+        layers = (xp.reshape(self._smooth.T @ inner, (-1,)), xp.sum(inner, axis=0), (hidden.T @ back)[:, 0])
+        return xp.concat([*layers, xp.sum(s)[None]])
+
+
+def hidden_features(units: Features, n_labelled: int, training: Training, rng: np.random.Generator) -> Features:
+    """Return the hidden features (M, H) of unit rows (M, D), of which the first are labelled, after training.
+
+    Weights, then one mask of dropout an epoch come from ``rng``. In double precision: in single precision a unit that
+    is within rounding of 0 takes another way on every library, and picks follow it. Time O(M² D + epochs · M D H),
+    memory O(M (D + H)).
+    """
+    network = Network(Graph(device.put(units.astype(np.float64))), training.hidden, rng)
+    adam, shape = Adam(network.parameters, training.rate, training.decay), (len(units), training.hidden)
+    for _ in range(training.epochs):
+        kept = rng.random(shape, dtype=np.float32) >= training.dropout
+        adam.step(network.gradient(device.put(kept / (1 - training.dropout)), n_labelled, training.weight))
+    found: Features = np.maximum(device.fetch(network.inputs()), 0).astype(np.float32)
+    return found
+
+
+class Adam:
+    """Adam with its authors' constants and the L2 penalty in the gradient (Kingma and Ba 2015, Algorithm 1)."""
+
+    def __init__(self, parameters: Array, rate: float, decay: float) -> None:
+        self._xp, self._parameters = array_namespace(parameters), parameters
+        self._rate, self._decay, self._steps = rate, decay, 0
+        self._mean, self._square = self._xp.zeros_like(parameters), self._xp.zeros_like(parameters)
+
+    def step(self, gradient: Array) -> None:
+        """Move the parameters in place."""
+        self._steps += 1
+        gradient = gradient + self._decay * self._parameters
+        self._mean *= 0.9  # ten times the mean: the factor is in ``rate`` below
+        self._mean += gradient
+        self._square *= 0.999  # a thousand times the mean square
+        self._square += gradient * gradient
+        unbias = (0.001 / (1 - 0.999**self._steps)) ** 0.5
+        rate = self._rate * 0.1 / (1 - 0.9**self._steps) / unbias
+        self._parameters -= rate * self._mean / (self._xp.sqrt(self._square) + 1e-8 / unbias)
