@@ -5,10 +5,11 @@ from itertools import chain, islice
 import numpy as np
 
 from ...benchmark.registry import strategy
-from ...benchmark.types import Features, Floats, Query, Rows
-from ..kernels.distances import blocks, pool_units, squared_distances
+from ...benchmark.types import Query, Rows
+from ..kernels.distances import pool_units
 from ..kernels.kmeans import kmeans
 from ..kernels.scores import top
+from ..kernels.typicality import typicality
 
 
 @strategy(
@@ -58,22 +59,6 @@ class TypiClust:
         small = [queue(c) for c in order if size[c] <= self.min_size]
         picks = islice(chain(_in_turn(large), _in_turn(small)), query.n)
         return np.fromiter(picks, dtype=np.int64)
-
-
-def typicality(members: Features, neighbours: int) -> Floats:
-    """Return 1 / (mean distance to the K nearest other members) for each member (M, D); inf where that is 0.
-
-    K = min(``neighbours``, M / 2 rounded down), at least 1. Distances are computed in single precision.
-    """
-    M = len(members)
-    K = min(neighbours, max(M // 2, 1), M - 1)
-    total = np.zeros(M)
-    for rows in blocks(M):
-        squares = squared_distances(members[rows], members)
-        squares[np.arange(len(squares)), np.arange(rows.start, rows.stop)] = 0  # itself: nearest, adds nothing
-        total[rows] = np.sqrt(np.partition(squares, K, axis=1)[:, : K + 1]).sum(axis=1)
-    result: Floats = np.divide(K, total, out=np.full(M, np.inf), where=total > 0)
-    return result
 
 
 def _in_turn(queues: list[Iterator[int]]) -> Iterator[int]:

@@ -19,7 +19,11 @@ NONE: frozenset[str] = frozenset()
 PROBABILITIES = frozenset({"probabilities"})
 
 
-CHEAPER = {"boss-oracle": {"candidates": 2}, "core-gcn": {"epochs": 10}}
+CHEAPER = {
+    "boss-oracle": {"candidates": 2},
+    "core-gcn": {"epochs": 10},
+    "selectal": {"splits": 1, "draws": 2},
+}
 """Parameters of rules whose defaults would take the suite a minute."""
 
 

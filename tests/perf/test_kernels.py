@@ -17,13 +17,13 @@ from support.made import made
 from threadpoolctl import threadpool_limits
 
 from albench.benchmark.types import Features, Floats
-from albench.strategies.coverage.typiclust import typicality
 from albench.strategies.kernels.distances import Euclidean
 from albench.strategies.kernels.farthest import farthest
 from albench.strategies.kernels.gradients import Gradients
 from albench.strategies.kernels.herding import Gaussian, herd
 from albench.strategies.kernels.kmeans import kmeans
 from albench.strategies.kernels.sampling import spread
+from albench.strategies.kernels.typicality import typicality
 
 ROWS, DIMS, CLASSES = 50_000, 512, 10
 REPEATS = int(os.environ.get("ALBENCH_PERF_REPEATS", "3"))

@@ -14,13 +14,14 @@ from albench.benchmark.registry import strategies
 from albench.benchmark.seeds import generator
 from albench.benchmark.types import Features, Floats, Query, Strategy
 from albench.strategies.coverage.probcover import ProbCover, pure_radius
-from albench.strategies.coverage.typiclust import TypiClust, typicality
+from albench.strategies.coverage.typiclust import TypiClust
 from albench.strategies.diversity.coreset import CoreSet
 from albench.strategies.diversity.kmeans import KMeans
 from albench.strategies.gradient.badge import Badge
 from albench.strategies.kernels.distances import pool_units, unit_rows
 from albench.strategies.kernels.graphs import pool_neighbours
 from albench.strategies.kernels.kmeans import kmeans
+from albench.strategies.kernels.typicality import typicality
 from albench.strategies.uncertainty.entropy import Entropy
 from albench.strategies.uncertainty.least_confidence import LeastConfidence
 from albench.strategies.uncertainty.margin import Margin
@@ -315,6 +316,7 @@ GOLDEN = {
     "power": [5, 8, 0, 17],
     "probcover": [5, 1, 21, 17],
     "random": [5, 16, 27, 23],
+    "selectal": [13, 27, 28, 0],
     "typiclust": [13, 27, 28, 0],
 }
 
