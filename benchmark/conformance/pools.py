@@ -28,7 +28,8 @@ class Case:
     """A pool of features (N, D) with labels (N,), some rows labelled, and ``n`` rows to buy.
 
     ``points`` (N,) says which point each row is: renumbered, a case has the same points in other rows. ``sharpness``
-    and ``kind`` are those of its model.
+    and ``kind`` are those of its model. With ``apart`` some rows are a validation set: neither labelled nor for sale,
+    whether or not the rule asks for it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case:
     points: Rows
     sharpness: float = 1.0
     kind: Kind = "probabilities"
+    apart: bool = False
 
     n_classes: ClassVar[int] = 3
 
@@ -79,8 +81,8 @@ class Case:
 
     def query(self, needs: frozenset[str], seed: int, derived: Derived | None = None) -> Query:
         """Return the query of this case with generators that follow from ``seed``; its arrays are read-only."""
-        bought = [self.labelled, self.validation] if "validation" in needs else [self.labelled]
-        unlabelled = np.setdiff1d(np.arange(len(self.features)), np.concatenate(bought))
+        apart = self.validation if self.apart or "validation" in needs else self.validation[:0]
+        unlabelled = np.setdiff1d(np.arange(len(self.features)), np.concatenate([self.labelled, apart]))
         return Query(
             features=self.features,
             labelled=self.labelled,
@@ -163,6 +165,7 @@ def _cases(needs: frozenset[str]) -> Iterator[Case]:
     base = pool("ordinary pool", 60, 6, 7)
     yield base
     yield many_ties()
+    yield replace(base, name="rows set apart", apart=True, n=48)  # all that is for sale
     yield replace(base, name="one row to buy", n=1)
     yield replace(base, name="all that is left", n=54)
     yield replace(base, name="only one class labelled", hidden=np.zeros(60, dtype=np.int64))

@@ -129,6 +129,10 @@ def needs_a_label(query: Query) -> Rows:
     return query.unlabelled[np.argsort(-distances)[: query.n]]
 
 
+def takes_what_is_not_labelled_for_unlabelled(query: Query) -> Rows:
+    return query.rng.permutation(np.setdiff1d(np.arange(len(query.features)), query.labelled))[: query.n]
+
+
 def reads_the_model(query: Query) -> Rows:
     return query.unlabelled[np.argsort(query.probs[:, 0])[: query.n]]
 
@@ -180,6 +184,7 @@ FAULTS = [
     (too_few, NONE, "exact_batches", "no labels (N=7, 0 labelled, n=3): returned 2 rows instead of 3"),
     (first_of_each_value, NONE, "exact_batches", "constant features (N=60, 6 labelled, n=7): returned 1 rows"),
     (needs_a_label, NONE, "exact_batches", "no labels (N=1, 0 labelled, n=1): select() raised IndexError"),
+    (takes_what_is_not_labelled_for_unlabelled, NONE, "exact_batches", "rows set apart (N=60, 6 labelled, n=48)"),
     (reads_the_model, NONE, "exact_batches", "query.probs asks for probabilities"),
     (nan_entropy, PROBABILITIES, "exact_batches", "raised RuntimeWarning: divide by zero"),
     (quiet_nan_entropy, PROBABILITIES, "renumbering", "picks points"),
