@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from support.queries import cloud, query, random_passes, random_probs
 
-from albench.benchmark.registry import strategies
+from albench.benchmark.registry import needs_of, strategies
 from albench.benchmark.seeds import generator
 from albench.benchmark.types import Features, Floats, Query, Strategy
 from albench.strategies.coverage.probcover import ProbCover, pure_radius
@@ -296,6 +296,7 @@ def test_impossible_parameters_are_refused(make: object, message: str) -> None:
 
 
 GOLDEN = {
+    "al-fk": [26, 8, 20, 23],
     "badge": [16, 5, 15, 20],
     "bait-binary": [16, 17, 12, 24],
     "bald": [1, 2, 10, 13],
@@ -321,12 +322,15 @@ GOLDEN = {
 }
 
 
-def golden_query() -> Query:
+def golden_query(validation: bool) -> Query:
     rng = np.random.default_rng(7)
     truth = np.arange(30) % 3
     points = 4 * np.eye(3)[truth] + rng.normal(size=(30, 3))
     scores = rng.dirichlet(np.ones(3), size=30)
-    return query(points, 4, labelled=[3, 4, 11], scores=scores, seed=11, passes=random_passes(7, 10, 30))
+    kept = ([1, 2, 5, 7, 9, 12], [1, 2, 2, 1, 0, 0]) if validation else None
+    return query(
+        points, 4, labelled=[3, 4, 11], scores=scores, seed=11, validation=kept, passes=random_passes(7, 10, 30)
+    )
 
 
 def test_every_rule_has_golden_picks() -> None:
@@ -336,7 +340,7 @@ def test_every_rule_has_golden_picks() -> None:
 @pytest.mark.parametrize("name", sorted(GOLDEN))
 def test_golden_picks(name: str) -> None:
     rule: Strategy = strategies.get(name).cls()
-    assert rule.select(golden_query()).tolist() == GOLDEN[name]
+    assert rule.select(golden_query(validation="validation" in needs_of(rule))).tolist() == GOLDEN[name]
 
 
 def test_a_rule_measures_where_it_is_told() -> None:
