@@ -21,8 +21,8 @@ class Power:
     Rows are drawn one after another without replacement, with odds s^beta (``power``), exp(beta s) (``softmax``) or
     rank^-beta (``softrank``; rank 1 is the largest score): the n largest of log s, s or -log rank, plus Gumbel noise
     over beta (the paper's section 3 and table 2). Rows of score 0 come last under ``power``. Scores below 0 have no
-    such odds: ``power`` refuses them, as `margin`'s of decision values; the other two kinds take any. Equal scores
-    are ranked in random order. Cost: that of the scores and O(U log U).
+    such odds: ``power`` refuses them, and is unsupported over the `margin` of decision values; the other two kinds
+    take any. Equal scores are ranked in random order. Cost: that of the scores and O(U log U).
     """
 
     over: Scored = field(default_factory=rule("bald"))
@@ -35,8 +35,9 @@ class Power:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What the rule below needs."""
-        return needs_of(self.over)
+        """What the rule below needs; ``power`` over `margin` needs that its scores are probabilities."""
+        below = needs_of(self.over)
+        return below | {"probabilities"} if self.kind == "power" and "scores" in below else below
 
     def select(self, query: Query) -> Rows:
         noise = query.rng.gumbel(size=len(query.unlabelled)) / self.beta

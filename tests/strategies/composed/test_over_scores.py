@@ -179,6 +179,11 @@ def test_needs_are_those_of_the_rule_below(make: Callable[[Scored], object]) -> 
     assert needs_of(make(BALD())) == {"passes"}
 
 
+def test_power_over_margin_needs_that_scores_are_probabilities() -> None:
+    assert needs_of(Power(Margin())) == {"scores", "probabilities"}
+    assert needs_of(Power(Margin(), "softmax")) == needs_of(IterativeProximity()) == {"scores"}
+
+
 OTHERS = [Power(Entropy(), "softmax", 3.0), Power(Margin(), "softrank"), IterativeProximity(Entropy(), step=2)]
 
 

@@ -161,8 +161,8 @@ def test_impossible_labels_make_no_configurations() -> None:
     p = np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0]], dtype=np.float32)
     configurations = np.full((1, 2), 0.5)
     for _ in range(3):
-        configurations = with_label(configurations, p, 8, np.random.default_rng(0))
-    assert configurations.shape == (8, 2)
+        configurations = with_label(configurations, p, 100, np.random.default_rng(0))
+    assert configurations.shape == (8, 2)  # of two classes, not 27 of three
 
 
 def test_batchbald_does_not_buy_the_same_twice() -> None:
