@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...strategies.kernels import logistic_gpu
+from ...strategies.kernels.gpu import logistic as logistic_gpu
 from ...strategies.kernels.logistic import optimum
 from ..device import fetch, put
 from ..registry import learner

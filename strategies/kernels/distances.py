@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...benchmark import device
 from ...benchmark.types import Features, Floats, Query
-from . import gpu
+from .gpu import products as gpu
 
 Positions = NDArray[np.int64]
 Matrix = NDArray[np.floating[Any]]

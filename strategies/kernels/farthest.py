@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from . import gpu
 from .distances import CHUNK, Distances, Positions, blocks
+from .gpu import products as gpu
 
 RACE = 1024  # things with the largest bounds that are brought up to date together
 SPAN = 128  # things that have seen about as many picks are updated in one product

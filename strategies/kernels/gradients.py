@@ -6,8 +6,8 @@ import numpy as np
 
 from ...benchmark import device
 from ...benchmark.types import Features, Floats
-from . import gpu
 from .distances import EPS, Closeness, Distances, Euclidean, Matrix, Positions, blocks, mended
+from .gpu import products as gpu
 
 
 def gradients(probs: Features, hidden: Features) -> Gradients | gpu.Gradients:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ...benchmark import device
 from ...benchmark.types import Array, Arrays, Features, Floats, Query
-from . import gpu
 from .distances import Positions, blocks, pool_units, squared_distances
+from .gpu import products as gpu
 
 TILE = 2048  # rows of a tile: its products are 16 MiB
 FEW = 128  # one pair in double precision costs about as much as so many in a product

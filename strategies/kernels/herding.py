@@ -13,8 +13,8 @@ import numpy as np
 
 from ...benchmark import device
 from ...benchmark.types import Features, Floats
-from . import gpu
 from .distances import Closeness, Positions
+from .gpu import products as gpu
 
 BATCH = 256  # candidates with the largest bounds that are brought up to date together
 TILE = 512, 2048  # candidates and targets of one product

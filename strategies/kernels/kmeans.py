@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ...benchmark import device
 from ...benchmark.types import Features, Floats
-from . import gpu
 from .distances import Euclidean, Positions, blocks, euclidean
+from .gpu import products as gpu
 from .sampling import spread
 
 ITERATIONS = 25

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...benchmark import device
-from ...benchmark.types import Features, Floats
+from ....benchmark import device
+from ....benchmark.types import Features, Floats
 
 if TYPE_CHECKING:  # seconds to import, for which only trials on a GPU wait
     import torch
