@@ -13,7 +13,7 @@ import numpy as np
 
 from . import registry
 from .bench import Bench
-from .lesson import Learner, Model
+from .lesson import Learner, Model, sees
 from .purchase import InvalidSelectionError, Purchase, Recorded, buy
 from .query import Strategy
 from .types import Pool, Resources, Round, Rows, Trial
@@ -29,6 +29,11 @@ class Job:
     resources: Resources
     history: tuple[Rows, ...] = ()
     attempts: int = 1
+
+    @cached_property
+    def sees_images(self) -> bool:
+        """Whether the pool must hold its images: the learner sees them, or the rule asks for them."""
+        return sees(self.learner) == "images" or "images" in registry.needs_of(self.strategy)
 
     @cached_property
     def kind(self) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ import platform
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,7 @@ from rich.console import Console
 
 from ... import __version__
 from ...datasets.embeddings.cache import store as embeddings
+from ...datasets.embeddings.cache.images import images
 from ...datasets.reading.base import Step
 from ...results.record.schema import round_row, trial_row
 from ...results.record.store import RunStore, StorageError
@@ -184,7 +185,7 @@ class _Driver:
         if self._options.engine == "inline":  # Ray asks its nodes
             device.check(max(job.resources.num_gpus for job in jobs))
         try:
-            embedded = self._embed(dict.fromkeys(trial.fingerprint for trial in trials.values()))
+            embedded = self._embed(jobs)
         except _StopError:
             return
         with _engine(self._options, jobs, embedded) as (plan, stream), closing(stream):
@@ -198,11 +199,15 @@ class _Driver:
                 )
                 plan.stopped = self._interrupt.requested
 
-    def _embed(self, keys: Iterable[str]) -> dict[str, embeddings.Embedded]:
-        embedded = {}
-        for key in keys:
+    def _embed(self, jobs: Sequence[Job]) -> dict[str, embeddings.Embedded]:
+        embedded, seen = {}, {job.trial.fingerprint for job in jobs if job.sees_images}
+        images_of = cache(partial(images, report=self._report))  # one view for all embeddings of the same data
+        for key in dict.fromkeys(job.trial.fingerprint for job in jobs):
             self._go_on()
-            embedded[key] = self._study.sources[key].embed(self._report)
+            source = self._study.sources[key]
+            embedded[key] = source.embed(self._report)
+            if key in seen:
+                embedded[key] = replace(embedded[key], images=images_of(source.data))
         return embedded
 
     def _report(self, step: Step) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import os
 import time
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ TICK_S = 0.5
 GRACE_S = 1.5  # after Ctrl-C: how long running chunks may still report
 
 Arrays = Mapping[str, NDArray[Any]]
+Pools = Mapping[str, Mapping[str, Any]]
+"""By fingerprint and name, references of arrays in the object store."""
 log = logging.getLogger("albench")
 
 
@@ -50,24 +53,32 @@ class _Worker:
         limit_threads(threads)
         self._make_pool = make_pool
         self._pools: OrderedDict[str, Pool] = OrderedDict()
-        self._refs: Mapping[str, Any] = {}
+        self._refs: Mapping[str, Mapping[str, Any]] = {}
 
     def ready(self) -> None:
         """Answer once the process is up."""
 
     def run(
-        self, jobs: tuple[Job, ...], starts: Mapping[str, Any], share: frozenset[str], pools: Mapping[str, Any]
+        self, jobs: tuple[Job, ...], starts: Mapping[str, Any], share: frozenset[str], pools: Pools
     ) -> Iterator[list[Event]]:
         self._refs = pools
         yield from execute(jobs, {key: ray.get(ref) for key, ref in starts.items()}, share, self._pool)
 
     def _pool(self, fingerprint: str) -> Pool:
         if fingerprint not in self._pools:
-            self._pools[fingerprint] = self._make_pool(fingerprint, ray.get(self._refs[fingerprint]))
+            arrays = {name: ray.get(ref) for name, ref in self._refs[fingerprint].items()}
+            self._pools[fingerprint] = self._make_pool(fingerprint, arrays)
             while len(self._pools) > POOLS_KEPT:
                 self._pools.popitem(last=False)
         self._pools.move_to_end(fingerprint)
         return self._pools[fingerprint]
+
+
+class _Put(NamedTuple):
+    """An array of the driver, as long as it lives, and its reference in the object store."""
+
+    array: weakref.ref[NDArray[Any]]
+    ref: Any
 
 
 @dataclass(eq=False)
@@ -148,7 +159,7 @@ class _Run:
         self._plan, self._arrays_of, self._make_pool = plan, arrays_of, make_pool
         self._workers = min(workers, plan.left)
         self._slots: list[_Slot] = []
-        self._pools: dict[str, Any] = {}
+        self._pools: dict[str, dict[str, _Put]] = {}
         self._failed_starts = 0
 
     def events(self) -> Iterator[list[Event]]:
@@ -203,13 +214,17 @@ class _Run:
         stream = slot.actor.run.options(num_returns="streaming").remote(chunk.jobs, chunk.starts, chunk.share, pools)
         slot.chunks.append((stream, chunk))
 
-    def _pool(self, fingerprint: str) -> Any:
-        """Return the reference of a pool's arrays in the object store, put there once and freed when it has served."""
+    def _pool(self, fingerprint: str) -> dict[str, Any]:
+        """Return references of a pool's arrays in the object store, put there once and freed when they have served."""
         if fingerprint not in self._pools:
             self._pools = {key: ref for key, ref in self._pools.items() if self._plan.wants(key)}
-            arrays = {name: np.asarray(array) for name, array in self._arrays_of(fingerprint).items()}
-            self._pools[fingerprint] = ray.put(arrays)
-        return self._pools[fingerprint]
+            self._pools[fingerprint] = {name: self._put(x) for name, x in self._arrays_of(fingerprint).items()}
+        return {name: put.ref for name, put in self._pools[fingerprint].items()}
+
+    def _put(self, array: NDArray[Any]) -> _Put:
+        """Put an array into the object store, unless it lies there for another pool (the images of the same data)."""
+        held = (put for pool in self._pools.values() for put in pool.values() if put.array() is array)
+        return next(held, None) or _Put(weakref.ref(array), ray.put(np.asarray(array)))
 
     def _receive(self, slot: _Slot) -> list[Event]:
         try:

@@ -181,14 +181,15 @@ def split_rows(labels: Labels, test: float, *, stratify: bool, rng: np.random.Ge
     return np.flatnonzero(~in_test), np.flatnonzero(in_test)
 
 
-def row_blocks(x: NDArray[Any]) -> Iterator[slice]:
+def row_blocks(x: Inputs) -> Iterator[slice]:
     """Yield slices of the rows of x in order, some MiB each: what is mapped from a file need not fit into memory."""
-    rows = max(1, BLOCK_BYTES * len(x) // max(x.nbytes, 1))
+    size = x.nbytes if isinstance(x, np.ndarray) else math.prod(x.shape)
+    rows = max(1, BLOCK_BYTES * len(x) // max(size, 1))
     for start in range(0, len(x), rows):
         yield slice(start, start + rows)
 
 
-def blocks(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
+def blocks(x: Inputs) -> Iterator[NDArray[Any]]:
     """Yield the rows of x themselves, as `row_blocks` cuts them."""
     for rows in row_blocks(x):
         yield x[rows]

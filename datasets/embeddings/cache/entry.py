@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from ....benchmark.types import UserError, canonical_json
-from ...reading.base import blocks, cache_dir
+from ...reading.base import Inputs, blocks, cache_dir
 from ..base import StorageError
 
 LAYOUT = 2
@@ -49,6 +49,9 @@ DERIVED = ".derived"
 
 TRAINING = "training"
 """The folder of the cache in which trainings lie, each named by the hash of what decides it."""
+
+IMAGES = "images"
+"""The folder of the cache in which images lie as views of their pools, each named by the hash of what decides it."""
 
 
 class CorruptEntryError(UserError, ValueError):
@@ -152,10 +155,10 @@ def used(folder: Path) -> None:
         os.utime(folder)
 
 
-def fault(folder: Path) -> CorruptEntryError | None:
+def fault(folder: Path, names: Mapping[str, str] = FILES) -> CorruptEntryError | None:
     """Hash all of an entry; return what is wrong with it, or None."""
     try:
-        read(folder, hash_all=True)
+        read(folder, hash_all=True, names=names)
     except CorruptEntryError as error:
         return error
     return None
@@ -180,18 +183,24 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
-def write_array(path: Path, array: NDArray[Any], dtype: str) -> dict[str, Any]:
-    """Write an array as ``dtype``, block by block; return what the manifest says of the file."""
+def write_array(
+    path: Path, array: Inputs, dtype: str, wrote: Callable[[int], None] = lambda rows: None
+) -> dict[str, Any]:
+    """Write an array as ``dtype``, block by block; return what the manifest says of the file.
+
+    ``wrote`` is told the rows of each block.
+    """
     header, digest = io.BytesIO(), hashlib.sha256()
     facts = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": array.shape}
     np.lib.format.write_array_header_1_0(header, facts)
     with path.open("wb") as file:  # np.save would pass over a disk that is full at the last bytes
         digest.update(header.getvalue())
         file.write(header.getvalue())
-        for block in blocks(array) if array.ndim else [array]:
+        for block in blocks(array) if array.shape else [np.asarray(array)]:
             data = np.ascontiguousarray(block, dtype).data
             digest.update(data)
             file.write(data)
+            wrote(len(block) if block.shape else 1)
     size = path.stat().st_size
     return {"shape": list(array.shape), "dtype": facts["descr"], "bytes": size, "sha256": digest.hexdigest()}
 

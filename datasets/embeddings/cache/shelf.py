@@ -16,8 +16,8 @@ from ....benchmark.types import UserError
 from ...reading.base import cache_dir
 from ..base import ABOUT
 from ..networks import checkpoint
-from . import artefacts, entry
-from .entry import TRAINING, CorruptEntryError, StaleEntryError
+from . import artefacts, entry, images
+from .entry import IMAGES, TRAINING, CorruptEntryError, StaleEntryError
 from .origin import origin_text
 
 SHORT = 12
@@ -31,7 +31,7 @@ class ShelfError(UserError):
 def find(prefixes: Sequence[str], places: Sequence[str] = ("",)) -> list[str]:
     """Return the fingerprints that begin so, each once; also of those of which only remains are there.
 
-    ``places`` are the folders of the cache to look in: `TRAINING` has trainings, the cache itself has entries.
+    ``places`` are the folders of the cache to look in: `TRAINING`, `IMAGES`, the cache itself for entries.
     """
     known = {path.name.partition(".")[0] for place in places for path in entry.beside(place)}
     found, problems = [], []
@@ -54,10 +54,10 @@ def remove(prefixes: Sequence[str], stale: bool = False) -> list[str]:
 
     ``stale`` adds those that another version wrote. All prefixes are looked up before anything is removed.
     """
-    doomed = find(prefixes, ("", TRAINING))
+    doomed = find(prefixes, ("", TRAINING, IMAGES))
     doomed += [path.name for path in entry.folders() if stale and _is_stale(path) and path.name not in doomed]
-    trainings = {path.name: path for path in entry.folders(TRAINING)}
-    return [_remove(trainings.get(name, cache_dir() / name)) for name in doomed]
+    others = {path.name: path for place in (TRAINING, IMAGES) for path in entry.folders(place)}
+    return [_remove(others.get(name, cache_dir() / name)) for name in doomed]
 
 
 def _remove(folder: Path) -> str:
@@ -84,9 +84,9 @@ def _is_stale(folder: Path) -> bool:
 
 
 def verified() -> Iterator[tuple[str, bool]]:
-    """Hash entries, what is derived from them, and trainings; yield a line for each, what mends it, if it is sound."""
-    for folder in entry.folders():
-        error = entry.fault(folder)
+    """Hash all that is in the cache; yield a line for each, with what mends it, and whether it is sound."""
+    for folder in [*entry.folders(), *entry.folders(IMAGES)]:
+        error = images.fault(folder) if folder.parent.name == IMAGES else entry.fault(folder)
         word = "ok" if error is None else "stale" if isinstance(error, StaleEntryError) else "corrupt"
         yield f"{word:8}{folder.name[:SHORT]}  {error or _what(folder)}", error is None
     for fingerprint in (path.stem for path in entry.beside() if path.suffix == entry.DERIVED):
@@ -102,13 +102,15 @@ def _corrupt(name: str, fault: str) -> str:
 
 
 def listing() -> list[str]:
-    """Return what is in the cache: a line of headings, one per entry and training, and how much it all takes."""
-    found, trainings = entry.folders(), entry.folders(TRAINING)
+    """Return what is in the cache: a line of headings, one per entry, view and training, and how much it all takes."""
+    found, views, trainings = entry.folders(), entry.folders(IMAGES), entry.folders(TRAINING)
+    every = [*found, *views, *trainings]
     with entry.storage(cache_dir()):
-        total = _megabytes(sum(map(_bytes, [*found, *trainings])))
+        total = _megabytes(sum(map(_bytes, every)))
     columns = ("fingerprint", "dataset", "embedding", "rows", "dims", "MB", "1-NN", "linear", "last used")
-    both = f"{len(found)} entries" + f" and {len(trainings)} trainings" * bool(trainings)
-    return [*_aligned(columns, map(_facts, [*found, *trainings])), f"{both}, {total} MB, in {cache_dir()}"]
+    counted = [f"{len(found)} entries"]
+    counted += [f"{len(more)} {what}" for what, more in (("views", views), ("trainings", trainings)) if more]
+    return [*_aligned(columns, map(_facts, every)), f"{' and '.join(counted)}, {total} MB, in {cache_dir()}"]
 
 
 def qualities() -> list[str]:
@@ -147,8 +149,9 @@ def _facts(folder: Path) -> dict[str, str]:
         }
     if folder.parent.name == TRAINING:
         return {**facts, **_training(folder)}
+    describe = _images if folder.parent.name == IMAGES else _described
     try:
-        return {**facts, **_described(entry.read_manifest(folder))}
+        return {**facts, **describe(entry.read_manifest(folder))}
     except StaleEntryError:
         return {**facts, "dataset": "(stale)"}
     except CorruptEntryError:
@@ -172,6 +175,17 @@ def _described(manifest: Mapping[str, Any], of_part: str = "(of {})") -> dict[st
         "linear": f"{quality['linear_accuracy']:.3f}{part('linear_rows', n)}",
         "dimension": f"{quality['effective_dimension']:.1f}{part('dimension_rows', n)}",
         "seconds": f"{manifest['seconds']:.2f}",
+    }
+
+
+def _images(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the columns of a view of images."""
+    (n, *dims), (m, *_) = (manifest["files"][file]["shape"] for file in ("train.npy", "test.npy"))
+    return {
+        "dataset": _label(datasets, manifest["dataset"]),
+        "embedding": "images",
+        "rows": f"{n}+{m}",
+        "dims": "x".join(map(str, dims)),
     }
 
 

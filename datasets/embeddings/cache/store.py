@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ....benchmark.types import Derived, Features, Labels, Pool, canonical_json
 from ...reading.base import DataError, Dataset, Report, cache_dir, label_of, parameters, plugin_of, silent
 from ...reading.loading import Loaded, load
 from ..base import Encoder, Precision, ReadsFile, StorageError, Stored, Work, feature_problems
-from . import entry
+from . import entry, images
 from .artefacts import keeper
 from .entry import FILES, CorruptEntryError, Entry, StaleEntryError, locked, storage
 from .origin import origin
@@ -47,11 +47,13 @@ __all__ = [
 class Embedded:
     """One embedded dataset, read-only and mapped from the cache. ``seconds`` is what the encoder took when it ran.
 
-    Features that are kept as float16 are made float32, in memory, each time they are asked for.
+    Features that are kept as float16 are made float32, in memory, each time they are asked for. ``images`` are the
+    same rows as images, where somebody asks for them (`images.FILES`).
     """
 
     fingerprint: str
     entry: Entry
+    images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
     @property
     def features(self) -> Features:
@@ -85,7 +87,7 @@ class Embedded:
         """Return all that `make_pool` needs, as arrays: what travels between processes."""
         content = self.entry.manifest["files"][FILES["features"]]["sha256"]
         rest = {"class_names": np.array(self.class_names), "content": np.array(content)}
-        return {**{name: getattr(self, name) for name in FILES}, **rest}
+        return {**{name: getattr(self, name) for name in FILES}, **rest, **self.images}
 
     def pool(self) -> Pool:
         return make_pool(self.fingerprint, self.arrays())
@@ -96,7 +98,8 @@ def make_pool(fingerprint: str, arrays: Mapping[str, NDArray[Any]]) -> Pool:
     keep = keeper(fingerprint, str(arrays["content"]))
     derived = Derived(arrays["features"], partial(generator, "derived", fingerprint), keep)
     class_names = tuple(arrays["class_names"].tolist())
-    return Pool(**{name: arrays[name] for name in FILES}, class_names=class_names, derived=derived)
+    views = {name: arrays[name] for name in images.FILES if name in arrays}
+    return Pool(**{name: arrays[name] for name in FILES}, **views, class_names=class_names, derived=derived)
 
 
 def fingerprint(content: str, encoder: Encoder) -> str:
@@ -226,7 +229,8 @@ def _write(folder: Path, features: tuple[Features, Features], loaded: Loaded, en
 
 def _sweep(cache: Path) -> None:
     """Remove what killed processes left: unfinished folders whose lock is free."""
-    for unfinished in [*cache.glob("*.tmp"), *cache.glob(f"{entry.TRAINING}/*.removed.tmp")]:
+    left = (cache.glob(f"{place}*.tmp") for place in ("", f"{entry.IMAGES}/", f"{entry.TRAINING}/*.removed"))
+    for unfinished in (path for paths in left for path in paths):
         with suppress(Timeout, StorageError), locked(unfinished, timeout=0):  # one that is taken is being written
             shutil.rmtree(unfinished, ignore_errors=True)
 
