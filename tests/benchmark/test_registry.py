@@ -79,3 +79,21 @@ def test_a_broken_plugin_of_another_package_is_one_line(albench: Program, tmp_pa
     status, _, err = albench.run("list", "strategies", env=env)
     said = "strategy 'bad' (broken_plugin:Bad) cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"
     assert (status, err) == (2, f"error: {said}\n")
+
+
+UNMET = """
+from dataclasses import dataclass
+from albench.benchmark.registry import strategy
+
+@strategy("wishful", cite="", needs={"probabilites"})
+@dataclass(frozen=True)
+class Wishful:
+    \"\"\"Needs what nobody gives.\"\"\"
+"""
+
+
+def test_a_need_that_nobody_gives_is_one_line(albench: Program, tmp_path: Path) -> None:
+    env = install(tmp_path, "albench.strategies", "wishful", "wishful_plugin:Wishful", UNMET)
+    status, _, err = albench.run("list", "strategies", env=env)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "'wishful' needs 'probabilites', which no learner or trial gives; did you mean 'probabilities'?" in err
