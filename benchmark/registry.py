@@ -188,7 +188,7 @@ def rule(name: str) -> Callable[[], Any]:
 MARKS = {
     "oracle": "reads the hidden labels: an upper bound, never ranked",
     "reveals": "has the labels of a batch revealed one by one",
-    "trains": "changes the training of its rounds",
+    "trains": "changes the training of its rounds: not ranked with the others",
 }
 """What every table says of a rule that is not asked like the others, in words."""
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ...benchmark.registry import MARKS
 from ...benchmark.types import Floats
 from .tables import Cell, Setting, Summary
 from .words import count
@@ -71,11 +72,11 @@ class Complete:
 
 def _lacks(summary: Summary, place: Place) -> dict[str, str]:
     """Return for each strategy what it lacks in a block to be complete; empty when nothing."""
-    cells = {cell.key.strategy: cell for cell in summary.of(*place)}
+    cells = {cell.key.strategy: cell for cell in summary.of(*place) if summary.is_rival(cell.key.strategy)}
     labels = {name: _labels(cell) for name, cell in cells.items()}
     whole = [own for name, own in labels.items() if own is not None and not cells[name].status]
     usual = max(whole, key=lambda own: (len(own), -own.sum()), default=None)  # the longest, and nobody's overshoot
-    return {name: _lack(cells.get(name), labels.get(name), usual) for name in summary.strategies()}
+    return {name: _lack(cells.get(name), labels.get(name), usual) for name in summary.rivals()}
 
 
 def _lack(cell: Cell | None, labels: Floats | None, usual: Floats | None) -> str:
@@ -110,7 +111,7 @@ def _largest(summary: Summary, lacks: Mapping[Place, Mapping[str, str]]) -> tupl
     whole = {place: frozenset(name for name, lack in of.items() if not lack) for place, of in lacks.items()}
     best = _best(Counter(whole.values()))
     blocks = [place for place, names in whole.items() if best and best <= names]
-    return tuple(name for name in summary.strategies() if name in best), blocks
+    return tuple(name for name in summary.rivals() if name in best), blocks
 
 
 def _best(patterns: Mapping[frozenset[str], int]) -> frozenset[str]:
@@ -147,8 +148,9 @@ def _left_out(
     summary: Summary, lacks: Mapping[Place, Mapping[str, str]], names: tuple[str, ...], kept: list[Place]
 ) -> list[str]:
     """Say which strategies and which blocks are not compared, and what they lack."""
-    lines = []
-    for name in summary.strategies():
+    apart = [name for name in summary.strategies() if not summary.is_rival(name)]
+    lines = [f"{name} is left out: it {MARKS[mark]}" for name in apart for mark in MARKS if mark in summary.marks[name]]
+    for name in summary.rivals():
         why = sorted({of[name] for of in lacks.values() if of[name]})
         if name not in names and why:
             there = sum(not of[name] for of in lacks.values())

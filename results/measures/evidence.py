@@ -39,7 +39,8 @@ class Runs:
         for manifest in self.manifests.values():
             for column, labels in manifest.get("order", {}).items():
                 order[column] = list(dict.fromkeys([*order.get(column, []), *labels]))
-        return summarise(self.rounds, self.trials, baseline, order, self.plan)
+        marks = {label: of for manifest in self.manifests.values() for label, of in manifest.get("marks", {}).items()}
+        return summarise(self.rounds, self.trials, baseline, order, self.plan, marks)
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,19 +127,34 @@ class Cell:
 class Summary:
     """All cells, the baseline first in each block, and the full-data bounds (their value is ``final``).
 
-    ``finished`` holds the rounds that all of it is made of, as `finished_rounds` returns them.
+    ``finished`` holds the rounds that all of it is made of, as `finished_rounds` returns them; ``marks`` says of some
+    strategies in what they are not like the others (`registry.MARKS`).
     """
 
     baseline: str
     cells: dict[Key, Cell] = field(default_factory=dict)
     bounds: dict[Setting, Cell] = field(default_factory=dict)
     finished: pd.DataFrame = field(default_factory=pd.DataFrame)
+    marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def budgets(self) -> list[str]:
         return list(dict.fromkeys(key.budget for key in self.cells))
 
     def strategies(self) -> list[str]:
-        return list(dict.fromkeys(key.strategy for key in self.cells))
+        """Return all strategies, the oracles last."""
+        return sorted(dict.fromkeys(key.strategy for key in self.cells), key=self.is_oracle)
+
+    def is_oracle(self, strategy: str) -> bool:
+        """Whether a strategy reads the hidden labels: then it is a bound, drawn and listed as the full-data one."""
+        return "oracle" in self.marks.get(strategy, ())
+
+    def is_rival(self, strategy: str) -> bool:
+        """Whether a strategy is compared with the others: neither an oracle, nor one that changes the training."""
+        return not {"oracle", "trains"} & set(self.marks.get(strategy, ()))
+
+    def rivals(self) -> list[str]:
+        """Return the strategies that are compared with each other; the others are shown only."""
+        return [name for name in self.strategies() if self.is_rival(name)]
 
     def settings(self, budget: str | None = None) -> list[Setting]:
         """Return the settings where something can run; the others are listed among the cells that are not done."""
@@ -165,8 +180,9 @@ class Summary:
         return sorted(n for n, times in counts.items() if times > len(cells) / 2)
 
     def best(self, setting: Setting, budget: str, of: Value = "aubc/1") -> set[str]:
-        """Return the strategies that no other beats on the same seeds (`stats.unbeaten`), of those with two or more."""
-        found = {cell.key.strategy: values for cell in self.of(setting, budget) if len(values := cell.values(of)) > 1}
+        """Return the rivals that no other beats on the same seeds (`stats.unbeaten`), of those with two or more."""
+        rivals = [cell for cell in self.of(setting, budget) if self.is_rival(cell.key.strategy)]
+        found = {cell.key.strategy: values for cell in rivals if len(values := cell.values(of)) > 1}
         if not found:
             return set()
         seeds = sorted(set().union(*(values.index for values in found.values())))
@@ -180,12 +196,13 @@ def summarise(
     baseline: str = "random",
     order: Mapping[str, Sequence[str]] | None = None,
     plan: pd.DataFrame | None = None,
+    marks: Mapping[str, Sequence[str]] | None = None,
 ) -> Summary:
     """Return all table values; gains are over the strategy ``baseline``.
 
     Names and seed are enough to tell trials apart here (`report.read_runs` sees to it). ``order`` gives the labels of
     a column of `IDENTITY` in the order to show them; the rest follows by name. ``plan`` (`RunStore.plan`) says which
-    trials are asked for besides those that have begun.
+    trials are asked for besides those that have begun. ``marks`` are those of the strategies, by label.
     """
     expected = _expected(trials, rounds, *([] if plan is None else [plan]))
     finished = finished_rounds(rounds, trials)
@@ -206,7 +223,7 @@ def summarise(
             bounds[key.setting] = cell
         else:
             cells[key] = cell
-    return Summary(baseline, cells, bounds, finished)
+    return Summary(baseline, cells, bounds, finished, marks or {})
 
 
 def curve_values(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:

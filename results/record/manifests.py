@@ -27,11 +27,16 @@ def _is_list_of(kind: type, value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, kind) for each in value)
 
 
+def _are_lists_of_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_list_of(str, each) for each in value.values())
+
+
 _SHAPES: dict[str, Callable[[Any], bool]] = {
     "citations": _is_texts,
     "earlier": lambda value: _is_list_of(dict, value),
     "fingerprints": _is_texts,
-    "order": lambda value: isinstance(value, dict) and all(_is_list_of(str, each) for each in value.values()),
+    "marks": _are_lists_of_texts,
+    "order": _are_lists_of_texts,
     "replay": lambda value: isinstance(value, dict),
     "versions": lambda value: isinstance(value, dict),
 }

@@ -29,7 +29,8 @@ class Block:
 
     ``strong`` holds the (row, column) numbers of the table's cells to be set in bold. ``name`` is the stem of the
     table's own file, unique in a report; a table without a name gets none. ``code`` is printed letter by letter.
-    ``about`` says which dataset, learner, ... the whole block is about: the filters of the page go by it.
+    ``about`` says which dataset, learner, ... the whole block is about: the filters of the page go by it. ``note`` is
+    printed below the table.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Block:
     figure: Figure | None = None
     code: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
 
 def stem(*names: str) -> str:

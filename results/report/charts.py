@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,21 +25,24 @@ STRATEGY_COLOURS = (GREY, *(colour for colour in PALETTE if colour != GREY))
 
 Spec = dict[str, Any]
 _DASHES: tuple[list[int], ...] = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
+_BOUND = [4, 4]
 _CONFIG = {**LOOK, "legend": {**LOOK["legend"], "columns": 5}}
 _LETTER, _BOLD, _LINE = 6.4, 8.5, 13  # pixels of a letter in a label and in a title, and of a line
 _PICKED: Spec = {"name": "picked", "select": {"type": "point", "fields": ["strategy"]}, "bind": "legend"}
 _FADED: Spec = {"condition": {"param": "picked", "value": 1}, "value": 0.12}
 
 
-def curves(frame: pd.DataFrame, title: str, strategies: Sequence[str] = ()) -> Figure:
+def curves(
+    frame: pd.DataFrame, title: str, strategies: Sequence[str] = (), bounds: Collection[str] = frozenset()
+) -> Figure:
     """Draw learning curves with bands: columns strategy, n_labelled, mean, low, high, and n where there is one.
 
     Rows where ``low`` or ``high`` is NaN have a line and no band. ``strategies`` fixes colours and their order over
-    several charts; without it they are those of the frame, in its order.
+    several charts; without it they are those of the frame, in its order. ``bounds`` are grey and dashed.
     """
     names = list(strategies) or list(dict.fromkeys(frame["strategy"]))
     shown = [name for name in names if name in set(frame["strategy"])]
-    colour = _strategy_colour(names, shown)
+    colour = _strategy_colour(names, shown, bounds=bounds)
     x = _axis("n_labelled", "labels") | {"scale": {"zero": False, "nice": False, "padding": 8}}
     band = {
         "mark": {"type": "area", "tooltip": None},
@@ -60,7 +63,7 @@ def curves(frame: pd.DataFrame, title: str, strategies: Sequence[str] = ()) -> F
         {
             "params": [_PICKED],
             "mark": {"type": "line", "strokeWidth": 2},
-            "encoding": {"y": _axis("mean"), "opacity": _FADED, **_dash(names, shown)},
+            "encoding": {"y": _axis("mean"), "opacity": _FADED, **_dash(names, shown, bounds)},
         },
         _hover({"y": _axis("mean")}, told),
     ]
@@ -347,14 +350,16 @@ def _hover(encoding: Spec, told: Mapping[str, str]) -> Spec:
     }
 
 
-def _strategy_colour(names: Sequence[str], shown: Sequence[str], symbol: str = "stroke") -> Spec:
-    colours = [STRATEGY_COLOURS[names.index(name) % len(PALETTE)] for name in shown]
+def _strategy_colour(
+    names: Sequence[str], shown: Sequence[str], symbol: str = "stroke", bounds: Collection[str] = frozenset()
+) -> Spec:
+    colours = [GREY if name in bounds else STRATEGY_COLOURS[names.index(name) % len(PALETTE)] for name in shown]
     return _by_strategy(shown, colours, {"symbolType": symbol, "symbolOpacity": 1, "symbolStrokeWidth": 3})
 
 
-def _dash(names: Sequence[str], shown: Sequence[str]) -> Spec:
-    dashes = [_DASHES[names.index(name) // len(PALETTE) % len(_DASHES)] for name in shown]
-    return {} if len(names) <= len(PALETTE) else {"strokeDash": _by_strategy(shown, dashes, {})}
+def _dash(names: Sequence[str], shown: Sequence[str], bounds: Collection[str] = frozenset()) -> Spec:
+    dashes = [_BOUND if name in bounds else _DASHES[names.index(name) // len(PALETTE) % len(_DASHES)] for name in shown]
+    return {} if len(names) <= len(PALETTE) and not bounds else {"strokeDash": _by_strategy(shown, dashes, {})}
 
 
 def _by_strategy(shown: Sequence[str], values: Sequence[Any], legend: Spec) -> Spec:

@@ -84,7 +84,7 @@ def _alignment(texts: Sequence[str]) -> str:
 
 def _caption(block: Block, under: str) -> str:
     title = f"{under}: {block.title}" if under else block.title
-    return escape(f"{title.rstrip('.')}. {block.text}".strip())
+    return escape(f"{title.rstrip('.')}. {block.text} {block.note}".strip())
 
 
 def _row(texts: Sequence[str], strong: set[int] | frozenset[int] = frozenset()) -> str:

@@ -31,6 +31,8 @@ def markdown(title: str, content: Sequence[Block], pictures: Mapping[str, str] |
         for i, row in enumerate(block.rows):
             cells = (_text(text) for text in row)
             lines.append(_row(f"**{text}**" if (i, j) in block.strong else text for j, text in enumerate(cells)))
+        if block.note:
+            lines += ["", _paragraph(block.note)]
         if block.figure and pictures and (path := pictures.get(block.figure.name)):
             lines += ["", f"![{_text(block.title.translate(_ROUND))}]({path})"]
         if block.code:

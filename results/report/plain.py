@@ -30,6 +30,8 @@ def lines(block: Block, width: int, stub: int = 1) -> Iterator[str]:
         for group in _groups(table, width, stub):
             yield ""
             yield from _table([[row[j] for j in group] for row in table])
+    if block.note:
+        yield from wrap(block.note, width)
     yield ""
 
 

@@ -22,6 +22,7 @@ from . import latex
 from .blocks import NOT_DONE, Block, stem
 from .look import png, svg
 from .markdown import markdown
+from .marks import flagged
 from .page import html
 from .sections import (
     accuracy,
@@ -149,7 +150,7 @@ def section_blocks(section: Section, evidence: Evidence) -> list[Block]:
 def prepared(summary: Summary, content: Iterable[Block]) -> list[Block]:
     """Return the blocks with names of their own, and with what they are about where the title ends in a setting.
 
-    A figure is named as its block, or by its title; what is taken gets a number.
+    Marked strategies are flagged. A figure is named as its block, or by its title; what is taken gets a number.
     """
     places: dict[str, dict[str, str]] = {str(setting): setting._asdict() for setting in summary.settings()}
     for budget, setting in product(summary.budgets(), summary.settings()):
@@ -163,7 +164,9 @@ def prepared(summary: Summary, content: Iterable[Block]) -> list[Block]:
             name = f"{name}-{taken[name]}"
         figure = block.figure and replace(block.figure, name=name)
         about = block.about or places.get(block.title.rpartition(": ")[2], {})
-        named.append(replace(_terse(block), name=name if block.name else "", figure=figure, about=about))
+        named.append(
+            replace(flagged(_terse(block), summary), name=name if block.name else "", figure=figure, about=about)
+        )
     return named
 
 

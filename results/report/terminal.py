@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isnan
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from ...benchmark.types import Outcome
 from ..measures.stats import BEST, Interval
 from ..measures.tables import Cell, Setting, Summary
+from .marks import PLAIN_SIGNS, SIGNS, explained, labelled
 
 FULL_DATA_ROW = "full data (final/1)"
 
@@ -24,6 +25,11 @@ class Style:
 
     plus_minus: str = "±"
     usual_n: int | None = None
+
+    @property
+    def signs(self) -> Mapping[str, str]:
+        """The signs of marked strategies, in the same letters."""
+        return SIGNS if self.plus_minus == "±" else PLAIN_SIGNS
 
     def cell(self, cell: Cell) -> str:
         """Return ``0.812 ±0.021 +3.2``, with ``n=4`` where that is unusual, or what became of a cell without values."""
@@ -73,6 +79,8 @@ def render(summary: Summary, console: Console) -> None:
             console.print(_table(summary, budget, settings, style, mark), highlight=False)
     if summary.cells:
         console.print(caption(summary, mark, n), style="dim", highlight=False)
+        if note := explained(summary.strategies(), summary, style.signs):
+            console.print(escape(note), style="dim", highlight=False)
     for line in unfinished(summary):
         console.print(escape(line), highlight=False, soft_wrap=True)
 
@@ -98,19 +106,24 @@ def not_done(summary: Summary) -> list[tuple[str, str, str]]:
 
 
 def _table(summary: Summary, budget: str, settings: list[Setting], style: Style, mark: str) -> Table:
-    table = Table(title=f"budget {escape(budget)}", title_justify="left", show_footer=bool(summary.bounds))
-    table.add_column("strategy", footer=FULL_DATA_ROW if summary.bounds else "", no_wrap=True)
+    oracles = [name for name in summary.strategies() if summary.is_oracle(name)]  # below the line, as all bounds
+    full_data = [FULL_DATA_ROW] if summary.bounds else []
+    names = [*full_data, *(labelled(name, summary, style.signs) for name in oracles)]
+    table = Table(title=f"budget {escape(budget)}", title_justify="left", show_footer=bool(names))
+    table.add_column("strategy", footer=escape("\n".join(names)), no_wrap=True)
     for setting in settings:
-        footer = style.bound(summary.bounds.get(setting))
-        table.add_column(escape("\n".join(_header(summary, setting))), footer=escape(footer), no_wrap=True)
+        footer = [style.bound(summary.bounds.get(setting)) for _ in full_data]
+        footer += [_text(summary, budget, setting, name, style) for name in oracles]
+        header = "\n".join(_header(summary, setting))
+        table.add_column(escape(header), footer=escape("\n".join(footer)), no_wrap=True)
     best = {setting: summary.best(setting, budget) for setting in settings}
-    for strategy in summary.strategies():
+    for strategy in (name for name in summary.strategies() if name not in oracles):
         texts = []
         for setting in settings:
             text = escape(_text(summary, budget, setting, strategy, style))
             is_best = strategy in best[setting]
             texts.append(f"[bold]{text}[/bold]{'*' if mark == '*' else ''}" if is_best else text)
-        table.add_row(escape(strategy), *texts)
+        table.add_row(escape(labelled(strategy, summary, style.signs)), *texts)
     return table
 
 
@@ -126,7 +139,8 @@ def _header(summary: Summary, setting: Setting) -> list[str]:
 
 def _fitting(summary: Summary, budget: str, style: Style, width: int) -> Iterator[list[Setting]]:
     """Yield the settings of a budget in groups whose columns fit into ``width`` characters, at least one each."""
-    first = max(len(name) for name in [*summary.strategies(), FULL_DATA_ROW]) + 4
+    names = [labelled(name, summary, style.signs) for name in summary.strategies()]
+    first = max(len(name) for name in [*names, FULL_DATA_ROW]) + 4
     group: list[Setting] = []
     used = first
     for setting in summary.settings(budget):

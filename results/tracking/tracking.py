@@ -224,6 +224,8 @@ class Mirror:
             "albench.run": self._identity,
             "albench.trial_id": row["trial_id"],
         }
+        if marks := self._manifest.get("marks", {}).get(row["strategy"]):
+            tags["albench.marks"] = ", ".join(marks)
         name = f"{row['strategy']} {row['dataset']} {row['embedding']} {row['learner']} {row['budget']} {row['seed']}"
         run = self._client.create_run(self._experiment, int(trial.started_at), tags, run_name=name)
         return run.info.run_id, _State("RUNNING", None, None, None)

@@ -94,7 +94,8 @@ def _table(summary: Summary, costs: dict[Key, Cost], setting: Setting, budget: s
     rows = [_row(cell.key.strategy, interval_text(cell.aubc), cell, costs.get(cell.key)) for cell in cells]
     if bound := summary.bounds.get(setting):
         rows.append(_row(FULL_DATA_ROW, interval_text(bound.final), bound, costs.get(bound.key)))
-    timed = [(cell.key.strategy, costs[cell.key].select.mean, cell.aubc.mean) for cell in cells if cell.key in costs]
+    rivals = [cell for cell in cells if summary.is_rival(cell.key.strategy) and cell.key in costs]
+    timed = [(cell.key.strategy, costs[cell.key].select.mean, cell.aubc.mean) for cell in rivals]
     frame = pd.DataFrame(timed, columns=["strategy", "seconds", "accuracy"])
     frame["front"] = front(frame["accuracy"], frame["seconds"])
     names = set(frame.loc[frame["front"], "strategy"])

@@ -27,7 +27,8 @@ def blocks(evidence: Evidence) -> list[Block]:
         seeds = sorted({cell.n for cell in cells})
         over = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
         subtitle = f"mean accuracy, 95 % interval over {over} seeds" if seeds[-1] > 1 else "accuracy of one seed"
-        figure = charts.curves(points(cells), f"{title}\n{subtitle}", summary.strategies())
+        oracles = frozenset(filter(summary.is_oracle, summary.strategies()))
+        figure = charts.curves(points(cells), f"{title}\n{subtitle}", summary.strategies(), oracles)
         name = stem("curves", *setting, budget)
         found.append(Block(title, level=3, name=name, figure=figure))
     if not found:

@@ -99,7 +99,7 @@ def _flip(cells: dict[str, Cell]) -> str:
 
 
 def _flips(summary: Summary, setting: Setting, budgets: list[str]) -> list[str]:
-    found = {name: _flip(_cells(summary, setting, budgets, name)) for name in summary.strategies()}
+    found = {name: _flip(_cells(summary, setting, budgets, name)) for name in summary.rivals()}
     return [f"{setting}: {name} flips: {what}" for name, what in found.items() if what]
 
 

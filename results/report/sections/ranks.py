@@ -37,7 +37,7 @@ def blocks(evidence: Evidence) -> list[Block]:
 
 
 def _scope(summary: Summary, complete: Complete) -> str:
-    if len(summary.strategies()) < 2:
+    if len(summary.rivals()) < 2:
         return "There are no two strategies to compare."
     if not complete.places:
         return (

@@ -21,7 +21,7 @@ def blocks(evidence: Evidence) -> list[Block]:
     """Return the state of the runs, the grade of the study, and the findings."""
     grades = [*grade(evidence.rounds, evidence.trials, evidence.summary), *_versions(evidence.runs.manifests)]
     found = [
-        *map(str, twins(evidence.rounds)),
+        *map(str, twins(evidence.rounds[~evidence.rounds["strategy"].map(evidence.summary.is_oracle).astype(bool)])),
         *first_batches(evidence.rounds),
         *findings(evidence.rounds),
         *mixed_devices(evidence.trials),

@@ -33,6 +33,7 @@ def _table(summary: Summary, setting: Setting, budget: str) -> Block | None:
     if base is None or not base.n or len(cells) < 2 or len(labels) < 2:
         return None
     first, last = (int(end) for end in (base.curves.columns.min(), base.curves.columns.max()))
+    is_rival = [summary.is_rival(cell.key.strategy) for cell in cells]
     values = [[] if cell.is_baseline else savings(cell, base, labels) for cell in cells]
     return Block(
         f"{setting}, {budget}",
@@ -41,7 +42,9 @@ def _table(summary: Summary, setting: Setting, budget: str) -> Block | None:
             (cell.key.strategy, str(own[0].n if own else cell.n), *_texts(own, first, last, labels), cell.status)
             for cell, own in zip(cells, values, strict=True)
         ),
-        strong=frozenset((i, j) for i, own in enumerate(values) for j, v in enumerate(own, 2) if v.low > 1),
+        strong=frozenset(
+            (i, j) for i, own in enumerate(values) for j, v in enumerate(own, 2) if is_rival[i] and v.low > 1
+        ),
         level=3,
         name=stem("saving", *setting, budget),
         about={**setting._asdict(), "budget": budget},

@@ -39,7 +39,7 @@ def test_figures_are_drawn_when_asked_for(run: Path, tmp_path: Path) -> None:
 
 def test_tables_alone_have_no_page_and_load_nothing_heavy(run: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from albench.results.report import write_report;"
+        "import sys; from pathlib import Path; from albench.results.report.report import write_report;"
         f"write_report([Path({str(run)!r})], Path({str(tmp_path / 'out')!r}), tables_only=True);"
         "print([m for m in ('altair', 'vl_convert', 'matplotlib', 'scipy.stats', 'statsmodels') if m in sys.modules])"
     )
