@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from ...benchmark.types import Outcome, canonical_json
 from ..record.store import RunStore
@@ -251,6 +253,16 @@ def _identity(manifest: dict[str, Any]) -> str:
     if manifest.get("earlier"):
         first = {**manifest["earlier"][0], "earlier": []}
     return hashlib.sha256(canonical_json(first).encode()).hexdigest()[:16]
+
+
+@event.listens_for(Engine, "connect")
+def _write_without_waiting(connection: object, _: object) -> None:
+    """Leave it to the system when an SQLite file reaches the disk: MLflow commits seven times a trial.
+
+    A killed process loses nothing by it; after a power cut the file can be deleted, since `sync` writes it again.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 def _check_sqlite(uri: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from albench.benchmark.registry import learner
 from albench.benchmark.types import Array, Features, Labels, Lesson, Model
 
 SECONDS = 0.05
@@ -33,6 +34,7 @@ class Constant:
         return np.zeros((len(inputs), self.n_classes), np.float32)
 
 
+@learner("burn", cite="none: it learns nothing")
 @dataclass(frozen=True)
 class Burn:
     """A learner whose fit burns 50 ms."""

@@ -1,7 +1,8 @@
 """Run so many 50 ms trials on two workers of one engine: ``overhead.py albench|joblib|tune N`` prints JSON.
 
-``wall`` runs from the first trial's begin to the receipt of the last result (for Tune, in its favour, to the last
-trial's end), ``startup`` is all before that, from after the imports; the ``busy`` seconds are what the trials ask for.
+``wall`` runs from the first trial's begin to the last one's end, ``startup`` is all before that, from after the
+imports; the ``busy`` seconds are what the trials ask for. albench makes a whole run, with Parquet and MLflow, and
+``behind`` is how long it waits for MLflow when all rows are on disk (at most `run.TRACKING_WAIT_S`).
 """
 
 import json
@@ -10,53 +11,42 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
-from perf.burning import SECONDS, Burn, burn
-
-from albench.benchmark.types import Budget, Count, Part, Resources, Segment, Trial
+from perf.burning import SECONDS, burn
 
 WORKERS = 2
-Times = tuple[float, float, float]  # before everything, first trial's begin, end
+Times = tuple[float, float, float, float]  # before everything, first trial's begin, last one's end, behind
 
 
 def albench(n: int) -> Times:
-    from albench.benchmark.engine.plan import Plan
-    from albench.benchmark.engine.scheduler import Cluster
-    from albench.benchmark.engine.worker import Ended
-    from albench.benchmark.loop import Job
-    from albench.datasets.embeddings.cache.store import make_pool
-    from albench.strategies.random import Random
+    from rich.console import Console
 
-    budget = Budget("one", Count(0), (Segment(Count(1), 1),))
-    made, pixels, learner, strategy = (Part(name) for name in ("made", "pixels", "burn", "random"))
-    trials = [Trial(made, pixels, learner, strategy, budget, seed, "made") for seed in range(n)]
-    jobs = [Job(trial, Random(), Burn(), Resources()) for trial in trials]
-    arrays = smallest_pool()
-    began = time.time()
-    cluster = Cluster(WORKERS, None)
-    ends = []
-    for events in cluster.run(Plan(jobs, WORKERS), lambda _: arrays, make_pool):
-        ends += [event for event in events if isinstance(event, Ended)]
-    ended = time.time()
-    cluster.close()
-    assert len(ends) == n
-    assert all(event.end.outcome == "done" for event in ends)
-    return began, min(event.ended_at / 1000 - event.end.wall_s for event in ends), ended
+    from albench.benchmark.engine import run
+    from albench.benchmark.grid import grid
+    from albench.results.record.store import RunStore
 
-
-def smallest_pool() -> dict[str, np.ndarray]:
-    labels = np.arange(20) % 2
-    features = np.zeros((20, 2), np.float32)
-    names = np.array(["a", "b"])
-    return {
-        "features": features,
-        "labels": labels,
-        "test_features": features,
-        "test_labels": labels,
-        "class_names": names,
-        "content": np.array("made up"),
+    said = {
+        "name": "overhead",
+        "datasets": ["wine"],
+        "embeddings": ["pixels"],
+        "learners": ["burn"],
+        "strategies": ["random"],
+        "budgets": {"one": {"initial": 0, "query": 1, "rounds": 1}},
+        "seeds": n - 1,  # and the fit on all labels
     }
+    on_disk: list[float] = []
+    began = time.time()
+    with tempfile.TemporaryDirectory() as folder:
+        options = run.Options(Path(folder) / "run", workers=WORKERS)
+        asked = grid.parse(json.dumps(said), "overhead.py")
+        run.run(asked, options, Console(stderr=True), lambda: on_disk.append(time.time()))
+        behind = time.time() - on_disk[0]
+        trials = RunStore.open(options.out).trials()
+    assert len(trials) == n
+    assert (trials["outcome"] == "done").all()
+    ended = trials["ended_at"] / 1000
+    return began, float((ended - trials["wall_s"]).min()), float(ended.max()), behind
 
 
 def joblib(n: int) -> Times:
@@ -66,7 +56,7 @@ def joblib(n: int) -> Times:
     parallel = Parallel(n_jobs=WORKERS)  # loky, automatic batches
     parallel(delayed(burn)() for _ in range(WORKERS))  # the workers are up
     times = parallel(delayed(burn)() for _ in range(n))
-    return began, min(start for start, _ in times), time.time()
+    return began, min(start for start, _ in times), max(end for _, end in times), 0.0
 
 
 def tune(n: int) -> Times:
@@ -88,11 +78,12 @@ def tune(n: int) -> Times:
         ).fit()
         metrics = [results[i].metrics or {} for i in range(len(results))]
     ray.shutdown()
-    return began, min(m["start"] for m in metrics), max(m["end"] for m in metrics)
+    return began, min(m["start"] for m in metrics), max(m["end"] for m in metrics), 0.0
 
 
 if __name__ == "__main__":
     engines: dict[str, Callable[[int], Times]] = {"albench": albench, "joblib": joblib, "tune": tune}
     number = int(sys.argv[2])
-    before, first, last = engines[sys.argv[1]](number)
-    print(json.dumps({"n": number, "startup": first - before, "wall": last - first, "busy": number * SECONDS}))
+    before, first, last, behind = engines[sys.argv[1]](number)
+    answer = {"n": number, "startup": first - before, "wall": last - first, "busy": number * SECONDS, "behind": behind}
+    print(json.dumps(answer))

@@ -57,13 +57,14 @@ def test_fifty_millisecond_trials_against_joblib_and_tune() -> None:
         print(f"{line}{m['overhead']:13.2f} ms")
     ours, joblib, tune = medians["albench"], medians["joblib"], medians["tune"]
     to_joblib = median(a["wall"] / b["wall"] for a, b in zip(runs["albench"], runs["joblib"], strict=True))
+    to_beat = 1.015 if TRIALS >= 10_000 else 1.05  # the first and the last trials weigh more in a short run
     to_tune = median(t["overhead"] / a["overhead"] for a, t in zip(runs["albench"], runs["tune"], strict=True))
-    print(f"utilisation {ours['utilisation']:.1%} (goal 95 %; joblib {joblib['utilisation']:.1%})")
-    print(f"wall, albench / joblib {to_joblib:.3f} (goal at most 1)")
+    print(f"utilisation {ours['utilisation']:.1%} (goal 97 % of two idle cores; joblib {joblib['utilisation']:.1%})")
+    print(f"wall, albench with Parquet and MLflow / joblib {to_joblib:.3f} (goal at most {to_beat})")
+    print(f"waited {ours['behind']:.0f} s for MLflow after the last row")
     print(f"overhead per trial, Tune / albench {to_tune:.0f} (goal at least 20; Tune {tune['overhead']:.0f} ms)")
-    assert to_joblib < 1.2  # the others are bounds for a machine that is busy with something else too
-    assert ours["utilisation"] > 0.4
-    assert to_tune > 3
+    assert to_joblib <= to_beat  # both suffer from what else the machine does
+    assert to_tune >= 20
 
 
 def cost(folder: Path, seeds: int, mlflow: bool) -> dict[str, float]:
@@ -103,4 +104,4 @@ def test_the_drivers_own_time_per_trial(tmp_path: Path) -> None:
         print(f"{name:16}{m['driver']:12.2f}{m['children']:12.2f}{m['startup']:20.2f}")
     print(f"driver with Parquet and MLflow on: {on['driver']:.2f} ms per trial (goal at most 2)")
     print(f"MLflow, in its own process: {on['children'] - off['children']:.1f} ms per trial")
-    assert on["driver"] < 6
+    assert on["driver"] <= 2
