@@ -234,16 +234,20 @@ def curve_values(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 def finished_rounds(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the rounds of the trials that are done and whole, by (trial_id, round).
 
-    A trial is whole when its purchases add up to its labels (else a part of the run was lost) and it got as far as
-    the others of its setting and budget. A curve of other people comes without purchases, and is whole. A trial
-    with an accuracy that is not a number is left out, and an imported one that cannot stand beside the others.
+    A trial is whole when its purchases add up to its labels, those of a validation set aside (else a part of the run
+    was lost), and it got as far as the others of its setting and budget. A curve of other people comes without
+    purchases, and is whole. A trial with an accuracy that is not a number is left out, and an imported one that
+    cannot stand beside the others.
     """
     done = set(trials.loc[trials["outcome"] == Outcome.DONE, "trial_id"]) - _unusable(rounds).keys()
     rounds = rounds[rounds["trial_id"].isin(done)].sort_values(["trial_id", "round"])
     bought = rounds["selected"].map(len).groupby(rounds["trial_id"]).transform("sum")
+    last = rounds.drop_duplicates("trial_id", keep="last")
+    ends = zip(last["trial_id"], last["class_counts"], last["n_labelled"], strict=True)
+    labels = rounds["trial_id"].map({t: int(np.sum(counts)) if len(counts) else n for t, counts, n in ends})
     reached = rounds.groupby("trial_id")["n_labelled"].transform("max")
     furthest = reached.where(bought > 0).groupby([rounds[name] for name in IDENTITY[:4]]).transform("max")
-    whole = ((bought == reached) | (rounds["budget"] == FULL_DATA)) & (reached == furthest)
+    whole = ((bought == labels) | (rounds["budget"] == FULL_DATA)) & (reached == furthest)
     return rounds[whole | (bought == 0)]
 
 

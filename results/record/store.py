@@ -254,10 +254,12 @@ class RunStore:
         frame = self.rounds()
         bought: dict[str, list[NDArray[np.int64]]] = {}
         total: dict[str, int] = {}
-        for trial_id, n_labelled, rows in zip(frame["trial_id"], frame["n_labelled"], frame["selected"], strict=True):
-            if total.get(trial_id, 0) + len(rows) == n_labelled:  # nothing is missing between the last row and this
+        columns = (frame[name] for name in ("trial_id", "class_counts", "selected"))
+        for trial_id, counts, rows in zip(*columns, strict=True):
+            labels = int(np.sum(counts))  # unlike n_labelled without a validation set, which no round buys
+            if total.get(trial_id, 0) + len(rows) == labels:  # nothing is missing between the last row and this
                 bought.setdefault(trial_id, []).append(np.asarray(rows, dtype=np.int64))
-                total[trial_id] = n_labelled
+                total[trial_id] = labels
         return bought
 
     def _read(self, name: str) -> pa.Table:

@@ -14,6 +14,8 @@ from albench.benchmark.learners.linear import Linear
 from albench.benchmark.purchase import InvalidSelectionError
 from albench.benchmark.query import UndeclaredError
 from albench.benchmark.types import Count, Labels, Query, Round, Rows, Trial
+from albench.results.measures.tables import finished_rounds
+from albench.results.record.store import RunStore
 
 Select = Callable[[Query], Rows]
 
@@ -172,7 +174,7 @@ def test_validation_rows_are_neither_for_sale_nor_trained_on_and_count_in_every_
 
 def test_the_validation_set_is_the_same_for_every_rule() -> None:
     learner = Listening()
-    for name in ("random", "margin", "typiclust", "galaxy"):
+    for name in ("random", "margin", "coreset", "typiclust", "galaxy"):
         rule = registry.strategies.get(name).cls()
         list(loop.run_trial(with_validation(8), make_pool(), rule, learner))
     assert len({tuple(lesson.validation[0]) for lesson in learner.lessons if lesson.validation is not None}) == 1
@@ -180,6 +182,16 @@ def test_the_validation_set_is_the_same_for_every_rule() -> None:
 
 def test_a_validation_set_moves_no_initial_label() -> None:
     assert bought(buy(first_rows))[0] == bought(buy(first_rows, trial=with_validation(8)))[0]
+
+
+def test_a_trial_with_a_validation_set_goes_on_where_it_stopped() -> None:
+    whole = list(loop.run_trial(with_validation(8), make_pool(), Rule(first_rows), Linear()))
+    for done in range(len(whole)):
+        history = [round_.selected for round_ in whole[:done]]
+        rest = list(loop.run_trial(with_validation(8), make_pool(), Rule(first_rows), Linear(), history))
+        assert [(r.n_labelled, r.selected.tolist(), r.scores) for r in rest] == [
+            (r.n_labelled, r.selected.tolist(), r.scores) for r in whole[done:]
+        ]
 
 
 def test_a_validation_set_larger_than_the_pool_is_one_line(own_folder: Path) -> None:
@@ -258,6 +270,7 @@ def test_what_a_rule_does_to_its_answer_later_is_not_recorded() -> None:
         (lambda q, _: (q.unlabelled[-2:], np.array([0])), False),
         (lambda q, _: (np.repeat(q.unlabelled[-1:], 2), np.array([0, 0])), False),
         (lambda q, _: (q.labelled[:1], np.array([0])), False),
+        (lambda _, bought: (bought[:1], np.array([0])), False),
     ],
 )
 def test_only_labels_of_unlabelled_rows_can_be_guessed(
@@ -277,3 +290,15 @@ def test_only_labels_of_unlabelled_rows_can_be_guessed(
     else:
         with pytest.raises(InvalidSelectionError, match="guessed labels for rows that are not distinct unlabelled"):
             list(trial)
+
+
+def test_of_a_run_with_a_validation_set_all_rounds_are_on_record_and_whole(own_folder: Path) -> None:
+    budget = {"initial": "2/class", "query": 6, "rounds": 3, "validation": 5}
+    rules = ["random", {"name": "ceal", "delta": 0.3}]
+    write_grid(Path("grid.yaml"), budgets={"b": budget}, strategies=rules)
+    assert run(Path("grid.yaml"), "whole").status == 0
+    whole = RunStore.open(Path("whole"))
+    assert {len(rows) for rows in whole.purchases().values()} == {1, 4}  # one: the full-data bound
+    finished = finished_rounds(whole.rounds(), whole.trials())
+    assert sorted(set(finished["n_labelled"])) == [11, 17, 23, 29, 124]
+    assert finished["trial_id"].nunique() == 3
