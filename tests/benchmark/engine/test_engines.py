@@ -17,7 +17,7 @@ GRID: dict[str, Any] = {
     "datasets": ["wine", {"name": "wdbc", "split": "resampled"}],
     "embeddings": ["pixels", "pca"],
     "learners": ["linear", "knn"],
-    "strategies": ["random", "margin", "kmeans", "coreset", "typiclust", "probcover"],
+    "strategies": ["random", "margin", "kmeans", {"name": "coreset", "space": "embedding"}, "typiclust", "probcover"],
     "budgets": {
         "low": {"initial": 0, "query": "1/class", "rounds": 3},
         "high": {"initial": "2/class", "query": "2/class", "rounds": 3},
