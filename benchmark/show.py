@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from ..datasets.embeddings.cache.images import images
 from ..datasets.embeddings.cache.store import embed
 from ..datasets.embeddings.pca import components
 from ..datasets.reading.base import Report, silent
@@ -23,9 +24,10 @@ from .bench import initial_rows
 from .grid.grid import inline
 from .grid.params import Choice, choose
 from .grid.structure import Initial, Purchase, check
-from .grid.study import check_encoder, lacking, unmet
+from .grid.study import check_encoder, lacking, no_images, unmet
+from .lesson import sees
 from .loop import run_trial, start
-from .registry import suggestion
+from .registry import needs_of, suggestion
 from .seeds import generator
 from .types import Budget, Features, Floats, Pool, Rows, Segment, Trial, UserError
 
@@ -90,10 +92,14 @@ def show(asked: Asked, report: Report = silent) -> tuple[Path, list[str]]:
     loaded = load(plan.dataset.value, plan.seed, report)
     check_encoder(plan.embedding, loaded)
     _check_budget(plan, loaded)
-    reasons = [unmet(strategy, plan.budget, loaded) for strategy in plan.strategies]
-    if any(reasons):
-        raise UserError("\n".join(f"--strategy: {reason}" for reason in reasons if reason))
+    sees_images = sees(plan.learner.value) == "images"
+    reasons = [f"--strategy: {why}" for choice in plan.strategies if (why := unmet(choice, plan.budget, loaded))]
+    reasons += [f"--learner: {why}"] if sees_images and (why := no_images(plan.learner, loaded)) else []
+    if reasons:
+        raise UserError("\n".join(reasons))
     embedded = embed(loaded, plan.embedding.value, report=report)
+    if sees_images or any("images" in needs_of(strategy.value) for strategy in plan.strategies):
+        embedded = replace(embedded, images=images(loaded, report))
     pool = embedded.pool()
     with threadpool_limits(1):  # as in a trial: the order of sums depends on the threads
         picks, labelled = buy(plan, pool, embedded.fingerprint)

@@ -183,7 +183,7 @@ def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...
     grid = study.grid
     resources = grid.resources[learner.part.label]
     if sees(learner.value) == "images":
-        refused = refused or _no_images(learner, source.data)
+        refused = refused or no_images(learner, source.data)
     whole = Budget(FULL_DATA, Count(len(source.data.split.train)), ())
     random = registry.strategies.get("random")
     bound = Trial(
@@ -226,10 +226,11 @@ def unmet(strategy: Choice, budget: Budget, data: Loaded) -> str:
     needs = needs_of(strategy.value)
     if "validation" in needs and not budget.validation.number:
         return f"{strategy.part.label} needs a validation set; budget {budget.name} has none (validation: 20, say)"
-    return _no_images(strategy, data) if "images" in needs else ""
+    return no_images(strategy, data) if "images" in needs else ""
 
 
-def _no_images(choice: Choice, data: Loaded) -> str:
+def no_images(choice: Choice, data: Loaded) -> str:
+    """Return that a learner or a rule needs images and these data have none, in words, or nothing."""
     return "" if data.split.kind == "images" else f"{choice.part.label} needs images; {data.label} has none"
 
 

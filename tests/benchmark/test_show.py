@@ -276,3 +276,20 @@ def test_a_picture_that_cannot_be_written_leaves_nothing() -> None:
     with pytest.raises(UserError, match=r"taken\.png: cannot be written: Is a directory"):
         class_map.save(class_map.class_map("t", [], np.eye(2), np.arange(2), ["a", "b"]), Path("taken.png"))
     assert [path.name for path in Path.cwd().iterdir()] == ["taken.png"]
+
+
+def test_a_learner_that_sees_images_gets_them_or_a_line(own_folder: Path) -> None:
+    learner = (
+        "--embedding",
+        "pixels",
+        "--learner",
+        "{name: mlp, sees: images, steps: 5}",
+        "--strategy",
+        "margin",
+        *PCA,
+    )
+    said = invoke("show", "digits", "--out", "picks.png", *learner)
+    assert said.status == 0, said.err
+    said = invoke("show", "wine", *learner)
+    assert (said.status, said.err.count("\n")) == (2, 1)
+    assert "--learner: mlp(steps=5, sees=images) needs images; wine has none" in said.err

@@ -1,4 +1,6 @@
-"""Run short trials on four workers that hold one pool: ``pool_memory.py ROWS`` prints what all processes take, in MiB.
+"""Run short trials on four workers that hold one pool: ``pool_memory.py VIEW ROWS`` prints what all take, in MiB.
+
+``VIEW`` is ``embedding``, or ``images``: then the pool is images, and two embeddings of them that take no room.
 
 ``workers`` is the sum of the proportional set sizes of the four worker processes after their last trial, while they
 still hold the pool; ``peak`` is the largest such sum seen during the run; ``all`` is that of the whole tree: the
@@ -8,6 +10,7 @@ workers, Ray's daemons and this process.
 import json
 import sys
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 import psutil
@@ -15,8 +18,9 @@ import psutil
 from albench.benchmark.engine.plan import Plan
 from albench.benchmark.engine.scheduler import Cluster
 from albench.benchmark.learners.linear import Linear
+from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.loop import Job
-from albench.benchmark.types import Budget, Count, Part, Resources, Segment, Trial
+from albench.benchmark.types import Budget, Count, Part, Resources, Segment, Strategy, Trial
 from albench.datasets.embeddings.cache.store import make_pool
 from albench.strategies.random import Random
 from albench.strategies.uncertainty.margin import Margin
@@ -24,25 +28,33 @@ from albench.strategies.uncertainty.margin import Margin
 WORKERS, DIMS, CLASSES, SEEDS = 4, 512, 10, 8
 
 
-def arrays(rows: int) -> dict[str, np.ndarray]:
+def arrays(rows: int, dims: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
-        "features": rng.standard_normal((rows, DIMS), dtype=np.float32),
+        "features": rng.standard_normal((rows, dims), dtype=np.float32),
         "labels": rng.integers(CLASSES, size=rows),
-        "test_features": rng.standard_normal((100, DIMS), dtype=np.float32),
+        "test_features": rng.standard_normal((100, dims), dtype=np.float32),
         "test_labels": rng.integers(CLASSES, size=100),
         "class_names": np.array([f"class {c}" for c in range(CLASSES)]),
         "content": np.array("made up"),
     }
 
 
-def jobs() -> Iterator[Job]:
+def images(rows: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    train, test = (rng.integers(256, size=(n, 32, 32, 2), dtype=np.uint8) for n in (rows, 100))
+    return {"images": train, "test_images": test}
+
+
+def jobs(view: str) -> Iterator[Job]:
+    learner = MLP(width=8, steps=5, sees="images") if view == "images" else Linear()
+    embeddings = ("one", "other") if view == "images" else ("one",)
     budget = Budget("few", Count(20), (Segment(Count(20), 2),))
-    for seed in range(SEEDS):
-        for strategy in (Random(), Margin()):
-            name = type(strategy).__name__.lower()
-            trial = Trial(Part("made"), Part("pixels"), Part("linear"), Part(name), budget, seed, "made")
-            yield Job(trial, strategy, Linear(), Resources())
+    rules: tuple[Strategy, ...] = (Random(), Margin())
+    for seed, strategy, embedding in product(range(SEEDS), rules, embeddings):
+        name = type(strategy).__name__.lower()
+        trial = Trial(Part("made"), Part(embedding), Part("made"), Part(name), budget, seed, embedding)
+        yield Job(trial, strategy, learner, Resources())
 
 
 def mebibytes(processes: list[psutil.Process]) -> float:
@@ -59,13 +71,18 @@ def workers() -> list[psutil.Process]:
 
 
 if __name__ == "__main__":
-    rows = int(sys.argv[1])
-    cluster, plan = Cluster(WORKERS, None), Plan(jobs(), WORKERS)
+    view, rows = sys.argv[1], int(sys.argv[2])
+    cluster, plan = Cluster(WORKERS, None), Plan(jobs(view), WORKERS)
+    seen = images(rows) if view == "images" else {}
+
+    def arrays_of(fingerprint: str) -> dict[str, np.ndarray]:
+        return {**arrays(rows, 1 if seen else DIMS), **seen}
+
     peak, ends = 0.0, dict[str, float]()
-    for _ in cluster.run(plan, lambda _: arrays(rows), make_pool):
+    for _ in cluster.run(plan, arrays_of, make_pool):
         found = workers()
         peak = max(peak, mebibytes(found))
         if not plan.left:  # all is done, and the workers are still there
             ends = {"workers": mebibytes(found), "all": mebibytes(tree()), "n": len(found)}
     cluster.close()
-    print(json.dumps({**ends, "peak": peak, "pool": rows * DIMS * 4 / 2**20}))
+    print(json.dumps({**ends, "peak": peak, "pool": rows * 2048 / 2**20}))
