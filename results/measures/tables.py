@@ -247,7 +247,7 @@ def finished_rounds(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     labels = rounds["trial_id"].map({t: int(np.sum(counts)) if len(counts) else n for t, counts, n in ends})
     reached = rounds.groupby("trial_id")["n_labelled"].transform("max")
     furthest = reached.where(bought > 0).groupby([rounds[name] for name in IDENTITY[:4]]).transform("max")
-    whole = ((bought == labels) | (rounds["budget"] == FULL_DATA)) & (reached == furthest)
+    whole = ((bought == reached) | (bought == labels) | (rounds["budget"] == FULL_DATA)) & (reached == furthest)
     return rounds[whole | (bought == 0)]
 
 

@@ -254,12 +254,13 @@ class RunStore:
         frame = self.rounds()
         bought: dict[str, list[NDArray[np.int64]]] = {}
         total: dict[str, int] = {}
-        columns = (frame[name] for name in ("trial_id", "class_counts", "selected"))
-        for trial_id, counts, rows in zip(*columns, strict=True):
-            labels = int(np.sum(counts))  # unlike n_labelled without a validation set, which no round buys
-            if total.get(trial_id, 0) + len(rows) == labels:  # nothing is missing between the last row and this
+        columns = (frame[name] for name in ("trial_id", "n_labelled", "class_counts", "selected"))
+        for trial_id, n_labelled, counts, rows in zip(*columns, strict=True):
+            now = total.get(trial_id, 0) + len(rows)
+            # nothing is missing between the last row and this; the counts hold no validation set, which no round buys
+            if now in (n_labelled, int(np.sum(counts))):
                 bought.setdefault(trial_id, []).append(np.asarray(rows, dtype=np.int64))
-                total[trial_id] = labels
+                total[trial_id] = now
         return bought
 
     def _read(self, name: str) -> pa.Table:

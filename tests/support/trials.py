@@ -35,7 +35,15 @@ def make_pool(size: int = 60, classes: int = 3, seed: int = 0, spread: float = 1
     return Pool(features, labels, test_features, test, names, Derived(features, lambda key: generator("t", key)))
 
 
-def make_trial(strategy: str = "random", initial: str = "6", rounds: int = 4, seed: int = 0, query: int = 5) -> Trial:
+def make_trial(
+    strategy: str = "random",
+    initial: str = "6",
+    rounds: int = 4,
+    seed: int = 0,
+    query: int = 5,
+    validation: int = 0,
+) -> Trial:
     number, _, per_class = initial.partition("/")
-    budget = Budget("b", Count(int(number), bool(per_class)), (Segment(Count(query), rounds),))
+    segments = (Segment(Count(query), rounds),)
+    budget = Budget("b", Count(int(number), bool(per_class)), segments, validation=Count(validation))
     return Trial(Part("toy"), Part("pixels"), Part("linear"), Part(strategy), budget, seed, "f")

@@ -108,7 +108,7 @@ def test_list_has_one_line_each(kind: str) -> None:
             "strategies",
             "probcover",
             [
-                "probcover (version 2): Greedy cover of the pool by balls of radius delta: each pick covers the most"
+                "probcover (version 3): Greedy cover of the pool by balls of radius delta: each pick covers the most"
                 " rows not covered yet.",
                 "  family: coverage",
                 "  cite: Yehuda, Dekel, Hacohen and Weinshall, Active Learning Through a Covering Lens, NeurIPS 2022"
@@ -268,7 +268,15 @@ class Open:
 class Plain:
     pass
 '''
-CHECKS = ["exact_batches", "inputs_unchanged", "fixed_by_the_generator", "global_generators_untouched", "renumbering"]
+CHECKS = [
+    "exact_batches",
+    "inputs_unchanged",
+    "fixed_by_the_generator",
+    "global_generators_untouched",
+    "blind_to_hidden_labels",
+    "nothing_kept",
+    "renumbering",
+]
 
 
 def test_check_of_a_registered_strategy() -> None:

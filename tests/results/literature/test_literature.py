@@ -27,12 +27,21 @@ Curves = dict[tuple[str, int], NDArray[np.float64]]
 def evidence(place: tuple[str, str, str, str], labels: list[int], curves: Curves) -> Evidence:
     """Return what a run holds whose trials (strategy, seed) measured these curves (R,) at these labels."""
     rounds: list[tuple[object, ...]] = [
-        (*place, strategy, seed, f"{strategy}-{seed}", r, n, IMPORTED, accuracy, np.nan, np.nan, [])
+        (*place, strategy, seed, f"{strategy}-{seed}", r, n, [], IMPORTED, accuracy, np.nan, np.nan, [])
         for (strategy, seed), curve in curves.items()
         for r, (n, accuracy) in enumerate(zip(labels, curve, strict=True))
     ]
     names = [*IDENTITY, "seed", "trial_id"]
-    measured = ["round", "n_labelled", "bought_by", "accuracy", "balanced_accuracy", "macro_f1", "selected"]
+    measured = [
+        "round",
+        "n_labelled",
+        "class_counts",
+        "bought_by",
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "selected",
+    ]
     frame = pd.DataFrame(rounds, columns=[*names, *measured])
     trials = frame[names].drop_duplicates().assign(outcome="done", reason="", host="", device="", ended_at=0)
     return Evidence.of(Runs(frame, trials, trials[names], {}, ()))
