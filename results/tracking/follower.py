@@ -108,7 +108,7 @@ class Follower:
                 text=True,
                 start_new_session=True,  # Ctrl-C is for the driver to handle
             )
-        os.setpriority(os.PRIO_PROCESS, process.pid, 19)
+        _lower(process.pid)
         return cls(directory, uri, process)
 
     def finish(self, timeout: float) -> str | None:
@@ -171,6 +171,13 @@ def _shown(uri: str) -> str:
     """Return the address without its password."""
     scheme, separator, rest = uri.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def _lower(pid: int) -> None:
+    """Give a process that leads a session of its own what the trials leave over."""
+    os.setpriority(os.PRIO_PROCESS, pid, 19)
+    with suppress(OSError):  # where Linux shares processors among sessions first, niceness counts within one only
+        Path(f"/proc/{pid}/autogroup").write_text("19")
 
 
 def _count_trials(directory: Path) -> int:
