@@ -19,7 +19,7 @@ from .tables import STATES, Summary
 from .words import count
 
 ENOUGH_SEEDS = 10
-FIXED = {"knn", "linear", "svm"}
+FIXED = {"knn", "linear", "mlp", "svm"}
 """Learners that take their parameters as given."""
 LEARNED, UNLEARNED = {"simclr", "timm", "torchvision"}, {"pixels", "pca", "random-conv"}
 """Encoders with and without training on images."""
