@@ -217,7 +217,11 @@ def lacking(strategy: Choice, learner: Choice) -> str:
     missing = needs_of(strategy.value).intersection(FROM_THE_MODEL) - learner.value.gives
     gives = ", ".join(sorted(learner.value.gives)) or "predictions only"
     needs = f"{strategy.part.label} needs {', '.join(sorted(missing))}"
-    remedy = " (space: embedding needs none)" if missing == {"hidden"} and hasattr(strategy.value, "space") else ""
+    remedy = ""
+    if missing == {"hidden"} and hasattr(strategy.value, "space"):
+        remedy = " (space: embedding needs none)"
+    elif missing == {"passes"} and hasattr(learner.value, "passes"):
+        remedy = f" (passes: dropout makes {learner.part.name} give them)"
     return f"{needs}; {learner.part.label} gives {gives}{remedy}" if missing else ""
 
 

@@ -16,7 +16,7 @@ from support.commands import TINY
 from albench.benchmark import registry
 from albench.benchmark.grid.grid import DEFAULTS, KEYS, REQUIRED, Grid, GridError, load, parse
 from albench.benchmark.grid.params import choose, describe
-from albench.benchmark.grid.study import preview, resolve
+from albench.benchmark.grid.study import lacking, preview, resolve
 from albench.benchmark.types import FULL_DATA, Budget, Count, Resources, Segment
 from albench.strategies.coverage.typiclust import TypiClust
 from albench.strategies.oracle.boss_oracle import BossOracle
@@ -255,3 +255,25 @@ def test_the_preview_of_a_schedule() -> None:
     schedule = {"initial": 4, "segments": [{"query": 10, "rounds": 3}, {"query": "20/class", "rounds": "all"}]}
     lines = preview(resolve(grid(budgets={"b": schedule})))
     assert "  budget b on wine: 4 labels, then 3 x 10 + 1 x 60 + 1 x 30, of 124" in lines
+
+
+@pytest.mark.parametrize(
+    ("learner", "strategy", "remedy"),
+    [
+        ("linear", "bald", " (passes: dropout makes linear give them)"),
+        ("mlp", "bald", " (passes: dropout makes mlp give them)"),
+        ("svm", "bald", ""),
+        ("svm", "coreset", " (space: embedding needs none)"),
+    ],
+)
+def test_what_a_learner_does_not_give_comes_with_the_remedy_where_there_is_one(
+    learner: str, strategy: str, remedy: str
+) -> None:
+    problems: list[str] = []
+    rule = choose(registry.strategies, strategy, "s", problems)
+    model = choose(registry.learners, learner, "l", problems)
+    assert rule is not None
+    assert model is not None
+    need = "passes" if strategy == "bald" else "hidden"
+    gives = ", ".join(sorted(model.value.gives))
+    assert lacking(rule, model) == f"{strategy} needs {need}; {learner} gives {gives}{remedy}"
