@@ -59,7 +59,8 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
     try:
         value = plugin.cls(**params)
     except ValueError as error:
-        problems.append(f"{where}: {name}: {error}")
+        said_by = f"{name}: "  # some rules say their name themselves
+        problems.append(f"{where}: {said_by}{str(error).removeprefix(said_by)}")
         return None
     return Choice(part_of(value, plugin), value, plugin)
 

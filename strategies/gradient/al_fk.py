@@ -5,6 +5,7 @@ import numpy as np
 from ...benchmark.registry import strategy
 from ...benchmark.types import Answers, Features, Query, Rows
 from ..kernels.distances import Matrix, Positions, blocks, unit_rows
+from ..kernels.gradients import errors
 from ..kernels.scores import argmax
 
 DEPTH, WIDTH = 32, 256  # matches of a centre that are looked up at first, and centres that are compared at once
@@ -55,10 +56,8 @@ class Descriptors:
     @classmethod
     def of(cls, said: Answers) -> "Descriptors":
         """Return the descriptors of all rows that a model was asked about."""
-        errors = said.probs.copy()
-        errors[np.arange(len(errors)), said.predicted] -= 1
         centred = said.hidden - said.hidden.mean(axis=1, keepdims=True)
-        return cls(unit_rows(centred), unit_rows(said.hidden), unit_rows(errors))
+        return cls(unit_rows(centred), unit_rows(said.hidden), unit_rows(errors(said.probs, said.predicted)))
 
     def __len__(self) -> int:
         return len(self.hidden)

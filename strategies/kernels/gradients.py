@@ -5,14 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from ...benchmark import device
-from ...benchmark.types import Features, Floats
+from ...benchmark.types import Features, Floats, Labels
 from .distances import EPS, Closeness, Distances, Euclidean, Matrix, Positions, blocks, mended
 from .gpu import products as gpu
 
 
 def gradients(probs: Features, hidden: Features) -> Gradients | gpu.Gradients:
     """Return the distances between the gradients of U rows, from (U, C) and (U, H), where this trial computes."""
-    return Gradients(probs, hidden) if device.active() == "cpu" else gpu.Gradients(probs, hidden)
+    q = errors(probs, probs.argmax(axis=1))
+    return Gradients(q, hidden) if device.active() == "cpu" else gpu.Gradients(q, hidden)
+
+
+def errors(probs: Features, labels: Labels) -> Features:
+    """Return p - e_label of each row, (U, C): what the gradient of its loss is at the logits."""
+    q = probs.astype(np.float32)
+    q[np.arange(len(q)), labels] -= 1
+    return q
 
 
 class Gradients(Distances):
@@ -23,12 +31,10 @@ class Gradients(Distances):
     two rows are equal.
     """
 
-    def __init__(self, probs: Features, features: Features) -> None:
-        q = probs.astype(np.float32)
-        q[np.arange(len(q)), probs.argmax(axis=1)] -= 1
-        self.Q, self.H = _squared_norms(q), _squared_norms(features) + 1
+    def __init__(self, q: Features, hidden: Features) -> None:
+        self.Q, self.H = _squared_norms(q), _squared_norms(hidden) + 1
         self.squared_norms = self.Q * self.H
-        self._q, self._h = Euclidean(q), Euclidean(features)
+        self._q, self._h = Euclidean(q), Euclidean(hidden)
         Q, H, a, b = self.Q.max(), self.H.max(), 4 * self._q.norms.max(), 4 * self._h.norms.max()
         rounding = 8 * EPS * (a * H + b * Q + Q * H + a * b)
         self.error = float(self._q.error * (H + b / 2) + self._h.error * (Q + a / 2) + rounding)

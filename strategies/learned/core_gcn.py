@@ -4,7 +4,7 @@ import numpy as np
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
-from ..kernels.distances import Euclidean, unit_rows
+from ..kernels.distances import euclidean, unit_rows
 from ..kernels.farthest import farthest
 from ..kernels.gcn import Training, hidden_features
 
@@ -50,4 +50,4 @@ class CoreGCN:
         training = Training(self.hidden, self.dropout, self.weight, self.rate, self.decay, self.epochs)
         known = len(query.labelled)
         hidden = hidden_features(unit_rows(query.of(nodes).hidden), known, training, query.rng)
-        return nodes[farthest(Euclidean(hidden), query.n, query.rng, np.arange(known))]
+        return nodes[farthest(euclidean(hidden), query.n, query.rng, np.arange(known))]

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from albench.benchmark.types import Features, Floats
 from albench.strategies.kernels.distances import Euclidean
 from albench.strategies.kernels.farthest import farthest
-from albench.strategies.kernels.gradients import Gradients
+from albench.strategies.kernels.gradients import gradients
 from albench.strategies.kernels.herding import Gaussian, herd
 from albench.strategies.kernels.kmeans import kmeans
 from albench.strategies.kernels.sampling import spread
@@ -119,7 +119,7 @@ def test_badge(units: Features, n: int, goal: float) -> None:
     compare(
         f"badge, n = {n}",
         lambda: plain_spread(to, n, rng()),
-        lambda: spread(Gradients(probs, units), 0, n, rng()),
+        lambda: spread(gradients(probs, units), 0, n, rng()),
         goal,
     )
 

@@ -8,6 +8,7 @@ R and P some of the things.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -25,17 +26,17 @@ BLOCK_BYTES = 2**28  # of a block of distances
 Positions = NDArray[np.int64]
 
 
-class OnDevice:
+class OnDevice(ABC):
     """Squared distances (`distances.Distances`) that are computed on the trial's GPU, and exact."""
 
     error = 0.0
 
+    @abstractmethod
     def squares(self, rows: torch.Tensor | slice, picks: torch.Tensor) -> torch.Tensor:
         """Return the squared distances (R, P) in double precision, on the device."""
-        raise NotImplementedError
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     def to(self, rows: Positions | slice, picks: Positions) -> NDArray[np.float32]:
         return device.fetch(self.squares(_there(rows), _there(picks))).astype(np.float32)
@@ -97,9 +98,7 @@ class Euclidean(OnDevice):
 class Gradients(OnDevice):
     """Distances between the gradients q x [h, 1] of U rows, factorised (`gradients.Gradients`)."""
 
-    def __init__(self, probs: Features, hidden: Features) -> None:
-        q = probs.astype(np.float32)
-        q[np.arange(len(q)), probs.argmax(axis=1)] -= 1
+    def __init__(self, q: Features, hidden: Features) -> None:
         self._q, self._h = Euclidean(q), Euclidean(hidden)
         self._Q = device.put(q).double().square().sum(dim=1)
         self._H = device.put(hidden).double().square().sum(dim=1) + 1

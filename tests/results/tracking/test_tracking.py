@@ -159,6 +159,20 @@ def test_a_mirror_killed_in_the_middle_is_made_level_without_duplicates(tmp_path
     assert held(directory / "mlflow.db") == expected(directory)
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="the system does not share by session")
+def test_the_mirror_takes_what_the_trials_leave_over(tmp_path: Path) -> None:
+    """Where processors are shared among sessions first, a nice process of its own session has as much as all trials."""
+    directory = write_done(tmp_path / "run", range(2))
+    follower = Follower.start(directory, default_uri(directory))
+    try:
+        pid = follower._process.pid
+        assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+        assert Path(f"/proc/{pid}/autogroup").read_text().endswith("nice 19\n")
+        assert Path("/proc/self/autogroup").read_text() != Path(f"/proc/{pid}/autogroup").read_text()
+    finally:
+        follower.stop()
+
+
 def add_twin(path: Path) -> None:
     """Repeat a child, as happens when a request that creates one times out, is repeated, and both are carried out."""
     with closing(sqlite3.connect(path)) as connection, connection:
