@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..registry import MARKS, Plugin, Registry, UnknownNameError, marks_of, strategies, suggestion
+from ..registry import MARKS, Plugin, Registry, UnknownNameError, marks_of, needs_of, strategies, suggestion
 from ..types import Part, Scored, Strategy, canonical_json
 from .structure import check, from_text, show
 
@@ -67,11 +67,17 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
 
 def describe(plugin: Plugin) -> list[str]:
     """Return what there is to say about a plugin, line by line: summary, what was declared, parameters."""
-    declared = {"family": plugin.family, "cite": plugin.cite, "needs": ", ".join(sorted(plugin.needs)), **plugin.notes}
+    rule = _by_default(plugin)
+    declared = {
+        "family": plugin.family,
+        "cite": plugin.cite,
+        "needs": ", ".join(sorted(needs_of(rule))),
+        **plugin.notes,
+    }
     lines = [f"{plugin.name} (version {plugin.version}): {plugin.summary}"]
     said = {key: value() if callable(value) else value for key, value in declared.items()}
     lines += [f"  {key}: {value}" for key, value in said.items() if value]
-    lines += [f"  marked: it {MARKS[mark]}" for mark in marks_of(plugin.cls)]
+    lines += [f"  marked: it {MARKS[mark]}" for mark in marks_of(rule)]
     hints = typing.get_type_hints(plugin.cls)
     for field in _fields(plugin.cls):
         hint = hints[field.name]
@@ -79,6 +85,12 @@ def describe(plugin: Plugin) -> list[str]:
         default = "required" if _required(field) else f"default {_shown(_default(field))}"
         lines.append(f"  parameter {field.name}: {kind}, {default}")
     return lines
+
+
+def _by_default(plugin: Plugin) -> object:
+    """Return a rule with its default parameters, by which its needs may go; its class where it has none."""
+    bare = plugin.kind != "strategy" or any(map(_required, _fields(plugin.cls)))
+    return plugin.cls if bare else plugin.cls()
 
 
 def _fields(cls: type) -> list[dataclasses.Field[Any]]:

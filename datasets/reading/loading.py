@@ -37,6 +37,11 @@ class Loaded:
     split: Split
     content: str
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a manifest says of the data."""
+        return {"name": self.name, "label": self.label, "params": self.params, "content": self.content}
+
     @cached_property
     def inputs(self) -> str:
         """The hash of what an encoder sees, labels left out: a network trained without labels is the same for both."""

@@ -81,8 +81,12 @@ def _write(folder: Path, loaded: Loaded, report: Report) -> None:
                 file: entry.write_array(unfinished / file, part, "uint8", told.more)
                 for file, part in (("train.npy", split.train), ("test.npy", split.test))
             }
-            dataset = {"name": loaded.name, "label": loaded.label, "params": loaded.params, "content": loaded.content}
-            facts = {"layout": entry.LAYOUT, "albench": __version__, "fingerprint": folder.name, "dataset": dataset}
+            facts = {
+                "layout": entry.LAYOUT,
+                "albench": __version__,
+                "fingerprint": folder.name,
+                "dataset": loaded.about,
+            }
             entry.write_manifest(unfinished, {**facts, "files": files})
             unfinished.rename(folder)
     finally:

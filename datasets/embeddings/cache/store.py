@@ -188,7 +188,7 @@ def _about(loaded: Loaded, encoder: Encoder) -> dict[str, Any]:
     plugin = plugin_of(encoders, encoder)
     made_by = {"name": plugin.name, "label": label_of(plugin, encoder), "version": plugin.version}
     return {
-        "dataset": {"name": loaded.name, "label": loaded.label, "params": loaded.params, "content": loaded.content},
+        "dataset": loaded.about,
         "encoder": {**made_by, "params": parameters(encoder)},
     }
 

@@ -142,6 +142,19 @@ def test_list_of_one(kind: str, name: str, lines: list[str]) -> None:
     assert (said.status, said.out.splitlines(), said.err) == (0, lines, "")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("coreset", "  needs: hidden"),
+        ("power", "  needs: passes"),
+        ("galaxy", "  needs: probabilities, reveal"),
+        ("ceal", "  marked: it changes the training of its rounds: not ranked with the others"),
+    ],
+)
+def test_needs_and_marks_are_those_of_the_default_parameters(name: str, said: str) -> None:
+    assert said in invoke("list", "strategies", name).out.splitlines()
+
+
 @pytest.mark.parametrize("kind", LISTS)
 def test_every_plugin_can_be_described(kind: str) -> None:
     plugins: registry.Registry = getattr(registry, kind)
