@@ -256,7 +256,7 @@ def show(dataset: str, embedding: str, strategies: Sequence[str], **said: Any) -
 def embed(dataset: str | None, encoder: str | None, seed: int, recompute: bool, verify: bool) -> None:
     """Compute an embedding ahead of a run, and say what it is worth; or verify the cache."""
     from albench.benchmark.engine.progress import StepProgress
-    from albench.benchmark.fill import fill
+    from albench.benchmark.grid.fill import fill
     from albench.datasets.embeddings.cache import shelf
 
     if verify and (dataset or encoder or recompute):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # name that fits counts.
 LAYERS = """
 cli
-benchmark.show benchmark.replay benchmark.fill
+benchmark.show benchmark.replay
 benchmark.engine
 results.report
 results.literature
@@ -36,6 +36,7 @@ benchmark.query
 benchmark.lesson
 benchmark.device
 benchmark.values benchmark.engine.deadline
+benchmark.text
 """
 LAYER = {room: number for number, line in enumerate(LAYERS.strip().splitlines()) for room in line.split()}
 FOREIGN = {

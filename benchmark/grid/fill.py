@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..datasets.embeddings.cache.store import Embedded, embed
-from ..datasets.reading.base import Report, silent
-from ..datasets.reading.loading import load
-from . import registry
-from .grid.grid import inline
-from .grid.params import choose
-from .grid.study import check_encoder
-from .types import UserError
+from ...datasets.embeddings.cache.store import Embedded, embed
+from ...datasets.reading.base import Report, silent
+from ...datasets.reading.loading import load
+from .. import registry
+from .grid import inline
+from .params import choose
+from .study import check_encoder
+from ..types import UserError
 
 
 def fill(dataset: str, encoder: str, seed: int = 0, recompute: bool = False, report: Report = silent) -> Embedded:

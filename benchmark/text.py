@@ -1,0 +1,46 @@
+"""Text from outside (messages, names of files, labels) as it can be written anywhere: UTF-8, printable, bounded."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls but for tab and newline, separators of lines, changes of direction, halves of surrogate pairs."""
+
+
+def clean(text: str, limit: int | None = None) -> str:
+    r"""Return ``text`` with an escape (``\x1b``) for each character that cannot be encoded or shown; lines stay.
+
+    A byte of a file's name that is not UTF-8 is shown as that byte. Of a text longer than ``limit`` characters its
+    first and last halves of the limit are kept, and how many are missing is said between them.
+    """
+    if limit is not None and len(text) > limit:
+        head, tail = limit - limit // 2, limit // 2
+        missing = f" [... {len(text) - limit:,} characters left out ...] "
+        text = text[:head] + missing + text[len(text) - tail :]
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def name(text: str) -> str:
+    r"""Return how a thing is called: `clean`, on one line, in Unicode's composed form (NFC).
+
+    A Mac writes é as e and an accent (NFD): the same name, another string.
+    """
+    return unicodedata.normalize("NFC", clean(text).replace("\n", "\\n").replace("\t", "\\t"))
+
+
+def same_names(texts: Iterable[str]) -> list[list[str]]:
+    """Return those of the distinct ``texts`` that are one name (see `name`) in several spellings, grouped."""
+    spellings: dict[str, list[str]] = {}
+    for text in dict.fromkeys(texts):
+        spellings.setdefault(name(text), []).append(text)
+    return [group for group in spellings.values() if len(group) > 1]
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # what Python makes of a byte that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
