@@ -6,10 +6,10 @@ from ...datasets.embeddings.cache.store import Embedded, embed
 from ...datasets.reading.base import Report, silent
 from ...datasets.reading.loading import load
 from .. import registry
+from ..types import UserError
 from .grid import inline
 from .params import choose
 from .study import check_encoder
-from ..types import UserError
 
 
 def fill(dataset: str, encoder: str, seed: int = 0, recompute: bool = False, report: Report = silent) -> Embedded:
