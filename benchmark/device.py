@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from .values import Array, UserError
 
 if TYPE_CHECKING:  # seconds to import, for which only those who use it wait
     import torch
+
+RECORDED = 16  # steps from which a recording pays
 
 _active = "cpu"  # of this process: a worker runs one trial at a time
 _THERE: dict[tuple[int, str], tuple[weakref.ref[NDArray[Any]], torch.Tensor]] = {}
@@ -72,6 +74,29 @@ def put(array: NDArray[Any]) -> Array:
 def fetch(array: Array) -> NDArray[Any]:
     """Return an array as numpy on the host; one that is there is not copied."""
     return array if isinstance(array, np.ndarray) else np.asarray(array.detach().cpu().numpy())
+
+
+def repeat(step: Callable[[], None], times: int) -> None:
+    """Run a step of torch's ``times`` times. It changes tensors in place and waits for nothing on the host.
+
+    On a card it is recorded once and played back: to start its kernels one by one would take longer than they do.
+    """
+    if active() != "cuda" or times < RECORDED:
+        for _ in range(times):
+            step()
+        return
+    import torch  # noqa: PLC0415 - see above
+
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        step()  # what is made at a first call cannot be recorded
+    torch.cuda.current_stream().wait_stream(aside)
+    recorded = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(recorded):
+        step()
+    for _ in range(times - 1):
+        recorded.replay()
 
 
 def check(num_gpus: float) -> None:

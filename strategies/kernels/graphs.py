@@ -50,6 +50,8 @@ class _Products:
         ones, halves = np.ones(len(rows), np.float32), np.einsum("md,md->m", rows, rows, dtype=np.float64) / -2
         self._left = np.column_stack([rows, halves.astype(np.float32), ones])
         self._right = np.column_stack([rows, ones, halves.astype(np.float32)])
+        for array in (self._left, self._right):
+            array.setflags(write=False)  # so that a GPU holds it once
         terms = rows.shape[1] + 10  # of the sum, and what was rounded before and after it
         self.error = -2 * terms * float(np.finfo(np.float32).eps * halves.min())
 
@@ -62,7 +64,9 @@ class _Products:
 
     def there(self, a: Positions, b: Positions | slice) -> Array:
         """Return the closeness (A, B) of rows ``a`` and ``b`` where this trial computes."""
-        return device.put(self._left[a]) @ device.put(self._right[b]).T
+        if device.active() == "cpu":
+            return self._left[a] @ self._right[b].T
+        return gpu.rows(self._left, a) @ gpu.rows(self._right, b).T
 
 
 def _above(closeness: Array, least: float) -> tuple[Positions, Positions, Closeness]:
@@ -237,8 +241,8 @@ def pool_neighbours(query: Query, k: int) -> tuple[NDArray[np.int32], Floats]:
 def nearest_neighbours(rows: Features, k: int) -> tuple[NDArray[np.int32], Floats]:
     """Return the K = min(``k``, M - 1) nearest other rows of each row, (M, K), and their distances (M, K), ascending.
 
-    Of rows equally far the one with the lower number comes first. Candidates come from faiss on the GPUs it sees, else
-    from products, which on CPUs are faster than faiss; the answer does not depend on where they come from.
+    Of rows equally far the one with the lower number comes first. Candidates come from products where this
+    trial computes; of a trial on the CPU from faiss, should it see a GPU. The answer does not depend on that.
     """
     M, k = len(rows), min(k, len(rows) - 1)
     ids, far = np.empty((M, k), np.int32), np.empty((M, k))
@@ -259,7 +263,7 @@ Search = Callable[[Positions], tuple[Positions, Floats]]
 
 
 def _search(products: _Products, rows: Features, k: int) -> Search:
-    if len(rows) >= LARGE:
+    if device.active() == "cpu" and len(rows) >= LARGE:
         import faiss  # noqa: PLC0415 - takes a second, for which only large pools should wait
 
         if faiss.get_num_gpus():
@@ -279,7 +283,11 @@ def _search_by_faiss(index: Any, products: _Products, k: int) -> Search:  # Any:
 
 
 def _search_by_products(products: _Products, k: int, own: Positions) -> tuple[Positions, Floats]:
-    far = -products(own, slice(None))
+    closeness = products.there(own, slice(None))
+    if not isinstance(closeness, np.ndarray):
+        found, last = gpu.largest(closeness, k)
+        return found, -last.astype(np.float64)
+    far = -closeness
     some = far[:, :: max(far.shape[1] // max(4 * TILE, k), 1)]
     bound = np.partition(some, k - 1, axis=1)[:, k - 1 : k]  # no farther than this are k of all
     i, j = np.divmod(np.flatnonzero(far <= bound), far.shape[1])

@@ -43,9 +43,7 @@ def herd(similarity: Similarity, M: int, cover: Closeness, n: int, rng: np.rando
         while (age[rivals] < i).any():
             stale = np.union1d(np.argpartition(gain, -BATCH)[-BATCH:] if BATCH < M else everyone, rivals)
             stale = stale[(age[stale] < i) & (gain[stale] > -np.inf)]
-            for known in np.unique(age[stale]):
-                part = stale[age[stale] == known]
-                gain[part] -= _between(similarity, part, history[known], history[i])
+            gain[stale] = _lowered(similarity, stale, gain[stale], age[stale], history)
             age[stale] = i
             rivals = _rivals(gain)
         if len(rivals) > 1:
@@ -71,6 +69,21 @@ def covers(similarity: Similarity, M: int, T: int) -> Closeness:
 def _rivals(gain: Floats, doubt: float = DOUBT) -> Positions:
     best = gain.max()
     return np.flatnonzero(gain >= best - doubt * abs(best))
+
+
+def _lowered(
+    similarity: Similarity, candidates: Positions, gain: Floats, age: Positions, history: list[Closeness]
+) -> Floats:
+    """Return gains (R,) that know ``age`` (R,) picks as they are after all: less what the picks since have covered.
+
+    On a GPU, where to ask costs more than the answer, they are made anew in one question.
+    """
+    if isinstance(similarity, gpu.Gaussian):
+        return _between(similarity, candidates, history[-1], np.ones_like(history[-1]))
+    for known in np.unique(age):
+        part = age == known
+        gain[part] -= _between(similarity, candidates[part], history[known], history[-1])
+    return gain
 
 
 def _between(similarity: Similarity, candidates: Positions, low: Closeness, high: Closeness) -> Floats:

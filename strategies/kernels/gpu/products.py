@@ -159,13 +159,30 @@ def farthest(
         nearest[_there(chosen)] = -torch.inf
     if closed is not None:
         nearest[_there(closed)] = -torch.inf
-    picks = torch.empty(n, dtype=torch.int64, device=order.device)
-    for i in range(n):
+    picks, count = torch.empty(n, dtype=torch.int64, device=order.device), torch.zeros_like(order[:1])
+
+    def pick_one() -> None:
         best = torch.where(nearest == nearest.max(), order, len(order))
-        picks[i : i + 1] = pick = best.argmin().view(1)
+        pick = best.argmin().view(1)
         torch.minimum(nearest, distances.squares(slice(None), pick)[:, 0], out=nearest)
         nearest.index_fill_(0, pick, -torch.inf)
+        picks.index_copy_(0, count, pick)
+        count.add_(1)
+
+    device.repeat(pick_one, n)
     return device.fetch(picks)
+
+
+def largest(closeness: torch.Tensor, k: int) -> tuple[Positions, NDArray[np.float32]]:
+    """Return the places (R, k) of each row's ``k`` largest of a tile (R, M), and the k-th largest itself (R,)."""
+    found = closeness.topk(k, dim=1)
+    return device.fetch(found.indices), device.fetch(found.values[:, -1])
+
+
+def rows(array: NDArray[np.float32], positions: Positions | slice) -> torch.Tensor:
+    """Return rows of an array that is read-only, and so lies on the device already."""
+    there: torch.Tensor = device.put(array)[_there(positions)]
+    return there
 
 
 def above(closeness: torch.Tensor, least: float) -> tuple[Positions, Positions, NDArray[np.float32]]:
