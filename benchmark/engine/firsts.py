@@ -23,7 +23,9 @@ def firsts(study: Study, store: RunStore) -> list[dict[str, Any]]:
     """
     splits = {source.dataset.label: source.data.split for source in study.sources.values()}
     wanted: dict[tuple[str, int], None] = {}
-    for place in places(finished_rounds(store.rounds(), store.trials()), {"": store.manifest}):
+    planned = {trial.trial_id for trial in study.trials}
+    rounds, trials = (frame[frame["trial_id"].isin(planned)] for frame in (store.rounds(), store.trials()))
+    for place in places(finished_rounds(rounds, trials), {"": store.manifest}):
         rows = (row for strategy in place.trails for row, _ in first_rows(place, strategy))
         wanted |= dict.fromkeys((place.names[0], row) for row in rows)
     known = ((d, row) for d, row in sorted(wanted) if d in splits and row < len(splits[d].train_labels))

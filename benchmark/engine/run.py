@@ -110,7 +110,7 @@ def carry_out(study: Study, options: Options, console: Console, show: Callable[[
 def _run(
     study: Study, options: Options, store: RunStore, uri: str, console: Console, show: Callable[[], None]
 ) -> Result:
-    store.write_plan(study.trials)
+    store.write_plan(study.trials, study.total)
     jobs, outcomes = _left(study, store, options)
     ended = f", {sum(outcomes.values())} have ended before" if outcomes else ""
     console.print(f"{len(study.jobs)} trials{ended}; results go to {options.out}", highlight=False, soft_wrap=True)

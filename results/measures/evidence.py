@@ -11,15 +11,19 @@ import pandas as pd
 
 from ..record.schema import FIRSTS
 from ..record.store import RunStore
-from .tables import IDENTITY, Summary, curve_values, summarise
+from .tables import IDENTITY, LEFT, Summary, curve_values, summarise
 from .words import count
 
 _NAMES = [*IDENTITY, "seed", "trial_id"]
+_PLAN = [*_NAMES, "n_bought"]
 
 
 @dataclass(frozen=True, eq=False)
 class Runs:
     """The rounds and trials of some runs, one trial per cell and seed; ``manifests`` and ``grids`` by directory name.
+
+    They are those of the grids as they are now; ``earlier`` has one row for each trial that belongs to an earlier state
+    of its grid: the columns of `IDENTITY`, seed, trial_id and outcome.
 
     ``each`` has, where there are several runs, the values of each by itself as `tables.curve_values` returns them;
     ``firsts`` is what the rows that are bought first look like (`schema.FIRSTS`).
@@ -33,6 +37,7 @@ class Runs:
     grids: dict[str, str] = field(default_factory=dict)
     each: dict[str, pd.DataFrame] = field(default_factory=dict)
     firsts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FIRSTS.names))
+    earlier: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*_NAMES, "outcome"]))
 
     def summarise(self, baseline: str = "random") -> Summary:
         order: dict[str, list[str]] = {}
@@ -40,7 +45,7 @@ class Runs:
             for column, labels in manifest.get("order", {}).items():
                 order[column] = list(dict.fromkeys([*order.get(column, []), *labels]))
         marks = {label: of for manifest in self.manifests.values() for label, of in manifest.get("marks", {}).items()}
-        return summarise(self.rounds, self.trials, baseline, order, self.plan, marks)
+        return summarise(self.rounds, self.trials, baseline, order, self.plan, marks, self.earlier)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +82,12 @@ def read_runs(directories: Sequence[Path]) -> Runs:
     # trials first: a trial that ends in between is then one that is left, not one without rounds
     trials = [store.trials() for store in stores.values()]
     rounds = [store.rounds() for store in stores.values()]
-    plans = [_plan(store) for store in stores.values()]
+    found = [store.plan() for store in stores.values()]
+    trials, ended_before = _split(trials, found)
+    rounds, begun_before = _split(rounds, found)
+    earlier = pd.concat([ended_before[[*_NAMES, "outcome"]], begun_before[_NAMES].assign(outcome=LEFT)])
+    nothing = pd.DataFrame(columns=_PLAN).astype({"seed": int})
+    plans = [nothing if plan is None else plan[_PLAN] for plan in found]
     names = [_name(store, list(stores.values())) for store in stores.values()]
     agreed, disagreement = _one_answer(rounds)
     merged = _one_each(agreed, pd.concat(trials, ignore_index=True), pd.concat(plans, ignore_index=True))
@@ -93,15 +103,23 @@ def read_runs(directories: Sequence[Path]) -> Runs:
     each = {}
     if len(stores) > 1:
         own = zip(names, rounds, trials, plans, strict=True)
-        each = {name: curve_values(*_one_each(*frames)[:2]) for name, *frames in own}
+        each = {name: curve_values(*_one_each(*frames)) for name, *frames in own}
     manifests = dict(zip(names, (store.manifest for store in stores.values()), strict=True))
     seen = pd.concat(firsts).drop_duplicates(["dataset", "row"]) if firsts else pd.DataFrame(columns=FIRSTS.names)
-    return Runs(*merged, manifests, tuple(notices), grids, each, seen)
+    return Runs(*merged, manifests, tuple(notices), grids, each, seen, earlier.drop_duplicates("trial_id"))
 
 
-def _plan(store: RunStore) -> pd.DataFrame:
-    plan = store.plan()
-    return pd.DataFrame(columns=_NAMES).astype({"seed": int}) if plan is None else plan[_NAMES]
+def _split(
+    frames: Sequence[pd.DataFrame], plans: Sequence[pd.DataFrame | None]
+) -> tuple[list[pd.DataFrame], pd.DataFrame]:
+    """Return of each run the rows of trials that some plan asks for, and all others as one frame.
+
+    A run without a plan (an older albench's) is taken as it is.
+    """
+    planned = {trial_id for plan in plans if plan is not None for trial_id in plan["trial_id"]}
+    ours = [frame["trial_id"].isin(planned) | (plan is None) for frame, plan in zip(frames, plans, strict=True)]
+    kept = [frame if mask.all() else frame[mask] for frame, mask in zip(frames, ours, strict=True)]
+    return kept, pd.concat([frame[~mask] for frame, mask in zip(frames, ours, strict=True)])
 
 
 def _one_answer(runs: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:

@@ -128,7 +128,8 @@ class Summary:
     """All cells, the baseline first in each block, and the full-data bounds (their value is ``final``).
 
     ``finished`` holds the rounds that all of it is made of, as `finished_rounds` returns them; ``marks`` says of some
-    strategies in what they are not like the others (`registry.MARKS`).
+    strategies in what they are not like the others (`registry.MARKS`); ``earlier`` counts the trials, by outcome, that
+    belong to an earlier state of their grid: nothing else here is made of them.
     """
 
     baseline: str
@@ -136,6 +137,7 @@ class Summary:
     bounds: dict[Setting, Cell] = field(default_factory=dict)
     finished: pd.DataFrame = field(default_factory=pd.DataFrame)
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    earlier: Mapping[Key, Mapping[str, int]] = field(default_factory=dict)
 
     def budgets(self) -> list[str]:
         return list(dict.fromkeys(key.budget for key in self.cells))
@@ -197,22 +199,25 @@ def summarise(
     order: Mapping[str, Sequence[str]] | None = None,
     plan: pd.DataFrame | None = None,
     marks: Mapping[str, Sequence[str]] | None = None,
+    earlier: pd.DataFrame | None = None,
 ) -> Summary:
     """Return all table values; gains are over the strategy ``baseline``.
 
     Names and seed are enough to tell trials apart here (`report.read_runs` sees to it). ``order`` gives the labels of
     a column of `IDENTITY` in the order to show them; the rest follows by name. ``plan`` (`RunStore.plan`) says which
-    trials are asked for besides those that have begun. ``marks`` are those of the strategies, by label.
+    trials are asked for besides those that have begun. ``marks`` are those of the strategies, by label; ``earlier``
+    holds the trials of earlier states of the grids (`evidence.Runs`), which are counted only.
     """
     expected = _expected(trials, rounds, *([] if plan is None else [plan]))
-    finished = finished_rounds(rounds, trials)
+    finished = finished_rounds(rounds, trials, plan)
     points = finished[[*IDENTITY, "seed", "n_labelled", "accuracy"]]  # few columns: each group is a copy
     curves = {key_of(names): _curves(of) for names, of in points.groupby(IDENTITY)}
     by_seed = _curve_values(finished).sort_values("seed").set_index("seed")
     values = {key_of(names): of for names, of in by_seed.groupby(IDENTITY)[list(CURVE_METRICS)]}
     ends = trials[[*IDENTITY, "seed", "trial_id", "outcome", "reason"]]
     ended = {key_of(names): of for names, of in ends.groupby(IDENTITY)}
-    no_curves, no_values, unusable = _curves(finished[:0]), by_seed[:0][list(CURVE_METRICS)], _unusable(rounds)
+    no_curves, no_values = _curves(finished[:0]), by_seed[:0][list(CURVE_METRICS)]
+    unusable = _unusable(rounds, plan)
     cells: dict[Key, Cell] = {}
     bounds: dict[Setting, Cell] = {}
     for key in sorted(expected, key=_sorter(baseline, order or {})):
@@ -223,23 +228,26 @@ def summarise(
             bounds[key.setting] = cell
         else:
             cells[key] = cell
-    return Summary(baseline, cells, bounds, finished, marks or {})
+    past = {} if earlier is None else {key_of(names): of for names, of in earlier.groupby(IDENTITY)["outcome"]}
+    counts = {key: Counter(past[key]) for key in sorted(past, key=_sorter(baseline, order or {}))}
+    return Summary(baseline, cells, bounds, finished, marks or {}, counts)
 
 
-def curve_values(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+def curve_values(rounds: pd.DataFrame, trials: pd.DataFrame, plan: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return one row per trial that is done and whole: its identity, seed and the columns of `CURVE_METRICS`."""
-    return _curve_values(finished_rounds(rounds, trials))
+    return _curve_values(finished_rounds(rounds, trials, plan))
 
 
-def finished_rounds(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+def finished_rounds(rounds: pd.DataFrame, trials: pd.DataFrame, plan: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the rounds of the trials that are done and whole, by (trial_id, round).
 
     A trial is whole when its purchases add up to its labels, those of a validation set aside (else a part of the run
-    was lost), and it got as far as the others of its setting and budget. A curve of other people comes without
+    was lost), and it bought as many as the plan says; where that is not known, it got as far as the others of its
+    setting and budget. A curve of other people comes without
     purchases, and is whole. A trial with an accuracy that is not a number is left out, and an imported one that
     cannot stand beside the others.
     """
-    done = set(trials.loc[trials["outcome"] == Outcome.DONE, "trial_id"]) - _unusable(rounds).keys()
+    done = set(trials.loc[trials["outcome"] == Outcome.DONE, "trial_id"]) - _unusable(rounds, plan).keys()
     rounds = rounds[rounds["trial_id"].isin(done)].sort_values(["trial_id", "round"])
     bought = rounds["selected"].map(len).groupby(rounds["trial_id"]).transform("sum")
     last = rounds.drop_duplicates("trial_id", keep="last")
@@ -247,14 +255,34 @@ def finished_rounds(rounds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     labels = rounds["trial_id"].map({t: int(np.sum(counts)) if len(counts) else n for t, counts, n in ends})
     reached = rounds.groupby("trial_id")["n_labelled"].transform("max")
     furthest = reached.where(bought > 0).groupby([rounds[name] for name in IDENTITY[:4]]).transform("max")
-    whole = ((bought == reached) | (bought == labels) | (rounds["budget"] == FULL_DATA)) & (reached == furthest)
+    asked = rounds["trial_id"].map(_asked(plan).set_index("trial_id")["n_bought"].astype(float))
+    at_end = (reached == furthest) & asked.isna() | (bought == asked)
+    whole = ((bought == reached) | (bought == labels)) & at_end | (rounds["budget"] == FULL_DATA)
     return rounds[whole | (bought == 0)]
 
 
-def _unusable(rounds: pd.DataFrame) -> dict[str, str]:
+def _asked(plan: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the trials of a plan of which it says how many labels they buy in all, each once."""
+    if plan is None or "n_bought" not in plan:
+        return pd.DataFrame(columns=[*IDENTITY, "seed", "trial_id", "n_bought"])
+    return plan[plan["n_bought"].notna()].drop_duplicates("trial_id")
+
+
+def _unusable(rounds: pd.DataFrame, plan: pd.DataFrame | None) -> dict[str, str]:
     """Return the ids of the trials that are in no table though they may be done, each with the reason."""
     unknown = rounds.loc[~np.isfinite(rounds["accuracy"].to_numpy(dtype=np.float64)), "trial_id"]
-    return {**unfit(rounds), **dict.fromkeys(unknown, "with an accuracy that is not a number")}
+    return {**unfit(rounds), **_shorter(plan), **dict.fromkeys(unknown, "with an accuracy that is not a number")}
+
+
+def _shorter(plan: pd.DataFrame | None) -> dict[str, str]:
+    """Return the ids of trials that buy less than others of their names and seed: two runs mean two budgets by one."""
+    asked = _asked(plan)
+    most = asked.groupby([*IDENTITY[:4], "seed"])["n_bought"].transform("max")
+    short = asked.assign(most=most)[asked["n_bought"] < most]
+    return {
+        trial_id: f"its budget ends at {n:.0f} labels, that of the others of its setting at {most:.0f}"
+        for trial_id, n, most in short[["trial_id", "n_bought", "most"]].itertuples(index=False)
+    }
 
 
 def _expected(*frames: pd.DataFrame) -> dict[Key, set[int]]:

@@ -65,8 +65,11 @@ TRIALS = pa.schema(
 )
 """One row per attempt at a trial that ended."""
 
-PLAN = pa.schema(_IDENTITY, metadata=_METADATA)
-"""One row per trial that the grid asks for, so that a cell without results is told from one that was not asked for."""
+PLAN = pa.schema([*_IDENTITY, ("n_bought", pa.int64())], metadata=_METADATA)
+"""One row per trial that the grid asks for, so that a cell without results is told from one that was not asked for.
+
+``n_bought`` is how many labels it buys in all; null, or no such column, where nobody says so.
+"""
 
 FIRSTS = pa.schema(
     [
@@ -124,9 +127,9 @@ def trial_row(trial: Trial, end: TrialEnd, ended_at: int) -> dict[str, Any]:
     }
 
 
-def plan_row(trial: Trial) -> dict[str, Any]:
+def plan_row(trial: Trial, n_bought: int | None = None) -> dict[str, Any]:
     """Return one row of ``PLAN`` as plain Python values."""
-    return _identity(trial)
+    return {**_identity(trial), "n_bought": n_bought}
 
 
 def _identity(trial: Trial) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -129,10 +129,10 @@ class RunStore:
 
     # --- writing -----------------------------------------------------------------------------------------------
 
-    def write_plan(self, trials: Sequence[Trial]) -> None:
-        """Say which trials the grid asks for; replaces the plan of an earlier state of the grid."""
+    def write_plan(self, trials: Sequence[Trial], n_bought: Callable[[Trial], int | None] = lambda _: None) -> None:
+        """Say which trials the grid asks for, and how many labels each buys; replaces an earlier state's plan."""
         self._check_writer()
-        rows = [plan_row(trial) for trial in trials]
+        rows = [plan_row(trial, n_bought(trial)) for trial in trials]
         parts.write_part(self.directory / PLAN_FILE, pa.Table.from_pylist(rows, schema=PLAN))
 
     def write_firsts(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -208,7 +208,8 @@ class RunStore:
 
     def plan(self) -> pd.DataFrame | None:
         """Return the trials that the grid asks for, or None where nobody wrote it down."""
-        return self._read_file(PLAN_FILE)
+        plan = self._read_file(PLAN_FILE)
+        return plan if plan is None or "n_bought" in plan else plan.assign(n_bought=np.nan)
 
     def firsts(self) -> pd.DataFrame | None:
         """Return what the rows that are bought first look like, or None where nobody wrote it down."""

@@ -40,7 +40,7 @@ from .sections import (
     reading,
     savings,
 )
-from .terminal import unfinished
+from .terminal import earlier, unfinished
 
 DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
 INDEX = "files.txt"  # what a report is made of, for the next one to know what it replaces
@@ -79,7 +79,7 @@ def status_lines(directory: Path) -> list[str]:
     """Say how far a run is: the trials by outcome, then each cell that is not done, and what is wrong with files."""
     runs = read_runs([directory])
     summary = runs.summarise()
-    return [*overview.state(summary), *unfinished(summary), *runs.notices]
+    return [*overview.state(summary), *unfinished(summary), *earlier(summary), *runs.notices]
 
 
 def write_report(

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from ...benchmark.types import Outcome
 from ..measures.stats import BEST, Interval
-from ..measures.tables import Cell, Setting, Summary
+from ..measures.tables import STATES, Cell, Setting, Summary
+from ..measures.words import count
 from .marks import PLAIN_SIGNS, SIGNS, explained, labelled
 
 FULL_DATA_ROW = "full data (final/1)"
@@ -81,13 +82,30 @@ def render(summary: Summary, console: Console) -> None:
         console.print(caption(summary, mark, n), style="dim", highlight=False)
         if note := explained(summary.strategies(), summary, style.signs):
             console.print(escape(note), style="dim", highlight=False)
-    for line in unfinished(summary):
+    for line in (*unfinished(summary), *earlier(summary)[:1]):
         console.print(escape(line), highlight=False, soft_wrap=True)
 
 
 def unfinished(summary: Summary) -> list[str]:
     """Return one line per cell that is not wholly done: what became of it, and why; one per setting that cannot run."""
     return [f"{what}: {status}" + (f": {reasons}" if reasons else "") for what, status, reasons in not_done(summary)]
+
+
+def earlier(summary: Summary) -> list[str]:
+    """Return what belongs to an earlier state of the grid: how many trials, then one line per cell."""
+    total = sum(sum(trials.values()) for trials in summary.earlier.values())
+    if not total:
+        return []
+    first = (
+        f"{count(total, 'trial')} of an earlier state of the grid (since changed): kept, but in no table; the grid as"
+        " it was then shows them again"
+    )
+    return [first, *(f"earlier: {key}: {counted(trials)}" for key, trials in summary.earlier.items())]
+
+
+def counted(trials: Mapping[str, int]) -> str:
+    """Return trials by outcome, as ``2 done, 1 left``."""
+    return ", ".join(f"{trials[name]} {name}" for name in STATES if trials.get(name))
 
 
 def not_done(summary: Summary) -> list[tuple[str, str, str]]:

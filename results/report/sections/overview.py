@@ -8,14 +8,14 @@ from ...measures.evidence import Evidence
 from ...measures.tables import LEFT, STATES, Setting, Summary
 from ...measures.words import interval_text
 from ..blocks import NOT_DONE, Block, stem
-from ..terminal import FULL_DATA_ROW, Style, caption, not_done, usual_n
+from ..terminal import FULL_DATA_ROW, Style, caption, counted, earlier, not_done, usual_n
 
 
 def blocks(evidence: Evidence) -> list[Block]:
     """Return the table of each budget, then the bounds and the cells that are not done."""
     summary = evidence.summary
     tables = [_budget(summary, budget, summary.settings(budget)) for budget in summary.budgets()]
-    return [*tables, _bounds(summary), _not_done(summary)]
+    return [*tables, _bounds(summary), _not_done(summary), *_earlier(summary)]
 
 
 def state(summary: Summary) -> list[str]:
@@ -81,3 +81,11 @@ def _not_done(summary: Summary) -> Block:
         columns=("cell", "trials", "reason") if rows else (),
         rows=tuple(rows),
     )
+
+
+def _earlier(summary: Summary) -> list[Block]:
+    """Return the cells of earlier states of the grid, where there are any."""
+    if not summary.earlier:
+        return []
+    rows = tuple((str(key), counted(trials)) for key, trials in summary.earlier.items())
+    return [Block("Of an earlier state of the grid", text=earlier(summary)[0], columns=("cell", "trials"), rows=rows)]

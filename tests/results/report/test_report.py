@@ -28,6 +28,9 @@ MANIFEST = {
 }
 
 
+STRATEGIES = ("random", "badge", "margin", "entropy")
+
+
 def make_trial(strategy: str, seed: int, budget: str = "low", dataset: str = "digits") -> Trial:
     schedule = Budget(budget, Count(len(budget)), ())  # its name is not in the trial's id, so the schedule must differ
     return Trial(Part(dataset), Part("pixels"), Part("linear"), Part(strategy), schedule, seed, "f")
@@ -61,6 +64,7 @@ def add(
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """Three seeds of random, margin (one failed), badge (unsupported), entropy (half done, others planned); a bound."""
+    bounds = [make_trial("random", seed, FULL_DATA) for seed in range(3)]
     with RunStore.create(tmp_path / "run", "name: tiny", MANIFEST) as store:
         for seed in range(3):
             add(store, "random", seed, [0.5, 0.6 + seed / 100])
@@ -70,7 +74,7 @@ def run(tmp_path: Path) -> Path:
         add(store, "margin", 1, [0.5, 0.712])
         add(store, "margin", 2, [0.5], Outcome.FAILED, "ValueError: a | b")
         add(store, "entropy", 0, [0.5], None)
-        store.write_plan([make_trial("entropy", seed) for seed in range(3)])
+        store.write_plan([make_trial(name, seed) for name in STRATEGIES for seed in range(3)] + bounds)
     return tmp_path / "run"
 
 
@@ -272,7 +276,7 @@ def test_a_planned_trial_stands_for_its_names_though_an_older_version_is_done(tm
         store.write_plan([replace(make_trial("random", 0), strategy=Part("random", version=2))])
     written, text, _ = write([tmp_path / "run"], tmp_path / "out")
     assert [cell.outcomes for cell in written.summary.cells.values()] == [{"left": 1}]
-    assert "1 trial left out: others have the same names and seed" in text
+    assert "1 trial of an earlier state of the grid" in text
 
 
 def test_the_status_says_how_far_a_run_is(run: Path) -> None:
