@@ -23,7 +23,7 @@ def clean(text: str, limit: int | None = None) -> str:
     return _UNPRINTABLE.sub(_escape, text)
 
 
-def name(text: str) -> str:
+def spelled(text: str) -> str:
     r"""Return how a thing is called: `clean`, on one line, in Unicode's composed form (NFC).
 
     A Mac writes é as e and an accent (NFD): the same name, another string.
@@ -32,10 +32,10 @@ def name(text: str) -> str:
 
 
 def same_names(texts: Iterable[str]) -> list[list[str]]:
-    """Return those of the distinct ``texts`` that are one name (see `name`) in several spellings, grouped."""
+    """Return those of the distinct ``texts`` that are one name (see `spelled`) in several spellings, grouped."""
     spellings: dict[str, list[str]] = {}
     for text in dict.fromkeys(texts):
-        spellings.setdefault(name(text), []).append(text)
+        spellings.setdefault(spelled(text), []).append(text)
     return [group for group in spellings.values() if len(group) > 1]
 
 

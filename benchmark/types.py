@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .lesson import Draw, Learner, Lesson, Model, View
 from .query import Answers, Oracle, Query, Scored, Strategy
+from .text import spelled
 from .values import Array, Arrays, Derived, Features, Floats, Keep, Labels, Rows, UserError, canonical_json
 
 __all__ = [
@@ -169,8 +170,7 @@ class Part:
     label: str = ""
 
     def __post_init__(self) -> None:
-        if not self.label:
-            object.__setattr__(self, "label", self.name)
+        object.__setattr__(self, "label", spelled(self.label or self.name))
 
     def identity(self) -> list[Any]:
         return [self.name, json.loads(self.params), self.version]
