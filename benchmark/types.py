@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .lesson import Draw, Learner, Lesson, Model, View
 from .query import Answers, Oracle, Query, Scored, Strategy
-from .text import spelled
+from .text import clean, spelled
 from .values import Array, Arrays, Derived, Features, Floats, Keep, Labels, Rows, UserError, canonical_json
 
 __all__ = [
@@ -298,7 +298,7 @@ class Round:
 
 @dataclass(frozen=True)
 class TrialEnd:
-    """How one attempt at a trial ended."""
+    """How one attempt at a trial ended. Whatever its texts were made of, they can be written, shown and held."""
 
     trial_id: str
     outcome: Outcome
@@ -309,3 +309,7 @@ class TrialEnd:
     host: str = ""
     device: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, limit in (("reason", 1_000), ("traceback", 20_000), ("host", 300), ("device", 300)):
+            object.__setattr__(self, name, clean(getattr(self, name), limit))
