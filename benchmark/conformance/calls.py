@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import raised
 from ..engine.deadline import DeadlineError, deadline
 from ..purchase import InvalidSelectionError, Revealer, checked_guess
+from ..strangers import raised
 from ..types import Query, Rows, Strategy
 
 LIMIT_S = 20.0

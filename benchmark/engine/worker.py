@@ -13,8 +13,9 @@ from pathlib import Path
 
 from threadpoolctl import ThreadpoolController
 
-from .. import device, raised
+from .. import device
 from ..loop import Job, Start, run_trial, start
+from ..strangers import raised
 from ..types import Outcome, Pool, Round, TrialEnd
 from .deadline import DeadlineError, InterruptError, deadline
 

@@ -6,8 +6,8 @@ import traceback
 from collections import deque
 from typing import Any
 
-from .engine.deadline import InterruptError
-from .text import clean
+from ..engine.deadline import InterruptError
+from ..text import clean
 
 LINE, TRACE = 300, 8_000  # characters
 FRAMES, LINKS = 100, 5  # of each exception the innermost, of its causes the nearest
