@@ -39,6 +39,13 @@ def same_names(texts: Iterable[str]) -> list[list[str]]:
     return [group for group in spellings.values() if len(group) > 1]
 
 
+def listing(names: Iterable[object], most: int = 10) -> str:
+    """Return names for a message, apart by commas: the first ``most``, and how many there are beyond those."""
+    texts = [str(one) for one in names]
+    rest = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + rest
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:  # what Python makes of a byte that is not UTF-8

@@ -242,7 +242,7 @@ def label_of(plugin: Plugin, value: object) -> str:
 
 def path_label(name: str, path: str) -> str:
     """Return ``name:basename``, which says which data without saying where."""
-    return f"{name}:{Path(path).expanduser().resolve().name}"
+    return f"{name}:{Path(os.path.realpath(os.path.expanduser(path))).name}"  # noqa: PTH111  a bad path is named later
 
 
 def check_choice(what: str, value: str, legal: Iterable[str]) -> None:

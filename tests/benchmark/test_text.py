@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from albench.benchmark.text import clean, same_names, spelled
+from albench.benchmark.text import clean, listing, same_names, spelled
 
 SURROGATES = st.text(st.characters(exclude_categories=()))
 
@@ -47,3 +47,9 @@ def test_one_name_has_one_spelling() -> None:
     assert spelled(decomposed) == spelled(composed) == composed
     assert spelled("a\nb\tc") == "a\\nb\\tc"
     assert same_names([composed, "ant", decomposed, "ant"]) == [[composed, decomposed]]
+
+
+def test_a_long_listing_is_counted() -> None:
+    assert listing(["a", 2], 2) == "a, 2"
+    assert listing(map(str, range(2010)), 2) == "0, 1 and 2,008 more"
+    assert listing([]) == ""
