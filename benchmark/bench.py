@@ -11,7 +11,7 @@ from .lesson import Learner, Lesson, Model, View, sees
 from .query import Answers
 from .scoring import score
 from .seeds import generator
-from .types import Labels, Pool, Rows, Scores, Trial
+from .types import Labels, Pool, Predicted, Rows, Scores, Trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +76,14 @@ class Bench:
         """Return what a model says of rows of the pool; the draws of its passes are those of this round."""
         return Answers(model, self.view, rows, needs, lambda: generator(*self.trial.names("passes", index)))
 
-    def score(self, model: Model) -> Scores:
-        """Score a model on the test set."""
+    def score(self, model: Model) -> tuple[Scores, Predicted]:
+        """Score a model on the test set; return the class that it predicts for each row (M,) too."""
         every = np.arange(len(self.test))
         gives = frozenset(self.learner.gives) | {"scores"}
         said = Answers(model, self.test, every, gives, lambda: generator("no passes"))
         probs = said.probs if "probabilities" in gives else None
-        return score(said.predicted, self.pool.test_labels, self.pool.n_classes, probs)
+        scores = score(said.predicted, self.pool.test_labels, self.pool.n_classes, probs)
+        return scores, said.predicted.astype(np.min_scalar_type(self.pool.n_classes - 1))
 
 
 def initial_rows(trial: Trial, pool: Pool) -> Rows:

@@ -29,6 +29,7 @@ class Job:
     resources: Resources
     history: tuple[Rows, ...] = ()
     attempts: int = 1
+    keeps_predictions: bool = False
 
     @cached_property
     def sees_images(self) -> bool:
@@ -130,7 +131,7 @@ def _learn(
     began = time.perf_counter()
     model = _fit(bench, index, bought, purchase, previous)
     fitted = time.perf_counter()
-    scores = bench.score(model)
+    scores, predicted = bench.score(model)
     labelled = np.concatenate([*bought, purchase.rows])
     return model, Round(
         index=index,
@@ -143,6 +144,7 @@ def _learn(
         fit_s=fitted - began,
         eval_s=time.perf_counter() - fitted,
         peak_rss_mb=_peak_rss_mb(),
+        predicted=predicted,
     )
 
 

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from .lesson import Draw, Learner, Lesson, Model, View
 from .query import Answers, Oracle, Query, Scored, Strategy
-from .text import clean, spelled
-from .values import Array, Arrays, Derived, Features, Floats, Keep, Labels, Rows, UserError, canonical_json
+from .values import Array, Arrays, Derived, Features, Floats, Keep, Labels, Predicted, Rows, UserError, canonical_json
 
 __all__ = [
     "FULL_DATA",
@@ -42,6 +41,7 @@ __all__ = [
     "Outcome",
     "Part",
     "Pool",
+    "Predicted",
     "Query",
     "Resources",
     "Round",
@@ -170,7 +170,8 @@ class Part:
     label: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "label", spelled(self.label or self.name))
+        if not self.label:
+            object.__setattr__(self, "label", self.name)
 
     def identity(self) -> list[Any]:
         return [self.name, json.loads(self.params), self.version]
@@ -281,7 +282,8 @@ class Round:
 
     ``selected`` are the rows bought in this round, in order; ``bought_by`` is ``initial``, ``strategy`` or
     ``random`` (a rule that needs labels met an empty labelled set and bought exactly as ``random`` does).
-    Seconds are wall time; ``peak_rss_mb`` is the peak of the process so far, in MiB.
+    Seconds are wall time; ``peak_rss_mb`` is the peak of the process so far, in MiB. ``predicted`` is the class that
+    the model gives each test row (M,); None where predictions are not kept.
     """
 
     index: int
@@ -294,11 +296,12 @@ class Round:
     fit_s: float
     eval_s: float
     peak_rss_mb: float
+    predicted: Predicted | None = None
 
 
 @dataclass(frozen=True)
 class TrialEnd:
-    """How one attempt at a trial ended. Whatever its texts were made of, they can be written, shown and held."""
+    """How one attempt at a trial ended."""
 
     trial_id: str
     outcome: Outcome
@@ -309,7 +312,3 @@ class TrialEnd:
     host: str = ""
     device: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, limit in (("reason", 1_000), ("traceback", 20_000), ("host", 300), ("device", 300)):
-            object.__setattr__(self, name, clean(getattr(self, name), limit))

@@ -84,14 +84,29 @@ def albench() -> Program:
 
 
 def answer(directory: Path) -> pd.DataFrame:
-    """Return all that a run answers: its rounds, timing columns aside."""
+    """Return all that a run answers: its rounds, timing columns aside, with the predictions that are kept of them."""
     from albench.results.record.schema import TIMING
     from albench.results.record.store import RunStore
 
     rounds = RunStore.open(directory).rounds().drop(columns=list(TIMING))
+    rounds["predicted"] = (
+        kept_predictions(directory).reindex(list(zip(rounds["trial_id"], rounds["round"], strict=True))).to_numpy()
+    )
     for column in ("class_counts", "selected"):
         rounds[column] = rounds[column].map(lambda values: tuple(values.tolist()))
     return rounds
+
+
+def kept_predictions(directory: Path) -> "pd.Series[Any]":
+    """Return what each round predicted, as a tuple, by (trial_id, round); twice done rounds must have said the same."""
+    parts = sorted((directory / "predictions").glob("part-*.parquet"))
+    rows = pd.concat([pd.read_parquet(part) for part in parts]) if parts else pd.DataFrame()
+    if rows.empty:
+        return pd.Series(index=pd.MultiIndex.from_tuples([], names=["trial_id", "round"]), dtype=object)
+    rows["predicted"] = rows["predicted"].map(lambda values: tuple(values.tolist()))
+    once = rows.drop_duplicates().set_index(["trial_id", "round"])["predicted"]
+    assert once.index.is_unique
+    return once
 
 
 def raw_rounds(directory: Path) -> pd.DataFrame:

@@ -34,7 +34,7 @@ benchmark.registry benchmark.seeds benchmark.scoring
 benchmark.types
 benchmark.query
 benchmark.lesson
-benchmark.device benchmark.strangers
+benchmark.device
 benchmark.values benchmark.engine.deadline
 benchmark.text
 """

@@ -25,7 +25,7 @@ from ... import __version__
 from ...datasets.embeddings.cache import store as embeddings
 from ...datasets.embeddings.cache.images import images
 from ...datasets.reading.base import Step
-from ...results.record.schema import round_row, trial_row
+from ...results.record.schema import prediction_row, round_row, trial_row
 from ...results.record.store import RunStore, StorageError
 from ...results.tracking.follower import Follower, check_uri, default_uri
 from .. import device
@@ -35,8 +35,8 @@ from ..loop import Job
 from ..registry import marks_of
 from ..types import Outcome, Pool, Trial, TrialEnd, UserError
 from . import inline
-from .deadline import InterruptError
 from .firsts import firsts
+from .kept import test_set, test_sets, why_not
 from .plan import Plan
 from .progress import RunProgress, StepProgress
 from .worker import Ended, Event, RoundDone
@@ -112,6 +112,8 @@ def _run(
     study: Study, options: Options, store: RunStore, uri: str, console: Console, show: Callable[[], None]
 ) -> Result:
     store.write_plan(study.trials, study.total)
+    known = set(store.test_sets()["test_set"])
+    store.add_test_sets([row for row in test_sets(study) if row["test_set"] not in known])
     jobs, outcomes = _left(study, store, options)
     ended = f", {sum(outcomes.values())} have ended before" if outcomes else ""
     console.print(f"{len(study.jobs)} trials{ended}; results go to {options.out}", highlight=False, soft_wrap=True)
@@ -158,7 +160,8 @@ def _left(study: Study, store: RunStore, options: Options) -> tuple[list[Job], C
         if outcome is not Outcome.LOST and outcome not in options.retry:
             outcomes[outcome] += 1
         elif study.chosen(job.trial):
-            jobs.append(replace(job, history=history))
+            keeps = study.keeps_predictions(study.sources[job.trial.fingerprint].data)
+            jobs.append(replace(job, history=history, keeps_predictions=keeps))
     return jobs, outcomes
 
 
@@ -221,16 +224,21 @@ class _Driver:
             raise _StopError
 
     def _record(self, events: Sequence[Event], trials: Mapping[str, Trial]) -> None:
-        rounds, ends = [], []
+        predictions, rounds, ends = [], [], []
         for event in events:
             if isinstance(event, RoundDone):
-                rounds.append(round_row(trials[event.trial_id], event.round, event.ended_at))
+                trial = trials[event.trial_id]
+                rounds.append(round_row(trial, event.round, event.ended_at))
+                if event.round.predicted is not None:
+                    of = test_set(self._study.sources[trial.fingerprint].data)
+                    predictions.append(prediction_row(trial, event.round, of))
             elif isinstance(event, Ended):
                 trial = trials[event.end.trial_id]
                 ends.append(trial_row(trial, event.end, event.ended_at))
                 self._outcomes[event.end.outcome] += 1
                 if event.end.outcome is not Outcome.DONE:
                     self._progress.say(f"{event.end.outcome}: {_title(trial)}: {event.end.reason}")
+        self._store.add_predictions(predictions)
         self._store.add_rounds(rounds)
         self._store.add_trials(ends)
 
@@ -272,7 +280,7 @@ class _Interrupt:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
-            raise InterruptError
+            raise KeyboardInterrupt
         self.requested = True
         self._say("stopping: what is done is kept (Ctrl-C again to stop at once)")
 
@@ -311,6 +319,7 @@ def _manifest(study: Study, options: Options) -> dict[str, Any]:
             "budget": [budget.name for budget in grid.budgets],
             "strategy": [c.part.label for c in grid.strategies],
         },
+        "predictions_not_kept": why_not(study),
         **study.facts,
     }
 

@@ -18,14 +18,14 @@ from ..lesson import sees
 from ..loop import Job
 from ..query import FROM_THE_MODEL
 from ..registry import needs_of, suggestion
-from ..text import spelled
 from ..types import FULL_DATA, Budget, Count, Part, Trial, canonical_json
-from .document import GridError
-from .grid import Grid
+from .grid import Grid, GridError
 from .params import Choice
 
 KINDS = ("dataset", "embedding", "learner", "strategy", "budget", "seed")
 """What tells the trials of a grid apart."""
+MOST_TEST_ROWS = 20_000
+"""Predictions for larger test sets are not kept."""
 
 
 def chosen_kinds(values: Iterable[str]) -> dict[str, list[str]]:
@@ -33,7 +33,7 @@ def chosen_kinds(values: Iterable[str]) -> dict[str, list[str]]:
     chosen: dict[str, list[str]] = {}
     for value in values:
         kind, text = (*value.split("=", 1), "")[:2]
-        names = [spelled(name.strip()) for name in text.split(",") if name.strip()]
+        names = [name.strip() for name in text.split(",") if name.strip()]
         if kind not in KINDS:
             raise ValueError(f"{value!r}: unknown kind {kind!r}{suggestion(kind, KINDS)}")
         if not names:
@@ -81,6 +81,10 @@ class Study:
         split = self.sources[trial.fingerprint].data.split
         size, n_classes = len(split.train), len(split.class_names)
         return trial.budget.initial.resolve(n_classes) + sum(trial.budget.purchases(size, n_classes))
+
+    def keeps_predictions(self, data: Loaded) -> bool:
+        """Return whether the classes predicted for these data's test rows are kept."""
+        return self.grid.keep.predictions and len(data.split.test) <= MOST_TEST_ROWS
 
     def chosen(self, trial: Trial) -> bool:
         """Return whether ``only`` lets a trial run now."""

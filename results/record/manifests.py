@@ -37,6 +37,7 @@ _SHAPES: dict[str, Callable[[Any], bool]] = {
     "fingerprints": _is_texts,
     "marks": _are_lists_of_texts,
     "order": _are_lists_of_texts,
+    "predictions_not_kept": _is_texts,
     "replay": lambda value: isinstance(value, dict),
     "versions": lambda value: isinstance(value, dict),
 }

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import dropwhile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...benchmark.types import UserError
-from .schema import MIGRATIONS, ROUNDS, SCHEMA_VERSION, TRIALS, VERSION_KEY
+from . import predictions
+from .schema import MIGRATIONS, PREDICTIONS, ROUNDS, SCHEMA_VERSION, TEST_SETS, TRIALS, VERSION_KEY
 
-TABLES: dict[str, pa.Schema] = {"rounds": ROUNDS, "trials": TRIALS}
-"""Folder -> schema, in the order of writing: a recorded trial end always has its rounds."""
+TABLES: dict[str, pa.Schema] = {
+    "test_sets": TEST_SETS,
+    "predictions": PREDICTIONS,
+    "rounds": ROUNDS,
+    "trials": TRIALS,
+}
+"""Folder -> schema, in the order of writing: a recorded trial end always has its rounds, a round its predictions."""
+LARGEST = 2**24
+"""Bytes of a part that is not joined with others any more: what is joined must fit into memory."""
 
 
 class StorageError(UserError):
@@ -43,6 +54,32 @@ def next_number(folder: Path) -> int:
     """Return a part number above all used ones, set aside parts included."""
     matches = (re.match(r"part-(\d+)\.", path.name) for path in folder.glob("part-*"))
     return max((int(match[1]) for match in matches if match), default=-1) + 1
+
+
+def joinable(folder: Path) -> list[list[Path]]:
+    """Return the parts of one table that may become fewer: batches of about `LARGEST` bytes, oldest first.
+
+    What stands before the first batch of several parts stays as it is; what follows is all written anew, in order.
+    """
+    batches: list[list[Path]] = [[]]
+    size = 0
+    for part in list_parts(folder):
+        size += part.lstat().st_size
+        if batches[-1] and size > LARGEST:
+            batches.append([])
+            size = part.lstat().st_size
+        batches[-1].append(part)
+    return list(dropwhile(lambda batch: len(batch) < 2, batches))
+
+
+def as_table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows, at least one, as the table of this name."""
+    return predictions.as_table(rows) if name == "predictions" else pa.Table.from_pylist(rows, schema=TABLES[name])
+
+
+def join(tables: Iterable[pa.Table]) -> pa.Table:
+    """Return the rows of parts of one table, in order; lists of numbers are as wide as the widest of them."""
+    return pa.concat_tables(tables, promote_options="permissive")
 
 
 def check_version(part: Path) -> int:
@@ -80,6 +117,8 @@ def read_part(part: Path) -> pa.Table:
         table = pq.read_table(part, partitioning=None)
         for old in range(version, SCHEMA_VERSION):
             table = MIGRATIONS[old](table)
+        if schema is PREDICTIONS:
+            schema = predictions.as_wide(schema, table.field("predicted").type)
         return table.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, KeyError, OSError) as error:
         raise _reason(part, error) from error

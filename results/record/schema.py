@@ -65,6 +65,29 @@ TRIALS = pa.schema(
 )
 """One row per attempt at a trial that ended."""
 
+PREDICTIONS = pa.schema(
+    [
+        ("trial_id", pa.string()),
+        ("round", pa.int32()),
+        ("test_set", pa.string()),  # id of a row of ``TEST_SETS``
+        ("predicted", pa.list_(pa.uint8())),  # by test row; a part with more than 256 classes has wider ones
+    ],
+    metadata=_METADATA,
+)
+"""One row per (trial, round): the class that the model of the round gives each row of the test set."""
+
+TEST_SETS = pa.schema(
+    [
+        ("test_set", pa.string()),
+        ("dataset", pa.string()),
+        ("pool_rows", pa.int64()),
+        ("class_names", pa.list_(pa.string())),
+        ("labels", pa.list_(pa.uint32())),  # Parquet keeps them in as many bits as they need
+    ],
+    metadata=_METADATA,
+)
+"""One row per test set whose predictions are kept. The id is that of the data, so a split of each seed has its own."""
+
 PLAN = pa.schema([*_IDENTITY, ("n_bought", pa.int64())], metadata=_METADATA)
 """One row per trial that the grid asks for, so that a cell without results is told from one that was not asked for.
 
@@ -110,6 +133,11 @@ def round_row(trial: Trial, round_: Round, ended_at: int) -> dict[str, Any]:
         "peak_rss_mb": round_.peak_rss_mb,
         "ended_at": ended_at,
     }
+
+
+def prediction_row(trial: Trial, round_: Round, test_set: str) -> dict[str, Any]:
+    """Return one row of ``PREDICTIONS``; the predictions (M,) stay an array."""
+    return {"trial_id": trial.trial_id, "round": round_.index, "test_set": test_set, "predicted": round_.predicted}
 
 
 def trial_row(trial: Trial, end: TrialEnd, ended_at: int) -> dict[str, Any]:

@@ -140,6 +140,14 @@ class RunStore:
         self._check_writer()
         parts.write_part(self.directory / FIRSTS_FILE, pa.Table.from_pylist([dict(row) for row in rows], schema=FIRSTS))
 
+    def add_test_sets(self, rows: list[dict[str, Any]]) -> None:
+        """Keep rows of `schema.TEST_SETS` in memory until the next flush."""
+        self._rows["test_sets"].extend(rows)
+
+    def add_predictions(self, rows: list[dict[str, Any]]) -> None:
+        """Keep rows of `schema.PREDICTIONS` in memory until the next flush."""
+        self._rows["predictions"].extend(rows)
+
     def add_rounds(self, rows: list[dict[str, Any]]) -> None:
         """Keep rows of `schema.ROUNDS` in memory until the next flush."""
         self._rows["rounds"].extend(rows)
@@ -159,7 +167,7 @@ class RunStore:
         self._check_writer()
         for name, rows in self._rows.items():
             if rows:
-                self._write(name, pa.Table.from_pylist(rows, schema=TABLES[name]))
+                self._write(name, parts.as_table(name, rows))
                 self._rows[name] = []
         self._flushed_at = time.monotonic()
         self._compact_above(MANY)
@@ -170,17 +178,15 @@ class RunStore:
             self.flush()
 
     def compact(self) -> None:
-        """Join all parts of each table into one. The new part is there before the old ones go: a kill loses nothing."""
+        """Join the parts of each table. The new part is there before the old ones go: a kill loses nothing."""
         self._check_writer()
         for name in TABLES:
-            old = parts.list_parts(self.directory / name)
-            if len(old) < 2:
-                continue
-            read = {part: table for part in old if (table := self._read_part(part)) is not None}
-            if read:
-                self._write(name, pa.concat_tables(read.values()))
-            for part in read:
-                part.unlink()
+            for old in parts.joinable(self.directory / name):
+                read = {part: table for part in old if (table := self.read_part(part)) is not None}
+                if read:
+                    self._write(name, parts.join(read.values()))
+                for part in read:
+                    part.unlink()
 
     def close(self) -> None:
         """Flush, compact and let the next writer in."""
@@ -230,6 +236,11 @@ class RunStore:
             return None
         return frame
 
+    def test_sets(self) -> pd.DataFrame:
+        """Return each test set whose predictions are kept once."""
+        frame: pd.DataFrame = self._read("test_sets").to_pandas()
+        return frame.drop_duplicates("test_set", ignore_index=True)
+
     def rounds(self) -> pd.DataFrame:
         """Return every round once, by (trial_id, round). Where a round was done twice the first row stands."""
         frame: pd.DataFrame = self._read("rounds").to_pandas()
@@ -267,12 +278,13 @@ class RunStore:
     def _read(self, name: str) -> pa.Table:
         while True:
             try:
-                tables = [self._read_part(part) for part in parts.list_parts(self.directory / name)]
+                tables = [self.read_part(part) for part in parts.list_parts(self.directory / name)]
             except FileNotFoundError:  # the writer compacted between our listing and our reading
                 continue
             return pa.concat_tables([TABLES[name].empty_table(), *(t for t in tables if t is not None)])
 
-    def _read_part(self, part: Path) -> pa.Table | None:
+    def read_part(self, part: Path) -> pa.Table | None:
+        """Return the rows of a part; None, and a notice, where it cannot be read."""
         try:
             return parts.read_part(part)
         except CorruptPartError as error:

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 import yaml
-from conftest import Program, raw_rounds
+from conftest import Program, answer, raw_rounds
 
 GRID = {
     "name": "resumed",
@@ -97,8 +97,8 @@ def test_killed_at_random_moments(case: Case, tmp_path: Path, same_answer: Any) 
 
 
 @pytest.mark.parametrize(
-    ("step", "moment"),  # manifest, (grid,) plan, rounds, rounds, trials
-    [(1, "before"), (3, "after"), (4, "before"), (4, "after"), (5, "before")],
+    ("step", "moment"),  # manifest, (grid,) plan, test sets, predictions, rounds, predictions, rounds, trials
+    [(1, "before"), (3, "after"), (5, "before"), (5, "after"), (6, "after"), (8, "before"), (8, "after")],
 )
 def test_killed_around_the_rename_of_a_file(
     case: Case, tmp_path: Path, same_answer: Any, step: int, moment: str
@@ -125,6 +125,7 @@ def test_killed_around_the_rename_of_a_file(
     assert case.finish(out) == ""
     same_answer(case.undisturbed, out)
     assert not raw_rounds(out).duplicated(["trial_id", "round"]).any()
+    assert answer(out)["predicted"].notna().all()
     assert not list(out.rglob("*.tmp"))
 
 
