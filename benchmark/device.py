@@ -126,5 +126,7 @@ def _cuda() -> bool:
 def _tensor(array: NDArray[Any], name: str) -> torch.Tensor:
     import torch  # noqa: PLC0415 - see above
 
-    host = torch.from_numpy(array if array.flags.writeable else array.copy())  # torch cannot promise not to write
+    host = torch.from_numpy(
+        np.ascontiguousarray(array) if array.flags.writeable else array.copy()
+    )  # torch cannot promise not to write
     return host.to("cpu" if name == "torch" else name)

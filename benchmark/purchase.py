@@ -119,12 +119,14 @@ def buy(
         desk=desk,
     )
     rows = asked.select(query)
+    if isinstance(rows, np.ndarray):
+        rows = np.array(rows)  # a copy that the rule does not hold, and no subclass of an array
     _check(rows, unlabelled, n, label)
     extra = None
     if guess := getattr(asked, "pseudo_labels", None):
-        extra = checked_guess(guess(query, rows), np.setdiff1d(unlabelled, rows), bench.pool.n_classes, label)
+        extra = checked_guess(guess(query, rows.copy()), np.setdiff1d(unlabelled, rows), bench.pool.n_classes, label)
     revealer.check(rows, label)
-    return Purchase(rows.copy(), "random" if random else "strategy", time.perf_counter() - began, extra)
+    return Purchase(rows, "random" if random else "strategy", time.perf_counter() - began, extra)
 
 
 def _desk(

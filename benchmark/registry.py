@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from .query import FROM_THE_MODEL, FROM_THE_TRIAL
+from .text import listing
 from .types import UserError
 
 C = TypeVar("C", bound=type)
@@ -80,7 +81,7 @@ def suggestion(name: str, legal: Iterable[str]) -> str:
     names = list(legal)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
-    return f"{hint} legal: {', '.join(names) or 'none'}"
+    return f"{hint} legal: {listing(names, 50) or 'none'}"
 
 
 class Registry:

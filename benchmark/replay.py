@@ -20,6 +20,7 @@ from ..results.measures.evidence import Runs, read_runs
 from ..results.record.store import RunStore
 from . import registry
 from .grid import grid as grids
+from .grid.document import GridError
 from .grid.grid import Grid
 from .grid.params import Choice, choose
 from .grid.study import Study, resolve
@@ -139,7 +140,7 @@ def _wanted(learner: str | None, embedding: str | None) -> _Wanted:
 
     wanted = _Wanted(part(registry.learners, learner, "--learner"), part(registry.encoders, embedding, "--embedding"))
     if problems:
-        raise grids.GridError(problems)
+        raise GridError(problems)
     return wanted
 
 

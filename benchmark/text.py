@@ -23,7 +23,7 @@ def clean(text: str, limit: int | None = None) -> str:
     return _UNPRINTABLE.sub(_escape, text)
 
 
-def name(text: str) -> str:
+def spelled(text: str) -> str:
     r"""Return how a thing is called: `clean`, on one line, in Unicode's composed form (NFC).
 
     A Mac writes é as e and an accent (NFD): the same name, another string.
@@ -32,11 +32,18 @@ def name(text: str) -> str:
 
 
 def same_names(texts: Iterable[str]) -> list[list[str]]:
-    """Return those of the distinct ``texts`` that are one name (see `name`) in several spellings, grouped."""
+    """Return those of the distinct ``texts`` that are one name (see `spelled`) in several spellings, grouped."""
     spellings: dict[str, list[str]] = {}
     for text in dict.fromkeys(texts):
-        spellings.setdefault(name(text), []).append(text)
+        spellings.setdefault(spelled(text), []).append(text)
     return [group for group in spellings.values() if len(group) > 1]
+
+
+def listing(names: Iterable[object], most: int = 10) -> str:
+    """Return names for a message, apart by commas: the first ``most``, and how many there are beyond those."""
+    texts = [str(one) for one in names]
+    rest = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + rest
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .lesson import Draw, Learner, Lesson, Model, View
 from .query import Answers, Oracle, Query, Scored, Strategy
+from .text import clean, spelled
 from .values import Array, Arrays, Derived, Features, Floats, Keep, Labels, Predicted, Rows, UserError, canonical_json
 
 __all__ = [
@@ -170,8 +171,7 @@ class Part:
     label: str = ""
 
     def __post_init__(self) -> None:
-        if not self.label:
-            object.__setattr__(self, "label", self.name)
+        object.__setattr__(self, "label", spelled(self.label or self.name))
 
     def identity(self) -> list[Any]:
         return [self.name, json.loads(self.params), self.version]
@@ -301,7 +301,7 @@ class Round:
 
 @dataclass(frozen=True)
 class TrialEnd:
-    """How one attempt at a trial ended."""
+    """How one attempt at a trial ended. Whatever its texts were made of, they can be written, shown and held."""
 
     trial_id: str
     outcome: Outcome
@@ -312,3 +312,7 @@ class TrialEnd:
     host: str = ""
     device: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, limit in (("reason", 1_000), ("traceback", 20_000), ("host", 300), ("device", 300)):
+            object.__setattr__(self, name, clean(getattr(self, name), limit))

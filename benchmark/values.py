@@ -7,6 +7,7 @@ n rows to buy.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +27,10 @@ Array = Any
 """An array where a trial computes: numpy on the CPU, a torch tensor on a GPU (see `device`)."""
 
 
+_LONE = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair: what Python makes of a file's name that is not UTF-8."""
+
+
 class UserError(Exception):
     """What a user can mend: ``str()`` is one line per problem. The program ends with ``exit_status``, no traceback."""
 
@@ -33,8 +38,9 @@ class UserError(Exception):
 
 
 def canonical_json(value: object) -> str:
-    """Text that is equal exactly when the values are: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Text that is equal exactly when the values are, and UTF-8: sorted keys, no spaces, no NaN."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _LONE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)  # as JSON escapes it
 
 
 Arrays = Mapping[str, NDArray[Any]]

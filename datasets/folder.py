@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..benchmark import text
 from ..benchmark.registry import dataset
 from .reading.base import PATH, DataError, Split, check_choice, path_label
 from .reading.files import FileImages, check_size, first_size, parts
@@ -26,8 +27,9 @@ class Folder(Variants):
 
     Rows are sorted by class, then by file name. ``size`` resizes to size x size pixels (bilinear); without it all
     images must have one size. Hidden files and Thumbs.db are ignored; any other file must be an image of 8 bits per
-    channel. Transparency is dropped, EXIF rotation is not applied. Above 2 GiB of pixels images are decoded when they
-    are used, and only then is a damaged one found.
+    channel (AVIF, BMP, GIF, JPEG, PNG, PPM, TIFF of one page, WebP) with at most 2^26 pixels. Of an animation it is the
+    first image. Transparency is dropped, EXIF rotation is not applied. Above 2 GiB of pixels images are decoded when
+    they are used, and only then is a damaged one found.
     """
 
     path: str = field(metadata=PATH)
@@ -67,15 +69,16 @@ def _layout(source: Source, names: list[str]) -> tuple[_Classes, _Classes]:
     problems: list[str] = []
     train, test = (_classes(source, names, part, problems) for part in PARTS)
     if train and test:
-        unknown = sorted(set(test) - set(train))
-        problems += [f"{source}: class {name!r} is in test but not in train" for name in unknown]
+        unknown = [f"{source}: class {name!r} is in test but not in train" for name in sorted(set(test) - set(train))]
+        problems += shortened(unknown, f"{source}: {len(unknown)} classes of test are not in train")
     if problems:
         raise DataError(problems)
     return train, test
 
 
 def _classes(source: Source, names: list[str], part: str, problems: list[str]) -> _Classes:
-    classes: _Classes = {}
+    """Return the images of a part by the name of their class, however it is spelled (`text.spelled`)."""
+    folders: _Classes = {}
     misplaced: list[str] = []
     for name in names:
         match name.split("/"):
@@ -84,17 +87,23 @@ def _classes(source: Source, names: list[str], part: str, problems: list[str]) -
             case [_, ""]:  # the part's own folder
                 continue
             case [_, kind, ""]:
-                classes.setdefault(kind, [])
+                folders.setdefault(kind, [])
             case [_, kind, _]:
-                classes.setdefault(kind, []).append(name)
+                folders.setdefault(kind, []).append(name)
             case _:
                 misplaced.append(f"{source}: {name} is not at {part}/<class>/<image>")
+    empty = [f"{source}: {part}/{kind} holds no image" for kind, images in sorted(folders.items()) if not images]
+    twice = [
+        f"{source}: {part} has {len(group)} folders of one name, {', '.join(map(ascii, group))}: put them into one"
+        for group in text.same_names(folders)
+    ]
     problems += shortened(misplaced, f"{source}: {len(misplaced)} files of {part} are misplaced")
-    problems += [f"{source}: {part}/{kind} holds no image" for kind, images in sorted(classes.items()) if not images]
-    if not classes:
-        found = ", ".join(sorted({name.split("/")[0] for name in names})) or "nothing"
+    problems += shortened(empty, f"{source}: {len(empty)} folders of {part} hold no image")
+    problems += shortened(twice, f"{source}: {len(twice)} names of {part} are those of several folders")
+    if not folders:
+        found = text.listing(sorted({name.split("/")[0] for name in names})) or "nothing"
         problems.append(f"{source}: no class folders {part}/<class>; found at the top: {found}")
-    return dict(sorted(classes.items()))
+    return dict(sorted((text.spelled(kind), images) for kind, images in folders.items()))
 
 
 def _labels(part: _Classes, class_names: list[str]) -> NDArray[np.int64]:

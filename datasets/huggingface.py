@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..benchmark.registry import dataset, suggestion
+from ..benchmark.text import listing
 from ..benchmark.types import Labels, Rows
 from .reading.base import PATH, DataError, Split
 from .reading.downloads import home
-from .reading.files import FileImages, Resize, check_size, first_size
-from .reading.sources import UNKNOWN, UnreadableError
+from .reading.files import FileImages, check_size, first_size
+from .reading.pictures import Resize
+from .reading.sources import UNKNOWN, UnreadableError, read_file
 from .reading.variants import Variants
 
 
@@ -92,7 +94,7 @@ def _columns(said: HuggingFace, features: Mapping[str, Any]) -> tuple[str, str]:
         if name and name not in features:
             problems.append(f"{said.label()}: no column {name!r}{suggestion(name, features)}")
         elif not name and len(found) != 1:
-            legal = ", ".join(found or features)
+            legal = listing(found or features, 50)
             problems.append(f"{said.label()}: {len(found)} columns of type {kind}; set {what}, legal: {legal}")
     if problems:
         raise DataError(problems)
@@ -163,10 +165,7 @@ class _Rows:
             return bytes(found["bytes"])
         if not found.get("path"):
             raise UnreadableError("holds no image")
-        try:
-            return Path(found["path"]).read_bytes()
-        except OSError as error:
-            raise UnreadableError(f"cannot be read ({error.strerror})") from error
+        return read_file(Path(found["path"]))
 
     def stamps(self, names: Sequence[str]) -> Rows:
         return np.tile(np.array(UNKNOWN, dtype=np.int64), (len(names), 1))

@@ -10,7 +10,7 @@ from ..benchmark.registry import dataset
 from .reading.base import DataError, Split
 from .reading.downloads import Downloaded, Remote
 from .reading.files import FileImages, check_size
-from .reading.sources import Source, UnreadableError, opened
+from .reading.sources import Source, UnreadableError, opened, shortened
 from .reading.variants import Variants
 
 ARCHIVE = Remote(
@@ -80,7 +80,7 @@ def _val(source: Source, numbers: dict[str, int]) -> dict[str, int]:
         else:
             bad.append(f"{source}: val/val_annotations.txt, line {line}: class {wnid!r} is not in wnids.txt")
     if bad:
-        raise DataError(bad[:1])
+        raise DataError(shortened(bad, f"{source}: {len(bad)} lines of val/val_annotations.txt name no class"))
     return found
 
 

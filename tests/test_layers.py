@@ -34,7 +34,7 @@ benchmark.registry benchmark.seeds benchmark.scoring
 benchmark.types
 benchmark.query
 benchmark.lesson
-benchmark.device
+benchmark.device benchmark.strangers
 benchmark.values benchmark.engine.deadline
 benchmark.text
 """

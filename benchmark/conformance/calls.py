@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..engine.deadline import DeadlineError, deadline
 from ..purchase import InvalidSelectionError, Revealer, checked_guess
+from ..strangers import raised
 from ..types import Query, Rows, Strategy
 
 LIMIT_S = 20.0
@@ -59,7 +60,7 @@ def answer(strategy: Strategy, query: Query, where: str) -> list[NDArray[Any]]:
     except InvalidSelectionError as error:
         raise NonConformanceError(f"{where}: {error}") from error
     except BaseException as error:  # whatever a stranger's rule raises is the finding
-        raise NonConformanceError(f"{where}: select() raised {_line(error)}") from error
+        raise NonConformanceError(f"{where}: select() raised {raised.line(error)}") from error
     return [rows, *extra]
 
 
@@ -101,12 +102,3 @@ def _give_up(where: str) -> None:
     sys.stderr.write(f"FAIL  {where}: select() did not end within {LIMIT_S:g} s, nor when it was told to\n")
     sys.stderr.flush()
     os._exit(1)  # it hangs in C, or swallows every exception: nothing else ends it
-
-
-def _line(error: BaseException) -> str:
-    """Return kind and text of an exception in one line, also where it has no text to give."""
-    try:
-        text = str(error).strip().split("\n", 1)[0]
-    except Exception:  # a stranger's exception, asked for its text
-        text = "(its text cannot be made)"
-    return f"{type(error).__name__}: {text}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,9 +13,13 @@ class DeadlineError(BaseException):
     """Not an Exception, so that no plugin swallows it."""
 
 
+class InterruptError(KeyboardInterrupt):
+    """The user's own Ctrl-C, which ends the program; a rule that raises KeyboardInterrupt ends its trial."""
+
+
 @contextmanager
 def deadline(seconds: float | None) -> Iterator[None]:
-    """Raise `DeadlineError` inside the block when it takes longer (at the next Python instruction)."""
+    """Raise `DeadlineError` inside the block when it takes longer (at the next Python instruction), or at its end."""
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -23,9 +28,13 @@ def deadline(seconds: float | None) -> Iterator[None]:
         raise DeadlineError
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})  # a plugin may have blocked it
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))  # 0 would be never
+    began = time.monotonic()
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+    if time.monotonic() - began > seconds:  # the alarm was switched off, or swallowed
+        raise DeadlineError

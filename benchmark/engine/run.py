@@ -35,6 +35,7 @@ from ..loop import Job
 from ..registry import marks_of
 from ..types import Outcome, Pool, Trial, TrialEnd, UserError
 from . import inline
+from .deadline import InterruptError
 from .firsts import firsts
 from .kept import test_set, test_sets, why_not
 from .plan import Plan
@@ -280,7 +281,7 @@ class _Interrupt:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
-            raise KeyboardInterrupt
+            raise InterruptError
         self.requested = True
         self._say("stopping: what is done is kept (Ctrl-C again to stop at once)")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,8 +15,9 @@ from threadpoolctl import ThreadpoolController
 
 from .. import device
 from ..loop import Job, Start, run_trial, start
+from ..strangers import raised
 from ..types import Outcome, Pool, Round, TrialEnd
-from .deadline import DeadlineError, deadline
+from .deadline import DeadlineError, InterruptError, deadline
 
 REPORT_EVERY_S = 1.0  # as often as the driver writes
 
@@ -99,34 +99,26 @@ def _forget_peak() -> None:
 
 
 def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Callable[[str], Pool]) -> Iterator[Event]:
-    trial, began = job.trial, time.perf_counter()
-    outcome, reason, trace = Outcome.DONE, "", ""
+    """Yield what happens in a trial; whatever a plugin raises is its end."""
+    began, timeout = time.perf_counter(), job.resources.timeout
     _forget_peak()
-    try:
-        with deadline(job.resources.timeout):
-            pool = pool_of(trial.fingerprint)
-            begin = known.get(trial.start_id)
-            if begin is None and not job.history:
-                begin = start(trial, pool, job.learner)
-                if begin is not None:
-                    known[trial.start_id] = begin
-                    if trial.start_id in share:
-                        yield Started(trial.start_id, begin)
-            for round_ in run_trial(trial, pool, job.strategy, job.learner, job.history, begin):
-                kept = round_ if job.keeps_predictions else replace(round_, predicted=None)
-                yield RoundDone(trial.trial_id, kept, _now())
-    except DeadlineError:
-        outcome, reason = Outcome.TIMEOUT, f"longer than {job.resources.timeout:g} s"
-    except MemoryError as error:
-        outcome, reason, trace = Outcome.OOM, _line(error), traceback.format_exc()
-    except Exception as error:
-        full = type(error).__name__ == "OutOfMemoryError"  # torch's, of a card
-        outcome, reason, trace = Outcome.OOM if full else Outcome.FAILED, _line(error), traceback.format_exc()
-    end = TrialEnd(
-        trial_id=trial.trial_id,
-        outcome=outcome,
-        reason=reason,
-        traceback=trace,
+    events = _events(job, known, share, pool_of)
+    end: TrialEnd | None = None
+    while end is None:
+        try:
+            with deadline(None if timeout is None else timeout - (time.perf_counter() - began)):
+                event = next(events, None)
+        except InterruptError:
+            raise
+        except BaseException as error:
+            end = _failure(job, error)
+        else:
+            if event is None:
+                end = TrialEnd(job.trial.trial_id, Outcome.DONE)
+            else:
+                yield event
+    end = replace(
+        end,
         wall_s=time.perf_counter() - began,
         attempts=job.attempts,
         host=socket.gethostname(),
@@ -135,13 +127,34 @@ def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Call
     yield Ended(end, _now())
 
 
+def _events(
+    job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Callable[[str], Pool]
+) -> Iterator[Event]:
+    trial = job.trial
+    pool = pool_of(trial.fingerprint)
+    begin = known.get(trial.start_id)
+    if begin is None and not job.history:
+        begin = start(trial, pool, job.learner)
+        if begin is not None:
+            known[trial.start_id] = begin
+            if trial.start_id in share:
+                yield Started(trial.start_id, begin)
+    for round_ in run_trial(trial, pool, job.strategy, job.learner, job.history, begin):
+        kept = round_ if job.keeps_predictions else replace(round_, predicted=None)
+        yield RoundDone(trial.trial_id, kept, _now())
+
+
+def _failure(job: Job, error: BaseException) -> TrialEnd:
+    if isinstance(error, DeadlineError):
+        return TrialEnd(job.trial.trial_id, Outcome.TIMEOUT, f"longer than {job.resources.timeout:g} s")
+    full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's, of a card
+    outcome = Outcome.OOM if full else Outcome.FAILED
+    return TrialEnd(job.trial.trial_id, outcome, raised.line(error), raised.trace(error))
+
+
 @cache  # looking for them takes 10 ms
 def _pools_of_threads() -> ThreadpoolController:
     return ThreadpoolController()
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".strip().split("\n", 1)[0][:300]
 
 
 def _now() -> int:

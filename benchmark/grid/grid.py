@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from .. import registry
 from ..registry import suggestion
-from ..types import FULL_DATA, Budget, Resources, Segment, UserError
+from ..text import spelled
+from ..types import FULL_DATA, Budget, Resources, Segment, canonical_json
+from . import document
+from .document import GridError
 from .params import Choice, choose
-from .structure import BudgetEntry, GridResources, Kept, Seeds, SegmentEntry, check, show
+from .structure import MOST_TRIALS, BudgetEntry, GridResources, Kept, Seeds, SegmentEntry, check, show
 
 REQUIRED = ("name", "datasets", "embeddings", "strategies", "budgets")
 DEFAULTS: Mapping[str, Any] = {"learners": ["linear"], "seeds": 10, "resources": {}, "keep": {}}
@@ -26,15 +29,8 @@ LISTS = {
     "learners": registry.learners,
     "strategies": registry.strategies,
 }
-SAFE_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
-
-
-class GridError(UserError):
-    """A grid that cannot be run; ``messages`` holds every problem, one line each."""
-
-    def __init__(self, messages: Sequence[str]) -> None:
-        super().__init__("\n".join(messages))
-        self.messages = list(messages)
+LONGEST_NAME = 60  # four bytes each still name a file
+SAFE_NAME = re.compile(rf"[A-Za-z0-9][\w.+-]{{0,{LONGEST_NAME - 1}}}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +59,11 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Grid:
         With everything that is wrong, whatever comes first.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        text = document.text_of(path)
+    except GridError as error:
         near = difflib.get_close_matches(path.name, (p.name for p in path.parent.glob("*.yaml")), n=1)
-        raise GridError([f"{path}: {reason}" + (f"; did you mean {path.parent / near[0]}?" if near else "")]) from error
+        near = [] if path.exists() else near
+        raise GridError([f"{path}: {error}" + (f"; did you mean {path.parent / near[0]}?" if near else "")]) from error
     return parse(text, str(path), overrides)
 
 
@@ -84,9 +80,10 @@ def parse(text: str, source: str, overrides: Sequence[str] = ()) -> Grid:
     seeds = _seeds(said["seeds"], problems)
     resources = _resources(said["resources"], choices["learners"], problems)
     keep = check(Kept, said["keep"], "keep", problems)
+    problems += _too_many([*choices.values(), budgets, seeds])
     if problems:
         raise GridError([f"{source}: {problem}" for problem in problems])
-    resolved = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
+    resolved = document.write(raw)
     return Grid(
         name,
         **choices,
@@ -110,32 +107,13 @@ def inline(text: str, where: str) -> object:
     if not text.startswith("{"):
         return text
     try:
-        return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader, with one more check
-    except yaml.YAMLError as error:
-        raise GridError([f"{where}: {text!r} is not YAML; expected {{name: ..., parameter: ...}}"]) from error
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A key given twice is an error; plain YAML keeps the last in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
+        return document.read(text, where)
+    except GridError as error:
+        raise GridError([f"{error}; expected {{name: ..., parameter: ...}}"]) from error
 
 
 def _read_yaml(text: str, source: str) -> dict[str, Any]:
-    try:
-        raw = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader, with one more check
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        problem = "a tab; YAML is indented with spaces" if "\\t" in str(error.problem) else error.problem
-        raise GridError([f"{source}{line}: {', '.join(filter(None, (error.context, problem)))}"]) from error
-    except yaml.YAMLError as error:
-        raise GridError([f"{source}: not YAML: {str(error).splitlines()[0]}"]) from error
+    raw = document.read(text, source)
     if not isinstance(raw, dict):
         raise GridError([f"{source}: expected a mapping (key: value), got {show(raw)}; legal keys: {', '.join(KEYS)}"])
     return raw
@@ -145,8 +123,8 @@ def _override(raw: dict[str, Any], overrides: Iterable[str]) -> list[str]:
     problems = []
     for override in overrides:
         key, equals, value = override.partition("=")
-        *parents, last = steps = key.split(".")
-        if not equals or not all(steps):
+        *parents, last = steps = [spelled(step) for step in key.split(".")]
+        if not equals or not all(steps) or len(steps) > document.DEEPEST:
             problems.append(f"--set {override}: expected KEY=VALUE, for instance seeds=3 or resources.num_cpus=2")
             continue
         target: Any = raw
@@ -156,20 +134,20 @@ def _override(raw: dict[str, Any], overrides: Iterable[str]) -> list[str]:
             problems.append(f"--set {override}: {'.'.join(parents)} has no keys of its own; set it as a whole")
         else:
             try:
-                target[last] = yaml.safe_load(value)
-            except yaml.YAMLError:
-                problems.append(f"--set {override}: the value {value!r} is not YAML")
+                target[last] = document.read(value, f"--set {override}")
+            except GridError as error:
+                problems += error.messages
     return problems
 
 
 def _name(said: Mapping[str, Any], problems: list[str]) -> str:
     if "name" not in said:
         return ""
-    name = check(str, said["name"], "name", problems)
-    if name is not None and not SAFE_NAME.fullmatch(name):
-        legal = "letters, digits and . _ + - , a letter or digit first"
-        problems.append(f"name: {name!r} cannot name a folder of results; legal: {legal}")
-    return name or ""
+    given = check(str, said["name"], "name", problems)
+    if given is not None and not SAFE_NAME.fullmatch(spelled(given)):
+        legal = f"letters, digits and . _ + - , a letter or digit first, at most {LONGEST_NAME} in all"
+        problems.append(f"name: {show(given)} cannot name a folder of results; legal: {legal}")
+    return spelled(given or "")
 
 
 def _choices(key: str, said: Mapping[str, Any], problems: list[str]) -> tuple[Choice, ...]:
@@ -200,22 +178,21 @@ def _budgets(said: Mapping[str, Any], problems: list[str]) -> tuple[Budget, ...]
     if not isinstance(entries, dict) or not entries:
         problems.append(f"budgets: expected a mapping (name: schedule) with at least one entry, got {show(entries)}")
         return ()
-    built: list[Budget] = []
+    built: dict[str, Budget] = {}  # by schedule
     for name, entry in entries.items():
         where = f"budgets.{name}"
-        if not isinstance(name, str) or not name:
-            problems.append(f"{where}: the name of a budget is text, got {show(name)}; put it in quotes")
+        if not name:
+            problems.append(f"{where}: a budget needs a name")
         if name == FULL_DATA:
             problems.append(f"{where}: the name {FULL_DATA!r} is reserved for the full-data bound")
         checked = check(BudgetEntry, entry, where, problems)
         if checked is None:
             continue
-        budget = _budget(str(name), checked)
-        same = next((b.name for b in built if b.identity() == budget.identity()), None)
-        if same is not None:
-            problems.append(f"{where}: duplicate: the same schedule as {same!r}")
-        built.append(budget)
-    return tuple(built)
+        budget = _budget(name, checked)
+        same = built.setdefault(canonical_json(budget.identity()), budget)
+        if same is not budget:
+            problems.append(f"{where}: duplicate: the same schedule as {same.name!r}")
+    return tuple(built.values())
 
 
 def _budget(name: str, entry: BudgetEntry) -> Budget:
@@ -226,10 +203,18 @@ def _budget(name: str, entry: BudgetEntry) -> Budget:
 
 def _seeds(said: object, problems: list[str]) -> tuple[int, ...]:
     found = check(Seeds, said, "seeds", problems)
-    seeds = tuple(range(found)) if isinstance(found, int) else tuple(found or ())
-    twice = dict.fromkeys(seed for i, seed in enumerate(seeds) if isinstance(found, list) and seed in seeds[:i])
-    problems.extend(f"seeds: duplicate: {seed}" for seed in twice)
-    return seeds
+    if isinstance(found, int):
+        return tuple(range(found))
+    problems.extend(f"seeds: duplicate: {seed}" for seed, times in Counter(found).items() if times > 1)
+    return tuple(found or ())
+
+
+def _too_many(lists: Sequence[Sequence[object]]) -> list[str]:
+    sizes = [len(each) for each in lists]
+    if (trials := math.prod(sizes)) <= MOST_TRIALS:
+        return []
+    product = " x ".join(f"{size:,}" for size in sizes if size > 1)
+    return [f"its lists make {product} = {trials:,} trials; legal: up to {MOST_TRIALS:,} in one grid"]
 
 
 def _resources(said: object, learners: tuple[Choice, ...], problems: list[str]) -> dict[str, Resources]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..registry import MARKS, Plugin, Registry, UnknownNameError, marks_of, needs_of, strategies, suggestion
+from ..text import spelled
 from ..types import Part, Scored, Strategy, canonical_json
 from .structure import check, from_text, show
 
@@ -106,9 +107,9 @@ def _a(noun: str) -> str:
 def _name_and_params(said: object) -> tuple[str | None, dict[str, Any] | str]:
     if isinstance(said, str) and said:
         name, colon, value = said.partition(":")
-        return name, value if colon else {}
+        return spelled(name), value if colon else {}
     if isinstance(said, Mapping) and isinstance(said.get("name"), str):
-        return said["name"], {str(key): value for key, value in said.items() if key != "name"}
+        return spelled(said["name"]), {str(key): value for key, value in said.items() if key != "name"}
     return None, {}
 
 

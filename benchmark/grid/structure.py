@@ -12,9 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, 
 from ..registry import suggestion
 from ..types import Count
 
+LARGEST_WHOLE = 2**63 - 1  # what the record has room for
+MOST_TRIALS = 300_000
+"""In one grid: what lists of trials and a report stay usable with."""
+
 
 def _count(least: int, said: object) -> Count:
-    match = re.fullmatch(r"([0-9]+)(/class)?", str(said))
+    match = re.fullmatch(r"(0|[1-9][0-9]{0,17})(/class)?", str(said))
     if match is None or int(match[1]) < least:
         legal = f"a number of labels (at least {least}), or a number per class (such as 5/class)"
         raise ValueError(f"expected {legal}, got {show(said)}")
@@ -24,11 +28,11 @@ def _count(least: int, said: object) -> Count:
 Initial = Annotated[Count, PlainValidator(partial(_count, 0))]
 Purchase = Annotated[Count, PlainValidator(partial(_count, 1))]
 Rounds = Annotated[int, Field(ge=1)] | Literal["all"]
-Seeds = Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Seeds = Annotated[int, Field(ge=1, le=MOST_TRIALS)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class SegmentEntry(_Strict):
@@ -104,9 +108,10 @@ def check(kind: Any, said: object, where: str, problems: list[str]) -> Any:
 def from_text(kind: Any, text: str) -> Any:
     """Return the value of ``kind`` that a text stands for ("8" for 8), or the text where it is none."""
     try:
-        return TypeAdapter(kind).validate_strings(text)
+        value = TypeAdapter(kind).validate_strings(text)
     except ValidationError:
         return text
+    return value if not isinstance(value, (int, float)) or abs(value) <= LARGEST_WHOLE else text
 
 
 def show(value: object) -> str:
@@ -128,6 +133,8 @@ _WORDS: Mapping[str, str | Callable[[Mapping[str, Any]], str]] = {
     "literal_error": lambda context: context["expected"],
     "greater_than": lambda context: f"a number above {context['gt']:g}",
     "greater_than_equal": lambda context: f"a number of at least {context['ge']:g}",
+    "less_than_equal": lambda context: f"a number up to {context['le']:,}",
+    "finite_number": "a finite number",
     "too_short": "a list with at least one entry",
 }
 

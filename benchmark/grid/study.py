@@ -18,8 +18,10 @@ from ..lesson import sees
 from ..loop import Job
 from ..query import FROM_THE_MODEL
 from ..registry import needs_of, suggestion
+from ..text import spelled
 from ..types import FULL_DATA, Budget, Count, Part, Trial, canonical_json
-from .grid import Grid, GridError
+from .document import GridError
+from .grid import Grid
 from .params import Choice
 
 KINDS = ("dataset", "embedding", "learner", "strategy", "budget", "seed")
@@ -33,7 +35,7 @@ def chosen_kinds(values: Iterable[str]) -> dict[str, list[str]]:
     chosen: dict[str, list[str]] = {}
     for value in values:
         kind, text = (*value.split("=", 1), "")[:2]
-        names = [name.strip() for name in text.split(",") if name.strip()]
+        names = [spelled(name.strip()) for name in text.split(",") if name.strip()]
         if kind not in KINDS:
             raise ValueError(f"{value!r}: unknown kind {kind!r}{suggestion(kind, KINDS)}")
         if not names:

@@ -15,7 +15,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from ...benchmark.types import Features, UserError
-from ..reading.base import LATER, DataError, Report, Split, not_finite, silent
+from ..reading.base import LATER, DataError, Report, Split, silent, unusable
 
 Precision = Literal["float32", "float16"]
 ABOUT = "about.json"
@@ -135,7 +135,7 @@ def feature_problems(train: Features, test: Features, split: Split, precision: P
             continue
         if len(features) != rows:
             problems.append(f"{name} has {len(features)} rows, the dataset's {name} part {rows}")
-        found = not_finite(name, features)
+        found = unusable(name, features)
         largest = max(-float(features.min()), float(features.max())) if precision == "float16" and not found else 0.0
         if largest > FLOAT16_MAX:
             found = [f"{name} has values up to {largest:.3g}, float16 holds {FLOAT16_MAX:.0f}; use store: float32"]

@@ -9,8 +9,9 @@ import numpy as np
 
 from ...benchmark.registry import encoder
 from ...benchmark.types import Features
-from ..arrays import as_features, read_npz
 from ..reading.base import PATH, DataError, Split, arrays_hash, path_label
+from ..reading.features import as_features
+from ..reading.npz import read_npz
 from .base import Stored, Work, feature_problems
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -109,6 +111,12 @@ def silent(step: Step) -> None:
     """Report to nobody."""
 
 
+@cache
+def warn(message: str) -> None:
+    """Say it once per process, on standard error."""
+    logging.getLogger("albench").warning("%s", message)
+
+
 class Dataset(Protocol):
     """A frozen dataclass whose fields are its parameters.
 
@@ -195,15 +203,35 @@ def blocks(x: Inputs) -> Iterator[NDArray[Any]]:
         yield x[rows]
 
 
-def not_finite(name: str, x: NDArray[Any]) -> list[str]:
-    """Return a line that counts the values of x (M, ...) that are NaN or infinite as float32, or nothing."""
+LARGEST = 1e15
+"""Beyond it the squared distance of two rows may exceed float32. Sentinels for "no data" (-3.4e38, 1e20) lie there."""
+
+
+def unusable(name: str, x: NDArray[Any]) -> list[str]:
+    """Return a line each that counts the values of x (M, ...) that are NaN or infinite, or beyond `LARGEST`."""
     if x.dtype == np.uint8:
         return []
-    rows = [(~np.isfinite(block)).reshape(len(block), -1).sum(axis=1) for block in blocks(x)]
-    bad = np.concatenate(rows) if rows else np.zeros(0)
-    if not bad.any():
-        return []
-    return [f"{name}: {bad.sum()} values are NaN or infinite, first in row {np.flatnonzero(bad)[0]}"]
+    remedy = "fill them, or leave out these rows or columns"
+    odd = _counted(x, lambda block: ~np.isfinite(block))
+    huge = _counted(x, lambda block: np.isfinite(block) & (np.abs(block) > np.float32(LARGEST)))
+    lines = [f"{name}: {odd[0]} values are NaN or infinite, {odd[1]}; {remedy}"] if odd[0] else []
+    if huge[0]:
+        no_data = f"if that says that there are no data, {remedy}; else give another unit"
+        lines.append(f"{name}: {huge[0]} values are beyond {LARGEST:.0e}, {huge[1]}; {no_data}")
+    return lines
+
+
+def _counted(x: NDArray[Any], bad: Callable[[NDArray[Any]], NDArray[Any]]) -> tuple[int, str]:
+    """Return how many values of x are so, and where the first is."""
+    total, first = 0, ""
+    for block in row_blocks(x):
+        values = x[block].reshape(len(x[block]), -1)
+        found = bad(values)
+        if found.any() and not total:
+            row, column = np.argwhere(found)[0]
+            first = f"first {values[row, column]:g} in row {block.start + row}, column {column}"
+        total += int(found.sum())
+    return total, first
 
 
 def arrays_hash(names: list[str], arrays: Sequence[Inputs]) -> str:
@@ -242,7 +270,7 @@ def label_of(plugin: Plugin, value: object) -> str:
 
 def path_label(name: str, path: str) -> str:
     """Return ``name:basename``, which says which data without saying where."""
-    return f"{name}:{Path(path).expanduser().resolve().name}"
+    return f"{name}:{Path(os.path.realpath(os.path.expanduser(path))).name}"  # noqa: PTH111  a bad path is named later
 
 
 def check_choice(what: str, value: str, legal: Iterable[str]) -> None:

@@ -53,6 +53,8 @@ class Remote:
     def fault(self, path: Path) -> str:
         """Return what a file has or is instead of being this one, or nothing."""
         algorithm, _, expected = self.digest.partition(":")
+        if path.exists() and not path.is_file():
+            return "is not a file"  # a pipe would be waited for
         try:
             found = _digest(path, algorithm)
             if expected == found or self._holds_the_same(path):

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmark.types import Rows, canonical_json
 from .base import DataError, Inputs
+from .pictures import Resize, decoded
 from .sources import Source, UnreadableError, content_hashes, in_threads, shortened
-
-Resize = Literal["crop", "stretch", "none"]
-"""How an image becomes H x W pixels.
-
-``crop``: the shorter side to the size (H = W), bicubic with antialias, and the middle of the longer one: the pixels of
-torchvision's ``Resize(size, BICUBIC)`` and ``CenterCrop(size)``. ``stretch``: both sides, bilinear. ``none``: it has so
-many already.
-"""
 
 IN_MEMORY = 2**31
 """Bytes of pixels up to which it pays to decode a dataset once and keep it. A constant: content must not depend on the
@@ -119,29 +110,3 @@ def first_size(source: Source, names: Sequence[str]) -> tuple[str, int, int]:
         else:
             return name, height, width
     raise DataError(shortened(bad, f"{source}: {len(bad)} of {len(names)} images cannot be read"))
-
-
-def decoded(content: bytes, pixels: tuple[int, int, int], resize: Resize) -> NDArray[np.uint8]:
-    """Decode one image to (H, W, channels), or raise `UnreadableError`; ``none`` leaves the size as it is."""
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415  only needed where images are read
-
-    height, width, channels = pixels
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.mode.startswith(("I", "F")):  # converting would clip 16 bits to white
-                raise UnreadableError(f"more than 8 bits per channel (mode {image.mode})")
-            picture = image.convert("RGB" if channels == 3 else "L")
-    except UnidentifiedImageError:
-        raise UnreadableError("not an image") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise UnreadableError(f"damaged ({error})") from error
-    if resize == "stretch":
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    elif resize == "crop":
-        shorter = min(picture.size)
-        wide, high = (height if side == shorter else int(height * side / shorter) for side in picture.size)
-        left, top = round((wide - height) / 2), round((high - height) / 2)
-        picture = picture.resize((wide, high), Image.Resampling.BICUBIC)
-        picture = picture.crop((left, top, left + height, top + height))
-    array = np.asarray(picture)
-    return array if array.ndim == 3 else array[..., None]

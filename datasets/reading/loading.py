@@ -19,10 +19,10 @@ from .base import (
     Split,
     arrays_hash,
     label_of,
-    not_finite,
     parameters,
     plugin_of,
     silent,
+    unusable,
 )
 from .variants import Variants
 
@@ -89,7 +89,7 @@ def _part_problems(name: str, split: Split, x: Inputs, labels: Labels, dtype: np
         return [f"{name} is {found} of shape {x.shape}; {split.kind} are {dtype} with {ndim} axes, none empty"]
     if labels.dtype != np.int64 or labels.ndim != 1:
         return [f"{name}_labels is {labels.dtype} of shape {labels.shape}; labels are int64 with 1 axis"]
-    problems = not_finite(name, x) if isinstance(x, np.ndarray) else []
+    problems = unusable(name, x) if isinstance(x, np.ndarray) else []
     if len(x) != len(labels):
         problems.append(f"{name} has {len(x)} rows, {name}_labels {len(labels)}")
     out = np.flatnonzero((labels < 0) | (labels >= len(split.class_names)))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -28,6 +28,8 @@ from .base import DataError, cache_dir
 THREADS = min(os.cpu_count() or 1, 16)
 NAMED = 10
 """At most so many files of one kind are named in an error; the rest are counted."""
+FILE_BYTES = 2**28
+"""A larger file is not read: no image that is decoded (`pictures.PIXELS`) takes more, even uncompressed."""
 
 UNKNOWN = (-1, -1)
 
@@ -65,21 +67,11 @@ class OnDisk:
         return self.path
 
     def read(self, name: str) -> bytes:
-        try:
-            return (Path(self.path).expanduser() / name).read_bytes()
-        except OSError as error:
-            raise UnreadableError(f"cannot be read ({error.strerror})") from error
+        return read_file(Path(self.path).expanduser() / name)
 
     def stamps(self, names: Sequence[str]) -> Rows:
         root = Path(self.path).expanduser()
-
-        def one(name: str) -> tuple[int, int]:
-            try:
-                return _stamp(root / name)
-            except OSError:  # reading it will say why
-                return UNKNOWN
-
-        return np.array([one(name) for name in names], dtype=np.int64).reshape(-1, 2)
+        return np.array([_stamped(root / name) for name in names], dtype=np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -97,14 +89,18 @@ class Zipped:
         try:
             with _OPENING:
                 archive = _archive(file, _stamp(file), os.getpid())
-            return archive.read(self.top + name)
+            member = archive.getinfo(self.top + name)
+            _check_bytes(member.file_size)  # no more than it claims is unpacked
+            return archive.read(member)
         except KeyError:
             raise UnreadableError("not in the archive") from None
-        except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: encrypted
-            raise UnreadableError(f"damaged ({error})") from error
+        except UnreadableError:
+            raise
+        except Exception as error:  # each way of packing has exceptions of its own
+            raise UnreadableError(f"damaged ({str(error) or type(error).__name__})") from error
 
     def stamps(self, names: Sequence[str]) -> Rows:
-        return np.tile(np.array(_stamp(Path(self.path).expanduser()), dtype=np.int64), (len(names), 1))
+        return np.tile(np.array(_stamped(Path(self.path).expanduser()), dtype=np.int64), (len(names), 1))
 
 
 @lru_cache(maxsize=4)
@@ -113,9 +109,34 @@ def _archive(path: Path, stamp: tuple[int, int], process: int) -> zipfile.ZipFil
     return zipfile.ZipFile(path)
 
 
+def read_file(path: Path) -> bytes:
+    """Return the content of an ordinary file, or raise `UnreadableError`: others can be endless, or be waited for."""
+    try:
+        status = path.stat()  # of what a link leads to
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError("not an ordinary file")
+        _check_bytes(status.st_size)
+        with path.open("rb") as file:
+            return file.read(status.st_size)  # a kernel's file may say 0 and never end
+    except OSError as error:
+        raise UnreadableError(f"cannot be read ({error.strerror})") from error
+
+
+def _check_bytes(size: int) -> None:
+    if size > FILE_BYTES:
+        raise UnreadableError(f"has {size:,} bytes; at most {FILE_BYTES:,} are read")
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_size, status.st_mtime_ns
+
+
+def _stamped(path: Path) -> tuple[int, int]:
+    try:
+        return _stamp(path)
+    except OSError:  # reading it will say why
+        return UNKNOWN
 
 
 def opened(path: str, tops: Sequence[str] = (), *, depth: int) -> tuple[Source, list[str]]:
@@ -124,18 +145,23 @@ def opened(path: str, tops: Sequence[str] = (), *, depth: int) -> tuple[Source, 
     The folders ``tops`` at the top (or all) are listed ``depth`` levels deep, a zip is listed whole. They may lie in
     the one folder at the top of a zip. Raises `DataError` for a path that is neither.
     """
-    root = Path(path).expanduser()
-    if root.is_dir():
-        return OnDisk(path), _visible(_walk(root, "", tops, depth))
-    if not root.exists():
-        raise DataError([f"{path}: no such folder or zip file"])
-    if not zipfile.is_zipfile(root):
-        raise DataError([f"{path}: neither a folder nor a zip file"])
+    try:
+        root = Path(path).expanduser()
+        if root.is_dir():
+            return OnDisk(path), _visible(_walk(root, "", tops, depth))
+        if not root.exists():
+            raise DataError([f"{path}: no such folder or zip file"])
+        if not root.is_file() or not zipfile.is_zipfile(root):
+            raise DataError([f"{path}: neither a folder nor a zip file"])
+    except OSError as error:
+        raise DataError([f"{error.filename or path}: cannot be read ({error.strerror})"]) from error
+    except RuntimeError as error:  # no such home folder
+        raise DataError([f"{path}: {error}"]) from error
     try:
         with zipfile.ZipFile(root) as archive:
             names = _visible(archive.namelist())
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise DataError([f"{path}: damaged ({error})"]) from error
+    except Exception as error:  # a damaged list of members has many ends
+        raise DataError([f"{path}: damaged ({str(error) or type(error).__name__})"]) from error
     first = {name.split("/")[0] for name in names}
     top = f"{first.pop()}/" if len(first) == 1 and not first & set(tops) else ""
     return Zipped(path, top), [name.removeprefix(top) for name in names if name != top]
@@ -145,12 +171,19 @@ def _walk(root: Path, below: str, tops: Sequence[str], depth: int) -> Iterator[s
     with os.scandir(root / below) as entries:
         for entry in entries:
             name = below + entry.name
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 yield name
                 continue
             yield f"{name}/"
             if (not tops or name.split("/")[0] in tops) and name.count("/") < depth - 1:
                 yield from _walk(root, f"{name}/", tops, depth)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself; reading it will say so
+        return False
 
 
 def _visible(names: Iterator[str] | Sequence[str]) -> list[str]:
@@ -193,9 +226,8 @@ def content_hashes(source: Source, names: Sequence[str]) -> NDArray[np.uint8]:
     for row, content in zip(stale, _hashed(source, [names[int(row)] for row in stale]), strict=True):
         known["sha256"][row] = np.frombuffer(content, dtype=np.uint8)
     known["size"], known["changed"] = now.T
-    known["size"][now[:, 1] > started - _SETTLED] = UNKNOWN[
-        0
-    ]  # it might change again within the same tick of the clock
+    unsettled = now[:, 1] > started - _SETTLED  # it might change again within the same tick of the clock
+    known["size"][unsettled] = UNKNOWN[0]
     if len(stale) and (known["size"] >= 0).any():
         _remember(memory, known)
     hashes: NDArray[np.uint8] = np.ascontiguousarray(known["sha256"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from albench.benchmark.text import clean, name, same_names
+from albench.benchmark.text import clean, listing, same_names, spelled
 
 SURROGATES = st.text(st.characters(exclude_categories=()))
 
@@ -32,7 +32,7 @@ def test_what_cannot_be_shown_is_escaped(text: str, shown: str) -> None:
 def test_any_text_can_be_encoded_and_stays_as_it_is_the_second_time(text: str) -> None:
     assert clean(clean(text)) == clean(text)
     clean(text).encode()
-    assert len(name(text).splitlines()) <= 1
+    assert len(spelled(text).splitlines()) <= 1
 
 
 def test_a_long_text_keeps_both_ends() -> None:
@@ -44,6 +44,12 @@ def test_a_long_text_keeps_both_ends() -> None:
 
 def test_one_name_has_one_spelling() -> None:
     composed, decomposed = "caf\u00e9", "cafe\u0301"
-    assert name(decomposed) == name(composed) == composed
-    assert name("a\nb\tc") == "a\\nb\\tc"
+    assert spelled(decomposed) == spelled(composed) == composed
+    assert spelled("a\nb\tc") == "a\\nb\\tc"
     assert same_names([composed, "ant", decomposed, "ant"]) == [[composed, decomposed]]
+
+
+def test_a_long_listing_is_counted() -> None:
+    assert listing(["a", 2], 2) == "a, 2"
+    assert listing(map(str, range(2010)), 2) == "0, 1 and 2,008 more"
+    assert listing([]) == ""

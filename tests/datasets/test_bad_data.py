@@ -13,10 +13,13 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 from support.commands import everything_below, nothing_written, refused, run, write_grid
+from support.data import FILL
+
+from albench.datasets.reading.npz import PICKLED
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
-NOT_PLAIN = "is damaged, or no plain array with rows of one length"
+NOT_A_ZIP = "is damaged, or no .npz (File is not a zip file)"
 RAGGED: Any = np.empty(2, dtype=object)
 RAGGED[:] = [[1.0], [1.0, 2.0]]
 
@@ -43,8 +46,11 @@ def with_nan() -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize(
     ("changes", "problems"),
     [
-        ({"train": RAGGED}, [f"x.npz: train {NOT_PLAIN} (Object arrays cannot be loaded when allow_pickle=False)"]),
-        ({"train": with_nan()}, ["arrays:x.npz: train: 3 values are NaN or infinite, first in row 2"]),
+        ({"train": RAGGED}, [f"x.npz: train {PICKLED}"]),
+        (
+            {"train": with_nan()},
+            [f"arrays:x.npz: train: 3 values are NaN or infinite, first nan in row 2, column 1{FILL}"],
+        ),
         ({"train": np.zeros(6)}, ["x.npz: train has shape (6,); features are (rows, features)"]),
         ({"test": np.array([["1"]] * 4)}, ["x.npz: test holds <U1, not numbers"]),
         ({"test": np.zeros((4, 3))}, ["arrays:x.npz: train has 2 features, test 3"]),
@@ -54,7 +60,13 @@ def with_nan() -> np.ndarray[Any, Any]:
             {"test_labels": np.array([0, 1] * 2)},
             ["x.npz: train_labels holds <U1, x.npz: test_labels int64; one kind is needed"],
         ),
-        ({"train_labels": np.zeros(6)}, ["x.npz: train_labels holds float64, not integers or text"]),
+        (
+            {"train_labels": np.full(6, 0.5)},
+            [
+                "x.npz: train_labels holds 0.5; labels are whole numbers or text; "
+                "np.digitize makes classes of a quantity"
+            ],
+        ),
         (
             {"train_labels": np.array(["a"] * 6), "test_labels": np.array(["a"] * 4)},
             ["arrays:x.npz: only 1 class; at least 2 are needed"],
@@ -93,9 +105,8 @@ def test_files_that_are_no_arrays() -> None:
     )
     assert refused() == [
         "datasets[0]: no.npz: no such file",
-        f"datasets[1]: text.npz: {NOT_PLAIN} (This file contains pickled (object) data. If you trust the file you can"
-        " load it unsafely using the `allow_pickle=` keyword argument or `pickle.load()`.)",
-        f"datasets[2]: cut.npz: {NOT_PLAIN} (File is not a zip file)",
+        f"datasets[1]: text.npz: {NOT_A_ZIP}",
+        f"datasets[2]: cut.npz: {NOT_A_ZIP}",
         "datasets[3]: x.csv: unknown kind of file; legal: .npy, .parquet",
         "datasets[4]: empty.parquet: holds no rows",
         "datasets[5]: nested.parquet: holds struct<a: int64>; legal: numeric columns, or one column of lists",
@@ -106,7 +117,7 @@ def test_files_that_are_no_arrays() -> None:
     ("changes", "problem"),
     [
         ({}, "x.npz: train has 6 rows, the dataset's train part 124 (dataset 'wine')"),
-        ({"train": np.full((124, 2), np.nan)}, "x.npz: train: 248 values are NaN or infinite, first in row 0"),
+        ({"train": np.full((124, 2), np.nan)}, "x.npz: train: 248 values are NaN or infinite, first nan in row 0"),
     ],
 )
 def test_features_of_other_data(changes: dict[str, Any], problem: str) -> None:

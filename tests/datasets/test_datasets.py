@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.data import FILL
 
 from albench.benchmark.registry import datasets
 from albench.datasets.digits import Digits
@@ -157,7 +158,7 @@ def test_a_good_split_has_no_faults_and_one_class_is_too_few() -> None:
 
 def test_values_that_are_not_finite_are_counted() -> None:
     train = np.array([[0, 1], [np.nan, np.inf], [-np.inf, 0]], np.float32)
-    assert validate(good(train=train)) == ["train: 3 values are NaN or infinite, first in row 1"]
+    assert validate(good(train=train)) == [f"train: 3 values are NaN or infinite, first nan in row 1, column 0{FILL}"]
 
 
 def test_a_class_without_a_name_in_the_registry_cannot_be_loaded() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.data import messages
+from support.pictures import NO_IMAGE
 
 from albench.datasets.folder import Folder
 from albench.datasets.reading.loading import load
@@ -124,17 +125,48 @@ def test_corrupt_images_are_all_named(tmp_path: Path) -> None:
     bad = {"train/cat/a.txt": b"hello", "train/dog/c.jpg": whole[: len(whole) // 2], "test/dog/d.png": deep}
     path = as_folder(tmp_path / "f", files() | bad)
     found = messages(Folder(path, size=4))
-    assert found[0] == f"{path}: train/cat/a.txt: not an image"
+    assert found[0] == f"{path}: train/cat/a.txt: {NO_IMAGE}"
     assert found[1].startswith(f"{path}: train/dog/c.jpg: damaged (image file is truncated")
-    assert found[2] == f"{path}: test/dog/d.png: more than 8 bits per channel (mode I;16)"
+    assert (
+        found[2] == f"{path}: test/dog/d.png: more than 8 bits per channel (mode I;16); convert it to 8, or give arrays"
+    )
     assert len(found) == 3
 
 
 def test_many_corrupt_images_are_counted(tmp_path: Path) -> None:
     path = as_folder(tmp_path / "f", files() | {f"train/cat/x{i:02}.png": b"?" for i in range(12)})
     assert messages(Folder(path)) == [
-        *[f"{path}: train/cat/x{i:02}.png: not an image" for i in range(10)],
+        *[f"{path}: train/cat/x{i:02}.png: {NO_IMAGE}" for i in range(10)],
         f"{path}: 12 of 18 images cannot be read; the first 10 are named",
+    ]
+
+
+def test_a_flat_folder_is_a_short_line(tmp_path: Path) -> None:
+    path = as_folder(tmp_path / "f", {f"{i:04}.png": b"" for i in range(2000)})
+    first = ", ".join(f"{i:04}.png" for i in range(10))
+    assert messages(Folder(path)) == [
+        f"{path}: no class folders {part}/<class>; found at the top: {first} and 1,990 more"
+        for part in ("train", "test")
+    ]
+
+
+def test_long_lists_of_faults_are_counted(tmp_path: Path) -> None:
+    content = {f"train/c{i:02}/": b"" for i in range(30)} | {f"test/d{i:02}/x.png": png(1) for i in range(30)}
+    found = messages(Folder(as_folder(tmp_path / "f", content)))
+    assert len(found) == 22
+    assert found[10].endswith("30 folders of train hold no image; the first 10 are named")
+    assert found[21].endswith("30 classes of test are not in train; the first 10 are named")
+
+
+def test_one_name_in_two_spellings_is_one_class(tmp_path: Path) -> None:
+    """A Mac writes é as e and an accent."""
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    names = [f"train/{apart}/a", "train/dog/b", f"test/{composed}/x", "test/dog/y"]
+    path = as_folder(tmp_path / "f", {f"{name}.png": png(10) for name in names})
+    assert load(Folder(path), 0).split.class_names == (composed, "dog")
+    path = as_folder(tmp_path / "f", {f"train/{composed}/c.png": png(10)})
+    assert messages(Folder(path)) == [
+        f"{path}: train has 2 folders of one name, 'cafe\\u0301', 'caf\\xe9': put them into one"
     ]
 
 

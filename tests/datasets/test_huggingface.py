@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.data import messages
-from support.pictures import jpeg
+from support.pictures import NO_IMAGE, jpeg
 
 from albench.datasets.huggingface import HuggingFace
 from albench.datasets.reading.files import FileImages
@@ -127,7 +127,7 @@ def test_a_damaged_image_is_named_by_its_row(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="row") as caught:
         split.test[:]
     assert str(caught.value).splitlines() == [
-        "hf:t, test: row 1: not an image",
+        f"hf:t, test: row 1: {NO_IMAGE}",
         "hf:t, test: row 0 is 12x9, row 2 is 5x5 pixels; set size to resize all images",
     ]
 

@@ -9,6 +9,11 @@ from collections.abc import Mapping
 
 from PIL import Image
 
+from albench.datasets.reading.pictures import FORMATS
+
+NO_IMAGE = f"not an image ({', '.join(FORMATS)})"
+"""Why a file is refused that is none."""
+
 
 def jpeg(value: int, size: tuple[int, int] = (12, 9)) -> bytes:
     """Return a grey picture; its pixels decode to ``value`` give or take 1."""

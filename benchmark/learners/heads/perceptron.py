@@ -55,7 +55,9 @@ class Perceptron:
 
     def _hidden(self, x: Array) -> Array:
         xp = array_namespace(x)
-        x = (xp.astype(xp.reshape(x, (x.shape[0], -1)), xp.float32) - device.put(self.centre)) / self.scale
+        x = (
+            xp.astype(xp.reshape(x, (x.shape[0], len(self.centre))), xp.float32) - device.put(self.centre)
+        ) / self.scale
         for number, layer in enumerate(self.layers[:-1]):
             x = _affine(x, layer)
             x = xp.where(x > 0, x, xp.zeros_like(x))
@@ -64,7 +66,7 @@ class Perceptron:
         return x
 
     def _by_rows(self, f: Callable[[Array], Array], inputs: Array) -> Array:
-        parts = [f(inputs[start : start + ROWS]) for start in range(0, len(inputs), ROWS)]
+        parts = [f(inputs[start : start + ROWS]) for start in range(0, max(len(inputs), 1), ROWS)]
         return array_namespace(*parts).concat(parts)
 
 

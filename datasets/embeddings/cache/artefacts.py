@@ -10,19 +10,16 @@ those it was made of, and is made anew from others.
 from __future__ import annotations
 
 import hashlib
-import logging
 import shutil
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from ....benchmark.types import Arrays, Keep, canonical_json
-from ...reading.base import cache_dir
+from ...reading.base import cache_dir, warn
 from ..base import StorageError
 from . import entry
 from .entry import DERIVED, CorruptEntryError
-
-_log = logging.getLogger("albench")
 
 
 def keeper(fingerprint: str, content: str) -> Keep:
@@ -66,7 +63,7 @@ def _keep(fingerprint: str, content: str, key: str, compute: Callable[[], Arrays
                 _write(folder, key, content, arrays)
             return _read(folder)
     except StorageError as error:
-        _warn(str(error))
+        warn(f"{error}; what is derived from embeddings is kept in memory")
         return compute() if arrays is None else arrays
 
 
@@ -101,9 +98,3 @@ def _read(folder: Path, hash_all: bool = False) -> Arrays:
 
 def _file(name: str) -> str:
     return f"{name}.npy"
-
-
-@cache
-def _warn(message: str) -> None:
-    """Say it once per process."""
-    _log.warning("%s; what is derived from embeddings is kept in memory", message)

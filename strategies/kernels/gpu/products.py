@@ -199,4 +199,4 @@ def _parts(rows: Positions, columns: int) -> Iterator[Positions]:
 
 
 def _there(positions: Any) -> Any:
-    return positions if isinstance(positions, slice) else device.put(np.ascontiguousarray(positions))
+    return positions if isinstance(positions, slice) else device.put(positions)

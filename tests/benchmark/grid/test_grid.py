@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from support.commands import TINY
 
 from albench.benchmark import registry
-from albench.benchmark.grid.grid import DEFAULTS, KEYS, REQUIRED, Grid, GridError, load, parse
+from albench.benchmark.grid.document import GridError
+from albench.benchmark.grid.grid import DEFAULTS, KEYS, REQUIRED, Grid, load, parse
 from albench.benchmark.grid.params import choose, describe
 from albench.benchmark.grid.study import lacking, preview, resolve
 from albench.benchmark.types import FULL_DATA, Budget, Count, Resources, Segment

@@ -181,3 +181,10 @@ def test_passes_of_one_class_are_sure_of_it(learner: Learner) -> None:
     model = fit(learner, x, np.zeros_like(y))
     for draw in cast(Stochastic, model).draws(3, np.random.default_rng(0)):
         assert (draw(x)[:, 0] == 1).all()
+
+
+@pytest.mark.parametrize("learner", giving("hidden"))
+def test_of_no_rows_a_model_says_nothing(learner: Learner) -> None:
+    x, y = digits(learner)
+    model = fit(learner, x, y)
+    assert len(cast(Hidden, model).hidden(x[:0])) == len(model.scores(x[:0])) == 0

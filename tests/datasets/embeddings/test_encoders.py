@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.data import FILL
 from support.embeddings import encode, features_file, split_of, table
 
 from albench.datasets.digits import Digits
@@ -187,7 +188,7 @@ def test_features_of_a_file(cache: Path, tmp_path: Path) -> None:
         ({"test": np.ones((54, 5))}, "file:f.npz for dataset wine: train has 4 features, test 5"),
         (
             {"test": np.full((54, 4), np.nan)},
-            "file:f.npz for dataset wine: test: 216 values are NaN or infinite, first in row 0",
+            f"file:f.npz for dataset wine: test: 216 values are NaN or infinite, first nan in row 0, column 0{FILL}",
         ),
         (
             {"train": np.ones((124, 0))},

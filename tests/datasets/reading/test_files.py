@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support.pictures import NO_IMAGE
 
 from albench.datasets.folder import Folder
 from albench.datasets.reading import files, sources
 from albench.datasets.reading.base import DataError, Images
-from albench.datasets.reading.files import FileImages, decoded
+from albench.datasets.reading.files import FileImages
 from albench.datasets.reading.loading import load
+from albench.datasets.reading.pictures import decoded
 from albench.datasets.reading.sources import OnDisk, Zipped
 
 LONG_AGO = 10**18
@@ -129,7 +131,7 @@ def test_a_corrupt_image_is_named_when_it_is_decoded(tmp_path: Path, cache: Path
     with pytest.raises(DataError) as caught:
         images[:]
     assert caught.value.messages[0].startswith(f"{tmp_path / 'images'}: 0.jpg: damaged (")
-    assert caught.value.messages[1:] == [f"{tmp_path / 'images'}: 2.jpg: not an image"]
+    assert caught.value.messages[1:] == [f"{tmp_path / 'images'}: 2.jpg: {NO_IMAGE}"]
 
 
 def test_a_missing_file_is_named_when_it_is_hashed(tmp_path: Path, cache: Path) -> None:

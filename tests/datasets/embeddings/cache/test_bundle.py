@@ -354,7 +354,11 @@ NAN[7, 2] = np.nan
         ("test_labels.npy", np.zeros(55, np.int64), "test has 54 rows, test_labels 55"),
         ("train_labels.npy", np.full(124, 3), "train_labels: 124 outside 0..2, first 3 in row 0"),
         ("test_labels.npy", np.full(54, -1), "test_labels: 54 outside 0..2, first -1 in row 0"),
-        ("train.npy", NAN, "train: 1 values are NaN or infinite, first in row 7"),
+        (
+            "train.npy",
+            NAN,
+            "train: 1 values are NaN or infinite, first nan in row 7, column 2",
+        ),
         ("test.npy", np.zeros((54, 12), np.float32), "train has 13 features, test 12"),
         ("train_labels.npy", np.zeros(124), "train_labels is float64 of shape (124,); labels are int64 with 1 axis"),
         ("test.npy", np.zeros((54, 13), np.float16), "test is float16 of shape (54, 13); features are float32"),

@@ -51,10 +51,16 @@ def test_arrays_are_written_block_by_block_as_numpy_would(
 def test_values_that_are_not_finite_are_counted_in_blocks(x: NDArray[np.float32], size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(base, "BLOCK_BYTES", size)
-        lines = base.not_finite("x", x)
-    bad = np.argwhere(~np.isfinite(x))
-    expected = [f"x: {len(bad)} values are NaN or infinite, first in row {row}" for row in bad[:1, 0]]
-    assert lines == expected
+        lines = base.unusable("x", x)
+    flat = x.reshape(len(x), -1)
+    odd, huge = ~np.isfinite(flat), np.isfinite(flat) & (np.abs(flat) > 1e15)
+    kinds = (("NaN or infinite", odd), ("beyond 1e+15", huge))
+    expected = [
+        f"x: {bad.sum()} values are {what}, first {flat[bad][0]:g} in row {row}, column {column}"
+        for what, bad in kinds
+        for row, column in np.argwhere(bad)[:1]
+    ]
+    assert [line.split(";")[0] for line in lines] == expected
 
 
 def test_float16_on_disk_is_float32_in_use(cache: Path) -> None:

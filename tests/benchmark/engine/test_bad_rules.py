@@ -1,0 +1,69 @@
+"""One bad rule never costs another trial: each of its own has a row that says what it did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import Program
+from support.bad import install_bad
+from support.commands import write_grid
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+SAID = {  # how it is bad: outcome, the whole reason or its beginning
+    "no-text": ("failed", "NoText: (its text cannot be made)"),
+    "not-a-string": ("failed", "NotAString: (its text cannot be made)"),
+    "tricky": ("failed", "Tricky: a trick"),
+    "endless": ("failed", "Endless: causes"),
+    "chain": ("failed", "ValueError: 49999"),
+    "deep": ("failed", "RecursionError: maximum recursion depth exceeded"),
+    "base": ("failed", "Base: base"),
+    "exit": ("failed", "SystemExit: 3"),
+    "generator-exit": ("failed", "GeneratorExit"),
+    "interrupt": ("failed", "KeyboardInterrupt: mine"),
+    "stop": ("failed", "RuntimeError: generator raised StopIteration"),
+    "unpicklable": ("failed", "Unpicklable: a"),
+    "group": ("failed", "BaseExceptionGroup: both (2 sub-exceptions)"),
+    "surrogate": ("failed", "RuntimeError: cannot read caf\\xe9.png"),
+    "controls": ("failed", "RuntimeError: a\\x00b\\x1b[31mc\\ud800"),
+    "huge": ("failed", "RuntimeError: xxx"),
+    "memory": ("out-of-memory", "MemoryError: enough"),
+    "array": ("done", ""),
+}
+GOOD = ["random", "margin"]
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return install_bad(tmp_path_factory.mktemp("site"))
+
+
+def ends(out: str) -> dict[str, dict[str, Any]]:
+    """Return how the last trial of each strategy ended."""
+    rows = pd.read_parquet(Path(out) / "trials").to_dict("records")
+    return {str(row["strategy"]): {str(name): value for name, value in row.items()} for row in rows}
+
+
+@pytest.mark.parametrize("engine", ["inline", "ray"])
+def test_whatever_a_rule_raises_is_a_row(albench: Program, bad: dict[str, str], engine: str) -> None:
+    rules = [{"name": "bad", "how": how} for how in SAID]
+    write_grid(Path("grid.yaml"), strategies=[*GOOD, *rules])
+    command = ["run", "--grid", "grid.yaml", "--out", "out", "--engine", engine, "--mlflow", "off"]
+    status, out, err = albench.run(*command, *(["--workers", 2] if engine == "ray" else []), env=bad)
+    assert (status, err) == (1, "")
+    found = ends("out")
+    assert {found[rule]["outcome"] for rule in GOOD} == {"done"}
+    for how, (outcome, reason) in SAID.items():
+        end = found["bad" if how == "base" else f"bad(how={how})"]
+        assert (how, end["outcome"]) == (how, outcome)
+        assert end["reason"].startswith(reason)
+        assert end["reason"] in out
+        assert len(end["reason"]) <= 1_100
+        assert len(end["traceback"]) <= 20_100
+        assert ("bad_rules.py" in end["traceback"]) == (outcome != "done")
+    group = found["bad(how=group)"]["traceback"]
+    assert "Base: one" in group
+    assert "ValueError: two" in group
