@@ -43,7 +43,7 @@ FOREIGN = {
     "ray": "benchmark.engine.scheduler",
     "mlflow": "results.tracking.tracking",
     "yaml": "benchmark.grid",
-    "pydantic": "benchmark.grid",
+    "pydantic": "benchmark.grid results.record datasets.embeddings.cache",
     "altair": "results.report",
     "vl_convert": "results.report",
     "click": "cli",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...benchmark import text
 from ..record.schema import FIRSTS
 from ..record.store import RunStore
 from .tables import IDENTITY, LEFT, Summary, curve_values, summarise
@@ -16,6 +17,7 @@ from .words import count
 
 _NAMES = [*IDENTITY, "seed", "trial_id"]
 _PLAN = [*_NAMES, "n_bought"]
+_TEXTS = [*IDENTITY, "trial_id", "bought_by", "outcome", "reason", "host", "device", "class_name"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +82,9 @@ def read_runs(directories: Sequence[Path]) -> Runs:
     """
     stores = {directory: RunStore.open(directory, lenient=True) for directory in directories}
     # trials first: a trial that ends in between is then one that is left, not one without rounds
-    trials = [store.trials() for store in stores.values()]
-    rounds = [store.rounds() for store in stores.values()]
-    found = [store.plan() for store in stores.values()]
+    trials = [_shown(store.trials()) for store in stores.values()]
+    rounds = [_shown(store.rounds()) for store in stores.values()]
+    found = [None if (plan := store.plan()) is None else _shown(plan) for store in stores.values()]
     trials, ended_before = _split(trials, found)
     rounds, begun_before = _split(rounds, found)
     earlier = pd.concat([ended_before[[*_NAMES, "outcome"]], begun_before[_NAMES].assign(outcome=LEFT)])
@@ -91,8 +93,8 @@ def read_runs(directories: Sequence[Path]) -> Runs:
     names = [_name(store, list(stores.values())) for store in stores.values()]
     agreed, disagreement = _one_answer(rounds)
     merged = _one_each(agreed, pd.concat(trials, ignore_index=True), pd.concat(plans, ignore_index=True))
-    firsts = [frame for store in stores.values() if (frame := store.firsts()) is not None]
-    grids = dict(zip(names, (store.grid_yaml for store in stores.values()), strict=True))
+    firsts = [_shown(frame) for store in stores.values() if (frame := store.firsts()) is not None]
+    grids = dict(zip(names, (text.clean(store.grid_yaml) for store in stores.values()), strict=True))
     notices = [*(notice for store in stores.values() for notice in store.notices), *disagreement]
     kept = {*merged[0]["trial_id"].unique(), *merged[1]["trial_id"].unique()}
     if dropped := len({*pd.concat([frame["trial_id"] for frame in (*trials, *rounds)]).unique()} - kept):
@@ -107,6 +109,16 @@ def read_runs(directories: Sequence[Path]) -> Runs:
     manifests = dict(zip(names, (store.manifest for store in stores.values()), strict=True))
     seen = pd.concat(firsts).drop_duplicates(["dataset", "row"]) if firsts else pd.DataFrame(columns=FIRSTS.names)
     return Runs(*merged, manifests, tuple(notices), grids, each, seen, earlier.drop_duplicates("trial_id"))
+
+
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with every text as it can be shown (`text.spelled`): in a run from elsewhere it may be anything."""
+    for column in frame.columns.intersection(_TEXTS):
+        held = {value for value in frame[column].unique() if isinstance(value, str)}
+        odd = {value: shown for value in held if (shown := text.spelled(value)) != value}
+        if odd:
+            frame = frame.assign(**{column: frame[column].replace(odd)})
+    return frame
 
 
 def _split(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...benchmark.text import clean
 from ...benchmark.types import UserError
-from . import predictions
-from .schema import MIGRATIONS, PREDICTIONS, ROUNDS, SCHEMA_VERSION, TEST_SETS, TRIALS, VERSION_KEY
+from ...datasets.reading import plain
+from . import predictions, seal
+from .checks import fault
+from .schema import MIGRATIONS, OPTIONAL, PREDICTIONS, ROUNDS, SCHEMA_VERSION, TEST_SETS, TRIALS, VERSION_KEY
 
 TABLES: dict[str, pa.Schema] = {
     "test_sets": TEST_SETS,
@@ -25,6 +29,9 @@ TABLES: dict[str, pa.Schema] = {
 """Folder -> schema, in the order of writing: a recorded trial end always has its rounds, a round its predictions."""
 LARGEST = 2**24
 """Bytes of a part that is not joined with others any more: what is joined must fit into memory."""
+
+SMALL, MOST_GROWTH = 2**28, 100
+"""Bytes that any part may take in memory, and how many times its own size a larger one may say to take."""
 
 
 class StorageError(UserError):
@@ -96,48 +103,55 @@ def check_version(part: Path) -> int:
     FileNotFoundError
         When it is gone.
     """
-    try:
-        version = int((pq.read_schema(part).metadata or {})[VERSION_KEY])
-    except KeyError:
-        raise CorruptPartError("it has no schema version of albench") from None
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
-        raise _reason(part, error) from error
-    if version > SCHEMA_VERSION:
-        raise NewerPartError(
-            f"{part} has schema version {version}, this albench reads up to {SCHEMA_VERSION}: update albench"
-        )
-    return version
+    with _reading(part), plain.opened(part) as file:
+        return _version(part, pq.read_schema(file))
 
 
-def read_part(part: Path) -> pa.Table:
-    """Return the rows of a part in today's schema; raises as `check_version` does."""
-    version = check_version(part)
-    schema = TABLES[part.parent.name]
-    try:
-        table = pq.read_table(part, partitioning=None)
+def read_part(part: Path, schema: pa.Schema | None = None) -> pa.Table:
+    """Return the rows of a part in today's schema (that of its folder, unless given), every byte and value checked.
+
+    A column that only newer parts have is null. Raises as `check_version` does.
+    """
+    schema = schema or TABLES[part.parent.name]
+    with _reading(part):
+        with plain.opened(part) as file:
+            content = file.read()
+        if seal.is_broken(content):
+            raise CorruptPartError("its bytes are not those that were written (sha256)")
+        stored = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        version = _version(part, stored.schema_arrow)
+        if _claimed(stored) > max(SMALL, MOST_GROWTH * len(content)):
+            raise CorruptPartError("it says it is far larger than its bytes can be")
+        table = stored.read()
         for old in range(version, SCHEMA_VERSION):
             table = MIGRATIONS[old](table)
         if schema is PREDICTIONS:
             schema = predictions.as_wide(schema, table.field("predicted").type)
-        return table.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, KeyError, OSError) as error:
-        raise _reason(part, error) from error
+        table = _in(schema, table)
+        table.validate(full=True)  # texts that are no UTF-8, lists that overlap
+        if why := fault(table):
+            raise CorruptPartError(why)
+        return table
 
 
 def write_part(part: Path, table: pa.Table) -> None:
-    """Write one part; raises `StorageError` when the disk refuses, and leaves nothing behind then."""
+    """Write one part, sealed; raises `StorageError` when the disk refuses, and leaves nothing behind then."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    write_atomic(part, sink.getvalue())
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    write_atomic(part, seal.sealed(memoryview(sink.getvalue())))
 
 
-def write_atomic(path: Path, data: bytes | pa.Buffer) -> None:
-    """Write a file that is there whole or not at all, and its folder; raises `DiskError` when the disk refuses."""
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all, and its folder; raises `DiskError` when the disk refuses.
+
+    A link that has its name is replaced, not followed.
+    """
     temporary = path.with_name(f".{path.name}.tmp")  # hidden, so that readers of the whole folder pass over it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as file:
+            temporary.unlink(missing_ok=True)
+            with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -152,13 +166,73 @@ def sweep(directory: Path) -> None:
     """Delete the temporary files that a killed writer left in a run's directory. Only for who holds its lock."""
     for folder in (directory, *(directory / name for name in TABLES)):
         for leftover in folder.glob(".*.tmp"):
-            leftover.unlink()
+            if leftover.is_symlink() or not leftover.is_dir():
+                leftover.unlink()
 
 
-def _reason(part: Path, error: Exception) -> Exception:
+def check_links(directory: Path) -> None:
+    """Raise `StorageError` when something in a directory that is about to be written leads out of it.
+
+    A run may come from somebody else: what is written or deleted through its links would be anything of the user's.
+    """
+    if link := plain.link_out(directory):
+        raise StorageError(
+            f"{link} is a link out of its folder, and nothing is written through it: put a folder or file there, or"
+            " remove it"
+        )
+
+
+def check_folders(directory: Path) -> None:
+    """Raise `StorageError` when what should be the folder of a table is something else."""
+    for folder in (directory / name for name in TABLES):
+        if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+            raise StorageError(f"{folder} is no folder: nothing of its table can be read; remove it")
+
+
+def _version(part: Path, schema: pa.Schema) -> int:
+    try:
+        version = int((schema.metadata or {})[VERSION_KEY].decode())
+    except KeyError:
+        raise CorruptPartError("it has no schema version of albench") from None
+    if version > SCHEMA_VERSION:
+        raise NewerPartError(
+            f"{part} has schema version {version}, this albench reads up to {SCHEMA_VERSION}: update albench"
+        )
+    if version not in {SCHEMA_VERSION, *MIGRATIONS}:
+        raise CorruptPartError(f"there is no schema version {version} of albench")
+    return int(version)
+
+
+def _claimed(stored: pq.ParquetFile) -> int:
+    """Return the bytes that a part says its values take, and at least one for each row."""
+    groups = (stored.metadata.row_group(i) for i in range(stored.metadata.num_row_groups))
+    return max(int(stored.metadata.num_rows), sum(int(group.total_byte_size) for group in groups))
+
+
+def _in(schema: pa.Schema, table: pa.Table) -> pa.Table:
+    for name in OPTIONAL.intersection(schema.names) - set(table.column_names):
+        table = table.append_column(schema.field(name), pa.nulls(len(table), schema.field(name).type))
+    return table.select(schema.names).cast(schema)
+
+
+@contextmanager
+def _reading(part: Path) -> Iterator[None]:
     """Tell a damaged part from a disk or a permission that fails now: only the first may be set aside."""
-    if isinstance(error, FileNotFoundError):
-        return error
-    if isinstance(error, OSError) and error.errno:
-        return StorageError(f"{part} cannot be read: {os.strerror(error.errno)}")
-    return CorruptPartError(str(error).split("\n", 1)[0])
+    try:
+        yield
+    except (FileNotFoundError, CorruptPartError, StorageError):
+        raise
+    except plain.UnfitError as error:
+        raise CorruptPartError(f"it {error}") from None
+    except OSError as error:
+        if error.errno:
+            raise StorageError(f"{part} cannot be read: {os.strerror(error.errno)}") from error
+        raise CorruptPartError(_first_line(error)) from error
+    except MemoryError as error:
+        raise StorageError(f"{part} cannot be read: not enough memory") from error
+    except (pa.ArrowException, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise CorruptPartError(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return clean(str(error).split("\n", 1)[0], 300)

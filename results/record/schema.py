@@ -105,6 +105,9 @@ FIRSTS = pa.schema(
 )
 """One row per row of a pool that some strategy buys first on most seeds: the report shows it without the dataset."""
 
+OPTIONAL = {"n_bought"}
+"""Columns that the same version has and has not; null where they are missing."""
+
 MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}
 """Version v -> the function that turns a table of version v into one of version v + 1. Version 1 is the first."""
 

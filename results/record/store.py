@@ -18,14 +18,14 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from ...benchmark import text
 from ...benchmark.types import Trial
-from . import parts
-from .manifests import sound
-from .parts import TABLES, CorruptPartError, NewerPartError, StorageError
+from ...datasets.reading import plain
+from . import manifests, parts
+from .parts import TABLES, CorruptPartError, StorageError
 from .schema import FIRSTS, PLAN, TIMING, plan_row
 
 __all__ = ["RunStore", "StorageError"]
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 MANY_AT_START = 50
 MANY = 1000  # parts that a running writer lets gather before it compacts
+LOST = "what it held is done again"
 PLAN_FILE, FIRSTS_FILE = "plan.parquet", "firsts.parquet"
 _OWN = {
     ".lock",
@@ -75,16 +76,18 @@ class RunStore:
             wrote it. Nothing but the lock is written before all checks have passed.
         """
         directory = Path(directory)
+        parts.check_links(directory)
         _check_ours(directory, manifest)
         lock = _lock(directory)
         try:
             earlier = _check_ours(directory, manifest)  # again: it may have been made while we waited
             _check_versions(directory)
+            parts.check_folders(directory)
             parts.sweep(directory)
             for name in TABLES:
                 (directory / name).mkdir(exist_ok=True)
             full = _with_earlier(dict(manifest), earlier)
-            parts.write_atomic(directory / "manifest.json", json.dumps(full, indent=2).encode())
+            parts.write_atomic(directory / manifests.FILE, json.dumps(full, indent=2).encode())
             parts.write_atomic(directory / "grid.yaml", grid_yaml.encode())
             store = cls(directory, full, lock)
             store._compact_above(MANY_AT_START)
@@ -97,17 +100,22 @@ class RunStore:
     def open(cls, directory: Path | str, lenient: bool = False) -> Self:
         """Open a run for reading, whether or not somebody is writing it.
 
-        With ``lenient`` what cannot be read (the manifest or a part of it, the grid, a part of a newer albench) is a
-        notice, and the rest is read; else it is a `StorageError`, as is a directory without a run.
+        With ``lenient`` what cannot be read (the manifest or a field of it, the grid, a part that a permission, the
+        disk or a newer albench keeps from us) is a notice, and the rest is read; else it is a `StorageError`, as is a
+        directory without a run, and a link out of it. A damaged part is a notice in either case.
         """
         store = cls(Path(directory), {}, lenient=lenient)
         try:
-            manifest = _manifest(store.directory)
+            parts.check_folders(store.directory)
+            manifest = manifests.read(store.directory)
         except StorageError as error:
             store._do_without(error)
             return store
         if manifest is None:
             raise StorageError(f"{directory} holds no albench run (it has no manifest.json)")
+        if not lenient:
+            manifests.check(store.directory, manifest)
+            parts.check_links(store.directory)  # who asks so strictly writes here, a mirror's database say
         store.manifest = store._sound(manifest) if lenient else manifest
         return store
 
@@ -115,9 +123,10 @@ class RunStore:
     def grid_yaml(self) -> str:
         path = self.directory / "grid.yaml"
         try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            return plain.read(path, plain.JSON_BYTES).decode()
+        except (OSError, UnicodeDecodeError, plain.UnfitError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
+            why = f"it {error}" if isinstance(error, plain.UnfitError) else why
             self._do_without(StorageError(f"{path} cannot be read: {why}"))
             return ""
 
@@ -214,24 +223,22 @@ class RunStore:
 
     def plan(self) -> pd.DataFrame | None:
         """Return the trials that the grid asks for, or None where nobody wrote it down."""
-        plan = self._read_file(PLAN_FILE)
-        return plan if plan is None or "n_bought" in plan else plan.assign(n_bought=np.nan)
+        return self._read_file(PLAN_FILE, PLAN)
 
     def firsts(self) -> pd.DataFrame | None:
         """Return what the rows that are bought first look like, or None where nobody wrote it down."""
-        return self._read_file(FIRSTS_FILE)
+        return self._read_file(FIRSTS_FILE, FIRSTS)
 
-    def _read_file(self, name: str) -> pd.DataFrame | None:
+    def _read_file(self, name: str, schema: pa.Schema) -> pd.DataFrame | None:
         path = self.directory / name
         try:
-            parts.check_version(path)
-            frame: pd.DataFrame = pq.read_table(path).to_pandas()
+            frame: pd.DataFrame = parts.read_part(path, schema).to_pandas()
         except FileNotFoundError:
             return None
         except CorruptPartError as error:
-            self._notice(f"{path} cannot be read and is left out: {error}")
+            self._notice(f"{path} cannot be read and is left out: {error}; the next run of the grid writes it anew")
             return None
-        except NewerPartError as error:
+        except StorageError as error:
             self._do_without(error)
             return None
         return frame
@@ -289,17 +296,17 @@ class RunStore:
             return parts.read_part(part)
         except CorruptPartError as error:
             self._report_corrupt(part, str(error))
-        except NewerPartError as error:
+        except StorageError as error:
             self._do_without(error)
         return None
 
     def _report_corrupt(self, part: Path, reason: str) -> None:
-        notice = f"{part} cannot be read and is left out: {reason}"
-        if self._lock is not None:
-            aside = part.with_name(part.name + ".corrupt")
-            part.rename(aside)
-            notice = f"{part} cannot be read and was set aside as {aside.name}: {reason}"
-        self._notice(notice)
+        if self._lock is None:
+            self._notice(f"{part} cannot be read and is left out: {reason}; {LOST}, when the grid is run again")
+            return
+        aside = part.with_name(part.name + ".corrupt")
+        part.rename(aside)
+        self._notice(f"{part} cannot be read and was set aside as {aside.name}: {reason}; {LOST}")
 
     def _report_disagreement(self, repeated: pd.DataFrame) -> None:
         answer = repeated.drop(columns=list(TIMING))
@@ -315,8 +322,8 @@ class RunStore:
             )
 
     def _sound(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        path = self.directory / "manifest.json"
-        kept, wrong = sound(manifest)
+        path = self.directory / manifests.FILE
+        kept, wrong = manifests.sound(manifest)
         if not manifest:
             self._notice(f"{path} is empty: nothing is known of where this run comes from")
         if wrong:
@@ -329,6 +336,7 @@ class RunStore:
         self._notice(f"{error}; it is left out")
 
     def _notice(self, notice: str) -> None:
+        notice = text.spelled(notice)
         if notice not in self.notices:
             self.notices.append(notice)
             log.warning("%s", notice)
@@ -355,13 +363,14 @@ def _check_versions(directory: Path) -> None:
 
 def _check_ours(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the manifest that lies there, if any; raise `StorageError` when the directory is not this grid's."""
-    held = _manifest(directory)
+    held = manifests.read(directory)
     if held is None:
         names = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
         foreign = [name for name in names if name not in _OWN and not name.endswith(".tmp")]
         if foreign:
             raise StorageError(f"{directory} holds files of something else ({foreign[0]}); give an empty --out")
         return None
+    manifests.check(directory, held)
     if held.get("grid_id") != manifest["grid_id"]:
         raise StorageError(
             f"{directory} holds another grid: {_grid(held)}, not {_grid(manifest)}; give this run another --out"
@@ -371,21 +380,6 @@ def _check_ours(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Any] 
 
 def _grid(manifest: Mapping[str, Any]) -> str:
     return " ".join(dict.fromkeys(str(manifest[key]) for key in ("name", "grid_id") if key in manifest))
-
-
-def _manifest(directory: Path) -> dict[str, Any] | None:
-    path = directory / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise StorageError(f"{path} is not a manifest of albench: {error}") from error
-    if not isinstance(manifest, dict):
-        raise StorageError(f"{path} is not a manifest of albench")
-    return manifest
 
 
 def _with_earlier(manifest: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:

@@ -32,8 +32,9 @@ class TrialRows:
     def started_at(self) -> int:
         """When it started, ms since the epoch; while no round was taken yet, the same during the run and after it."""
         first = min(self.waiting, key=lambda row: int(row["round"]), default=self.row)
-        seconds = first["select_s"] + first["fit_s"] + first["eval_s"] if "round" in first else first["wall_s"]
-        return int(first["ended_at"] - 1000 * (seconds or 0))
+        parts = ("select_s", "fit_s", "eval_s") if "round" in first else ("wall_s",)
+        seconds = sum(first[name] or 0 for name in parts)
+        return int((first["ended_at"] or 0) - 1000 * seconds)
 
 
 class Tail:

@@ -15,9 +15,10 @@ import pandas as pd
 
 from ...benchmark.registry import suggestion
 from ...benchmark.types import UserError
+from ...datasets.reading import plain
 from ..measures.evidence import Evidence, read_runs
 from ..measures.tables import IDENTITY, Cell, Summary
-from ..record.parts import write_atomic
+from ..record.parts import check_links, write_atomic
 from . import latex
 from .blocks import NOT_DONE, Block, stem
 from .look import png, svg
@@ -116,6 +117,8 @@ def write_report(
     if not tables_only:
         texts["report.html"] = html(title, content)
     files = {name: text.encode() for name, text in texts.items()} | files
+    for folder in (out.parent, out) if out.parent in directories else (out,):
+        check_links(folder)
     _replace(out, files)
     return Report(tuple(out / name for name in files), evidence.summary, runs.notices)
 
@@ -124,8 +127,9 @@ def _replace(out: Path, files: Mapping[str, bytes]) -> None:
     """Write the files, and delete what an earlier report wrote here and this one did not: it would be out of date."""
     index = out / INDEX
     try:
-        earlier = {line for line in index.read_text(encoding="utf-8").splitlines() if _OURS.fullmatch(line)}
-    except (OSError, UnicodeDecodeError):
+        listed = plain.read(index, plain.JSON_BYTES).decode()
+        earlier = {line for line in listed.splitlines() if _OURS.fullmatch(line)}
+    except (OSError, UnicodeDecodeError, plain.UnfitError):
         earlier = set()
     write_atomic(index, "\n".join(sorted(earlier | files.keys())).encode())  # a kill from here on loses track of none
     for name, data in files.items():
