@@ -17,6 +17,8 @@ Sees = Literal["embedding", "images"]
 
 BLOCK_BYTES = 2**26
 """So much of a pool's inputs is handed to a model at once."""
+BLOCK_ROWS = 2**16
+"""And so many rows: of few features, what a model says of them takes more than they do."""
 
 CLOSE = 1.25  # a gather of rows costs about as much as to look at a quarter more of them
 
@@ -42,7 +44,7 @@ class View:
 
         Rows that lie close together are read as one slice of the array, which is no copy; not all of it is meant then.
         """
-        size = max(1, BLOCK_BYTES // max(1, self.array[:1].nbytes))
+        size = min(BLOCK_ROWS, max(1, BLOCK_BYTES // max(1, self.array[:1].nbytes)))
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             positions, span = slice(start, start + len(part)), int(part[-1] - part[0]) + 1

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...strategies.kernels.neighbours import nearest_rows
 from ..device import fetch
 from ..registry import learner
 from ..types import Array, Features, Floats, Labels, Lesson
 
-BLOCK = 4096  # rows whose distances are held at once
 
-
-@learner("knn", cite="Cover & Hart, Nearest neighbor pattern classification, IEEE Trans. Inf. Theory 13, 1967")
+@learner(
+    "knn", cite="Cover & Hart, Nearest neighbor pattern classification, IEEE Trans. Inf. Theory 13, 1967", version=2
+)
 @dataclass(frozen=True)
 class KNN:
-    """k-nearest-neighbour vote in Euclidean distance.
+    """k-nearest-neighbour vote in Euclidean distance; of rows equally far those that were labelled first vote.
 
     Probabilities are vote shares (equal votes: the nearest neighbour decides). With ``k: 1``, or while fewer than k
     rows are labelled, all labelled rows up to k vote. One neighbour gives no graded probabilities, so rules that
@@ -34,15 +35,14 @@ class KNN:
 
     def fit(self, lesson: Lesson) -> "KNNModel":
         """Keep the labelled rows; nothing is drawn."""
-        rows, labels = fetch(lesson.inputs).astype(np.float64), lesson.labels
-        return KNNModel(rows, labels.copy(), lesson.n_classes, min(self.k, len(labels)))
+        return KNNModel(fetch(lesson.inputs), lesson.labels.copy(), lesson.n_classes, min(self.k, len(lesson.labels)))
 
 
 @dataclass(frozen=True, eq=False)
 class KNNModel:
     """The labelled rows (M, D) and their labels (M,)."""
 
-    features: Floats
+    features: Features
     labels: Labels
     n_classes: int
     k: int
@@ -59,15 +59,7 @@ class KNNModel:
 
     def _votes(self, features: Features) -> tuple[Floats, Labels]:
         """Return vote shares (M, C) and the nearest neighbour's class (M,)."""
+        voters = self.labels[nearest_rows(self.features, features, self.k)[0]]  # (M, k)
         votes = np.zeros((len(features), self.n_classes))
-        nearest = np.empty(len(features), dtype=np.int64)
-        norms = np.sum(self.features**2, axis=1)
-        for start in range(0, len(features), BLOCK):
-            block = slice(start, start + BLOCK)
-            # ‖x‖² is the same for every neighbour of x and decides nothing
-            closeness = norms - 2 * (features[block].astype(np.float64) @ self.features.T)
-            order = np.argsort(closeness, axis=1, kind="stable")[:, : self.k]
-            voters = self.labels[order]  # (rows of the block, k)
-            np.add.at(votes[block], (np.arange(len(voters))[:, None], voters), 1.0 / self.k)
-            nearest[block] = voters[:, 0]
-        return votes, nearest
+        np.add.at(votes, (np.arange(len(voters))[:, None], voters), 1.0 / self.k)
+        return votes, voters[:, 0]

@@ -1,5 +1,6 @@
 """Learners against independent oracles."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -108,3 +109,45 @@ def test_svm_margin_is_the_distance_to_the_boundary_for_two_classes() -> None:
 def test_one_neighbour_has_no_graded_probabilities() -> None:
     assert "probabilities" in KNN(3).gives
     assert not KNN(1).gives
+
+
+def test_the_vote_of_neighbours_is_right_far_from_the_origin() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2)).round(2).astype(np.float32)
+    near, far = x + np.float32(0), x + np.float32(2**20)
+    exact = (far.astype(np.float64) - 2**20).astype(np.float32)
+    labels = rng.integers(0, 3, 60)
+    there = KNN(3).fit(Lesson.of(far[:40], labels[:40], 3, rng)).scores(far[40:])
+    here = KNN(3).fit(Lesson.of(exact[:40], labels[:40], 3, rng)).scores(exact[40:])
+    assert np.array_equal(there, here)
+    assert not np.array_equal(near, far)
+
+
+@pytest.mark.parametrize("C", [2, 3, 7])
+def test_decision_values_are_those_of_scikit_learn(C: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit, whatever the size of a block."""
+    from sklearn.svm import SVC
+
+    from albench.benchmark.learners import svm
+
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(90, 3)).astype(np.float32), np.arange(90) % C
+    monkeypatch.setattr(svm, "BLOCK_BYTES", 8 * 11 * C)
+    ours = svm.SVM().fit(Lesson.of(x, labels, C, rng)).scores(x)
+    theirs = SVC().fit(x, labels).decision_function(x)
+    expected = np.stack([-theirs / 2, theirs / 2], axis=1) if C == 2 else theirs
+    assert np.array_equal(ours, expected.astype(np.float32))
+
+
+def test_many_pairs_of_classes_take_bounded_memory() -> None:
+    """Their values for all rows at once would be 80 MB at 100 classes and 2,000 rows, and 72 GB at 300 and 200,000."""
+    from albench.benchmark.learners import svm
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 4)).astype(np.float32)
+    model = svm.SVM().fit(Lesson.of(x[:200], np.arange(200) % 100, 100, rng))
+    tracemalloc.start()
+    model.scores(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * svm.BLOCK_BYTES
