@@ -18,7 +18,9 @@ import pandas as pd
 
 from ... import __version__
 from ...benchmark.types import Budget, Count, Outcome, Part, Segment, Trial, TrialEnd
+from ..measures.findings import spellings, strangers
 from ..measures.schedules import PLACE, Counts, findings, unfit_reason, usual_counts
+from ..measures.tables import IDENTITY, key_of
 from ..measures.words import count
 from ..record.parts import DiskError
 from ..record.schema import IMPORTED, plan_row, trial_row
@@ -72,6 +74,10 @@ def _summary(curves: Curves, out: Path) -> Iterator[str]:
     if curves.repeated:
         yield f"{count(curves.repeated, 'row')} said twice, counted once"
     yield from _misnamed(rows)
+    for kind, names in zip(("datasets", "embeddings", "learners", "budgets", "strategies"), NAMES, strict=True):
+        yield from spellings(kind, rows[names])
+    own = rows.groupby(IDENTITY)["seed"].agg(set)
+    yield from strangers({key_of(names): seeds for names, seeds in own.items()})
     yield from findings(rows.rename(columns={"n_labels": "n_labelled"}).assign(bought_by=IMPORTED))
     yield f"next: albench report {out}"
 

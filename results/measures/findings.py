@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ...benchmark.text import listing
 from ...benchmark.types import FULL_DATA, Outcome
 from ..record.schema import IMPORTED
 from .forensics import PLACE, Trail, trails_of
-from .tables import STATES, Summary
+from .tables import STATES, Key, Summary
 from .words import count
 
 ENOUGH_SEEDS = 10
@@ -71,6 +73,47 @@ def twins(rounds: pd.DataFrame, at_least: float = 0.99) -> list[Twin]:
         if values:
             reported.append(Twin(*pair, float(np.mean(list(values.values()))), tuple(values), len(places)))
     return sorted(reported, key=lambda twin: (twin.first, twin.second))
+
+
+def apart(summary: Summary) -> list[str]:
+    """Return what stands apart that a reader may take for comparable: `strangers`, and `spellings` of strategies."""
+    cells = {key: cell.by_seed.index for key, cell in summary.cells.items()}
+    return [*strangers(cells), *spellings("strategies", summary.strategies())]
+
+
+def strangers(seeds: Mapping[Key, Iterable[int]]) -> list[str]:
+    """Return a line for each setting and budget with strategies that share no seed: nothing pairs them.
+
+    ``seeds`` are those of the trials that are done, by cell; cells without any have nothing to share.
+    """
+    places: dict[str, dict[tuple[int, ...], list[str]]] = {}
+    for key, own in seeds.items():
+        groups = places.setdefault(f"{key.setting}, {key.budget}", {})
+        groups.setdefault(tuple(sorted(own)), []).append(key.strategy)
+    lines = []
+    for place, groups in places.items():
+        pairs = [pair for pair in combinations(filter(None, groups), 2) if not set(pair[0]) & set(pair[1])]
+        if pairs:
+            told = (f"{listing(groups[own])} (seeds {listing(own, 4)})" for own in pairs[0])
+            more = f" (nor do {count(len(pairs) - 1, 'more pair')})" if len(pairs) > 1 else ""
+            lines.append(
+                f"{place}: {' and '.join(told)} share no seed{more}: they cannot be compared seed by seed, so no gain"
+                " is shown and neither is marked as better"
+            )
+    return lines
+
+
+def spellings(kind: str, names: Iterable[str]) -> list[str]:
+    """Return a line for each of ``names`` that stands there in several spellings: case, hyphens, spaces, accents."""
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        groups.setdefault(re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold()), []).append(name)
+    return [
+        f"{kind} {' and '.join(map(repr, same))}: one under several spellings? They are told apart; write one name to"
+        " have them as one"
+        for same in groups.values()
+        if len(same) > 1
+    ]
 
 
 def mixed_devices(trials: pd.DataFrame) -> list[str]:

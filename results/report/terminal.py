@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...benchmark.types import Outcome
+from ..measures.findings import apart
 from ..measures.stats import BEST, Interval
 from ..measures.tables import STATES, Cell, Setting, Summary
 from ..measures.words import count
@@ -82,7 +83,7 @@ def render(summary: Summary, console: Console) -> None:
         console.print(caption(summary, mark, n), style="dim", highlight=False)
         if note := explained(summary.strategies(), summary, style.signs):
             console.print(escape(note), style="dim", highlight=False)
-    for line in (*unfinished(summary), *earlier(summary)[:1]):
+    for line in (*unfinished(summary), *apart(summary), *earlier(summary)[:1]):
         console.print(escape(line), highlight=False, soft_wrap=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...measures.evidence import Evidence
-from ...measures.findings import Grade, first_batches, grade, mixed_devices, twins
+from ...measures.findings import Grade, apart, first_batches, grade, mixed_devices, twins
 from ...measures.schedules import findings
 from ...measures.words import count
 from ..blocks import Block
@@ -24,6 +24,7 @@ def blocks(evidence: Evidence) -> list[Block]:
         *map(str, twins(evidence.rounds[~evidence.rounds["strategy"].map(evidence.summary.is_oracle).astype(bool)])),
         *first_batches(evidence.rounds),
         *findings(evidence.rounds),
+        *apart(evidence.summary),
         *mixed_devices(evidence.trials),
         *evidence.runs.notices,
     ]

@@ -233,6 +233,26 @@ def test_a_baseline_under_another_name_is_hinted_at(name: str, hint: bool, file:
     assert name in set(read_runs([out]).rounds["strategy"])  # nothing is renamed
 
 
+def test_curves_that_share_no_seed_are_not_compared(file: Path, out: Path) -> None:
+    """Means of unpaired seeds beside each other look like a comparison: the words say that there is none."""
+    table = [[*row[:6], row[6] + (10 if row[5] == "margin" else 0), *row[7:]] for row in rows() if row[5] != "greedy"]
+    said = "toys/clip/linear+flexmatch, batch-10: "
+    pair = "margin (seeds 17, 18) and random (seeds 7, 8) share no seed: they cannot be compared seed by seed"
+    assert said + pair in str(import_curves(write(file, table), out, {}).lines)
+    printed = invoke("report", out, "--tables").out
+    assert "share no seed" in printed
+    assert "share no seed" in (out / "report" / "report.md").read_text()
+    leaders = pd.read_csv(out / "report" / "tables" / "leaderboard.csv")
+    assert set(leaders["gain/1 of aubc/1"]) == {"-"}
+
+
+def test_one_strategy_under_two_spellings_is_named(file: Path, out: Path) -> None:
+    table = [[*row[:5], "Margin" if row[5:7] == ["margin", 8] else row[5], *row[6:]] for row in rows()]
+    assert "strategies 'margin' and 'Margin': one under several spellings?" in str(
+        import_curves(write(file, table), out, {}).lines
+    )
+
+
 def test_beside_random_another_random_is_just_a_name(file: Path, out: Path) -> None:
     table = [[*row[:5], "random-walk" if row[5] == "greedy" else row[5], *row[6:]] for row in rows()]
     assert "did you mean" not in str(import_curves(write(file, table), out, {}).lines)

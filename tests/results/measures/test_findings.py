@@ -6,8 +6,8 @@ import pytest
 
 from albench.results.literature.foreign import import_curves
 from albench.results.measures.evidence import Evidence, read_runs
-from albench.results.measures.findings import grade, mixed_devices
-from albench.results.measures.tables import Summary
+from albench.results.measures.findings import grade, mixed_devices, spellings, strangers
+from albench.results.measures.tables import Key, Summary
 
 
 def graded(tmp_path: Path, learner: str, embedding: str = "pca") -> dict[str, tuple[str, str]]:
@@ -61,3 +61,22 @@ def test_pairs_on_several_devices_are_named() -> None:
     said = ["d/e/l/b: the trials of 1 seed ran on several devices (card, x86_64)"]
     assert mixed_devices(trials) == said
     assert mixed_devices(trials[trials["seed"] > 0]) == []
+
+
+def test_strategies_that_share_no_seed_are_named() -> None:
+    place = ("toys", "clip", "linear", "low")
+    seeds = {Key(*place, "random"): [0, 1], Key(*place, "margin"): [1, 2], Key(*place, "left"): []}
+    assert strangers(seeds) == []
+    assert strangers(seeds | {Key(*place, name): range(10, 20) for name in ("badge", "bald")}) == [
+        "toys/clip/linear, low: random (seeds 0, 1) and badge, bald (seeds 10, 11, 12, 13 and 6 more) share no seed"
+        " (nor do 1 more pair): they cannot be compared seed by seed, so no gain is shown and neither is marked"
+        " as better"
+    ]
+
+
+def test_one_name_in_several_spellings_is_named() -> None:
+    assert spellings("strategies", ["margin", "least-confidence", "random", "Margin ", "Least Confidence"]) == [
+        f"strategies {pair}: one under several spellings? They are told apart; write one name to have them as one"
+        for pair in ("'margin' and 'Margin '", "'least-confidence' and 'Least Confidence'")
+    ]
+    assert spellings("strategies", ["bald", "batchbald"]) == []
