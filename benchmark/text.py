@@ -1,8 +1,14 @@
-"""Text from outside (messages, names of files, labels) as it can be written anywhere: UTF-8, printable, bounded."""
+"""Text from outside (messages, names of files, labels) as it can be written anywhere: UTF-8, printable, bounded.
+
+And the terminal it is written to, which may know fewer characters.
+"""
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable
 
@@ -31,6 +37,17 @@ def spelled(text: str) -> str:
     return unicodedata.normalize("NFC", clean(text).replace("\n", "\\n").replace("\t", "\\t"))
 
 
+def unnameable(path: str) -> str:
+    """Return why a file cannot have this name for Python and for libraries that take names as UTF-8, or nothing."""
+    try:
+        os.fsencode(path)
+        path.encode()
+    except UnicodeEncodeError:
+        here = sys.getfilesystemencoding()
+        return "is not UTF-8" + ("" if here == "utf-8" else f", or not {here} as this locale asks (PYTHONUTF8=1 helps)")
+    return ""
+
+
 def same_names(texts: Iterable[str]) -> list[list[str]]:
     """Return those of the distinct ``texts`` that are one name (see `spelled`) in several spellings, grouped."""
     spellings: dict[str, list[str]] = {}
@@ -51,3 +68,15 @@ def _escape(match: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # what Python makes of a byte that is not UTF-8
         code -= 0xDC00
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+
+def prepare_terminal() -> None:
+    """Have standard output and error write an escape for a character that their encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print `clean` text on standard output, or on standard error."""
+    print(clean(text), file=sys.stderr if error else sys.stdout, flush=True)

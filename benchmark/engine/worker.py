@@ -95,7 +95,7 @@ def execute(
 def _forget_peak() -> None:
     """Measure the peak of memory from here on, where the system can: else a trial is billed for those before it."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # Linux, proc(5): ru_maxrss begins anew
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # Linux, proc(5): ru_maxrss begins anew
 
 
 def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Callable[[str], Pool]) -> Iterator[Event]:

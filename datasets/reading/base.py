@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ...benchmark.registry import Plugin, Registry, suggestion
 from ...benchmark.seeds import generator
+from ...benchmark.text import unnameable
 from ...benchmark.types import Labels, Rows, UserError, canonical_json
 
 Kind = Literal["images", "table", "features"]
@@ -37,6 +38,8 @@ def cache_dir() -> Path:
     from platformdirs import user_cache_dir  # noqa: PLC0415  only needed here
 
     place = os.environ.get("ALBENCH_CACHE") or user_cache_dir("albench")
+    if why := unnameable(place):
+        raise DataError([f"ALBENCH_CACHE is {place}: the name {why}; name another folder"])
     try:
         return Path(place).expanduser()
     except RuntimeError:

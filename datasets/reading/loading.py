@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ...benchmark.registry import datasets
+from ...benchmark.text import spelled
 from ...benchmark.types import Labels
 from .base import (
     DataError,
@@ -54,10 +55,11 @@ def load(dataset: Dataset, seed: int, report: Report = silent) -> Loaded:
     The data are read each time, since only their content says whether an embedding is cached.
     """
     plugin = plugin_of(datasets, dataset)
-    label = label_of(plugin, dataset)
+    label = spelled(label_of(plugin, dataset))
     if isinstance(dataset, Fetched):
         dataset.fetch(report)
     split = dataset.load(seed)
+    split = replace(split, class_names=tuple(map(spelled, split.class_names)))
     problems = validate(split)
     if problems:
         raise DataError([f"{label}: {problem}" for problem in problems])

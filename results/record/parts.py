@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...benchmark.text import clean
+from ...benchmark.text import clean, unnameable
 from ...benchmark.types import UserError
 from ...datasets.reading import plain
 from . import predictions, seal
@@ -180,6 +180,12 @@ def check_links(directory: Path) -> None:
             f"{link} is a link out of its folder, and nothing is written through it: put a folder or file there, or"
             " remove it"
         )
+
+
+def check_name(directory: Path) -> None:
+    """Raise `StorageError` when Parquet and SQLite cannot open files in a run's folder, because of its name."""
+    if why := unnameable(str(directory)):
+        raise StorageError(f"{directory}: the name of a run's folder {why}; another --out, or a new name, helps")
 
 
 def check_folders(directory: Path) -> None:

@@ -76,6 +76,7 @@ class RunStore:
             wrote it. Nothing but the lock is written before all checks have passed.
         """
         directory = Path(directory)
+        parts.check_name(directory)
         parts.check_links(directory)
         _check_ours(directory, manifest)
         lock = _lock(directory)
@@ -104,6 +105,7 @@ class RunStore:
         disk or a newer albench keeps from us) is a notice, and the rest is read; else it is a `StorageError`, as is a
         directory without a run, and a link out of it. A damaged part is a notice in either case.
         """
+        parts.check_name(Path(directory))
         store = cls(Path(directory), {}, lenient=lenient)
         try:
             parts.check_folders(store.directory)

@@ -116,7 +116,7 @@ def write_report(
     texts = {"report.md": markdown(title, content, shown)}
     if not tables_only:
         texts["report.html"] = html(title, content)
-    files = {name: text.encode() for name, text in texts.items()} | files
+    files = {name: text.encode(errors="backslashreplace") for name, text in texts.items()} | files
     for folder in (out.parent, out) if out.parent in directories else (out,):
         check_links(folder)
     _replace(out, files)
@@ -204,7 +204,7 @@ def _tables(frames: Mapping[str, pd.DataFrame], content: Iterable[Block]) -> dic
             frame = pd.DataFrame(block.rows, columns=block.columns)
             texts[f"tables/{block.name}.csv"] = frame.to_csv(index=False, lineterminator="\n")
             texts[f"tables/{block.name}.tex"] = latex.table(block, heading if block.level > 2 else "")
-    return {name: text.encode() for name, text in texts.items()}
+    return {name: text.encode(errors="backslashreplace") for name, text in texts.items()}
 
 
 def csv_tables(summary: Summary) -> dict[str, pd.DataFrame]:

@@ -97,7 +97,7 @@ class Follower:
         """
         directory = directory.absolute()
         command = [sys.executable, "-P", "-m", f"{__package__}.mirror", str(directory), check_uri(uri)]
-        with (directory / "mlflow.log").open("a") as log:
+        with (directory / "mlflow.log").open("a", encoding="utf-8") as log:
             process = subprocess.Popen(  # noqa: S603 (our own module)
                 command,
                 cwd=directory,  # relative paths of MLflow's own, such as ./mlruns, belong there
@@ -177,7 +177,7 @@ def _lower(pid: int) -> None:
     """Give a process that leads a session of its own what the trials leave over."""
     os.setpriority(os.PRIO_PROCESS, pid, 19)
     with suppress(OSError):  # where Linux shares processors among sessions first, niceness counts within one only
-        Path(f"/proc/{pid}/autogroup").write_text("19")
+        Path(f"/proc/{pid}/autogroup").write_text("19", encoding="utf-8")
 
 
 def _count_trials(directory: Path) -> int:
