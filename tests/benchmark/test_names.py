@@ -84,7 +84,7 @@ def refused_by(dataset: str) -> list[str]:
 def test_class_names_of_arrays_in_two_spellings_are_a_line() -> None:
     x, labels = np.arange(24, dtype=np.float32).reshape(12, 2), np.array([COMPOSED, DECOMPOSED, "ant"] * 4)
     np.savez("x.npz", train=x, train_labels=labels, test=x, test_labels=labels)
-    assert any(COMPOSED in line or DECOMPOSED in line for line in refused_by("arrays:x.npz"))
+    assert any("look like one class" in line for line in refused_by("arrays:x.npz"))
 
 
 def test_what_is_named_on_the_command_line_may_be_spelled_either_way() -> None:
