@@ -149,7 +149,7 @@ def _desk(
         needs=needs,
         model=bench.answers(model, unlabelled, needs, index) if of_model and model is not None else None,
         fit=fit if "learner" in needs else None,
-        validation=(bench.validation, pool.labels[bench.validation]) if "validation" in needs else None,
+        validation=(bench.validation.copy(), pool.labels[bench.validation]) if "validation" in needs else None,
         reveal=revealer if "reveal" in needs else None,
         images=pool.images if "images" in needs else None,
         oracle=Oracle(pool.labels, bench.test, pool.test_labels) if "oracle" in needs else None,

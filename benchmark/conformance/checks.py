@@ -10,12 +10,14 @@ from __future__ import annotations
 import copy
 import importlib
 import sys
+from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 from ..registry import Plugin, needs_of, strategies, suggestion
+from ..strangers.apart import DiedError, SilentError, Tell, apart
 from ..types import Strategy, UserError
-from . import contract
+from . import calls, contract
 from .calls import NonConformanceError
 
 CHECKS: tuple[contract.Check, ...] = (
@@ -44,18 +46,44 @@ class LoadError(UserError, ValueError):
 
 def check_strategy(strategy: Strategy, needs: frozenset[str] = frozenset()) -> list[CheckResult]:
     """Run every check against a rule that declares ``needs`` (see `registry.strategy`), in about a second or two."""
-    results = []
+    return list(_results(strategy, needs))
+
+
+def _results(strategy: Strategy, needs: frozenset[str]) -> Iterator[CheckResult]:
     for check in CHECKS:
         try:
             check(copy.deepcopy(strategy), needs)  # a copy: what one check leaves behind cannot hide from the next
-            results.append(CheckResult(check.__name__, passed=True))
+            yield CheckResult(check.__name__, passed=True)
         except NonConformanceError as fault:
-            results.append(CheckResult(check.__name__, passed=False, message=str(fault)))
-    return results
+            yield CheckResult(check.__name__, passed=False, message=str(fault))
+
+
+def _results_apart(strategy: Strategy, needs: frozenset[str]) -> Iterator[CheckResult]:
+    """Yield the same from a process of its own; one that ends it, or must be ended, fails its check, the last."""
+    done, where = 0, ""
+
+    def work(tell: Tell[CheckResult | str]) -> None:
+        calls.before_call.set(tell)
+        for result in _results(strategy, needs):
+            tell(result)
+
+    try:
+        for told in apart(work, patience=calls.LIMIT_S + calls.GRACE_S / 2):
+            if isinstance(told, str):
+                where = told
+            else:
+                done += 1
+                yield told
+    except (SilentError, DiedError) as error:
+        never = f"select() did not end within {calls.LIMIT_S:g} s, nor when it was told to"
+        how = never if isinstance(error, SilentError) else f"select() ended its process: {error}"
+        yield CheckResult(CHECKS[done].__name__, passed=False, message=f"{where}: {how}; the checks end here")
 
 
 def check_named(name: str) -> list[CheckResult]:
     """Run every check against a rule with its default parameters: a registered name, or ``module:Class``.
+
+    They run in a process of their own, which a rule may hang or end.
 
     Raises
     ------
@@ -71,7 +99,7 @@ def check_named(name: str) -> list[CheckResult]:
             f"{name} has no default for {', '.join(required)}; give it one, or call check_strategy with an instance"
         )
     rule = plugin.cls()
-    return check_strategy(rule, needs_of(rule))
+    return list(_results_apart(rule, needs_of(rule)))
 
 
 def _declared(module: str, name: str) -> Plugin:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..query import Answers
 from ..seeds import generator
-from ..types import Arrays, Derived, Query, Strategy
+from ..types import Arrays, Derived, Features, Query, Strategy
 from .calls import NonConformanceError, answer, few, pick
 from .pools import Case, cases, many_ties, pool, queries
 from .state import kept, shared_generators, states
@@ -34,9 +34,13 @@ def exact_batches(strategy: Strategy, needs: frozenset[str]) -> None:
 def inputs_unchanged(strategy: Strategy, needs: frozenset[str]) -> None:
     """Nothing is written to the arrays of the query."""
     for where, query in queries(needs):
+        made = dict[str, Arrays]()
+        noted = replace(query, derived=_noting(query.features, made))
         before = {name: array.copy() for name, array in _given(query)}
-        pick(strategy, query, where)
-        for name, array in (*_given(query), *_said(query.desk.model)):
+        pick(strategy, noted, where)
+        before |= dict(_artefacts(made))
+        now = {key: noted.derived.get(key, lambda *_: {}) for key in made}
+        for name, array in (*_given(query), *_said(query.desk.model), *_artefacts(now)):
             if not np.array_equal(before[name], array, equal_nan=array.dtype.kind == "f"):
                 raise NonConformanceError(f"{where}: select() changed query.{name}; copy an array before writing to it")
 
@@ -113,6 +117,11 @@ def _given(query: Query) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from _said(desk.model.of(query.unlabelled), always=True)
 
 
+def _artefacts(made: Mapping[str, Arrays]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the arrays of artefacts, under the names by which a message speaks of them."""
+    return ((f"derived[{key!r}, {name!r}]", array) for key, arrays in made.items() for name, array in arrays.items())
+
+
 def _said(model: Answers | None, *, always: bool = False) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield what a model has said already, or says when it is asked (``always``)."""
     if model is None:
@@ -148,7 +157,7 @@ def _nothing_kept_of(case: Case, strategy: Strategy, needs: frozenset[str]) -> N
     answers, artefacts = [], []
     for asked in (case, other, case):
         before, made = kept(strategy), dict[str, Arrays]()
-        answers.append(answer(strategy, asked.query(needs, 3, _noting(case, made)), str(asked)))
+        answers.append(answer(strategy, asked.query(needs, 3, _noting(case.features, made)), str(asked)))
         artefacts.append(made)
         for place, state in kept(strategy).items():
             if state != before.get(place, state):
@@ -165,14 +174,15 @@ def _nothing_kept_of(case: Case, strategy: Strategy, needs: frozenset[str]) -> N
     _equal(answers[0], answers[2], f"{case}: asked again after another query the rule gives other rows")
 
 
-def _noting(case: Case, made: dict[str, Arrays]) -> Derived:
-    """Return derived artefacts that are noted in ``made`` as they are computed."""
+def _noting(features: Features, made: dict[str, Arrays]) -> Derived:
+    """Return derived artefacts that are copied to ``made`` as they are computed."""
 
     def keep(key: str, compute: Callable[[], Arrays]) -> Arrays:
-        made[key] = compute()
-        return made[key]
+        arrays = compute()
+        made[key] = {name: array.copy() for name, array in arrays.items()}
+        return arrays
 
-    return Derived(case.features, lambda key: generator("conformance", 3, key), keep)
+    return Derived(features, lambda key: generator("conformance", 3, key), keep)
 
 
 _ONE_SPACE = (

@@ -22,7 +22,7 @@ from typing import Any
 from ..loop import Job
 from ..types import Outcome, Resources, Rows, TrialEnd
 from .costs import Costs, Kind
-from .worker import Event, RoundDone, Started
+from .worker import Ended, Event, RoundDone, Started
 
 TARGET_S = 2.0
 SMALLEST_S = 0.05
@@ -36,6 +36,7 @@ class Chunk:
     jobs: tuple[Job, ...]
     starts: dict[str, Any]  # by start id
     share: frozenset[str]  # start ids whose initial state other workers wait for
+    apart: bool = False  # one of its jobs may do harm
 
     @property
     def resources(self) -> Resources:
@@ -81,6 +82,7 @@ class Plan:
         self._open: dict[str, Job] = {}
         self._open_pools: Counter[str] = Counter()
         self._received: dict[str, list[Rows]] = {}
+        self._suspects: deque[Chunk] = deque()
         for job in jobs:
             self._open[job.trial.trial_id] = job
             self._open_pools[job.trial.fingerprint] += 1
@@ -104,10 +106,15 @@ class Plan:
         """Estimate the worker-seconds of what is left; None before the first measurement."""
         return self._costs.left()
 
-    def next_chunk(self, resources: Resources) -> Chunk | None:
-        """Take the next chunk for a worker with these resources; None when nothing can be handed out now."""
+    def next_chunk(self, resources: Resources, *, clean: bool = True) -> Chunk | None:
+        """Take the next chunk for a worker with these resources; None when nothing can be handed out now.
+
+        Only a worker that is ``clean`` (it has run no trial in its own process) gets one that runs apart.
+        """
         if self.stopped:
             return None
+        if clean and (suspect := self._suspect(resources)) is not None:
+            return suspect
         left = self.seconds_left()
         room = TARGET_S if left is None else max(SMALLEST_S, min(TARGET_S, left / (3 * self.workers)))
         jobs: list[Job] = []
@@ -136,35 +143,67 @@ class Plan:
             if event.start_id in self._groups:
                 self._groups[event.start_id].handle = handle
             self._release(event.start_id)
-        elif event.end.trial_id in self._open:
+        elif isinstance(event, Ended) and event.end.trial_id in self._open:
             job = self._open[event.end.trial_id]
             measured = event.end.outcome is Outcome.DONE and not job.history
             self._close(job, event.end.wall_s if measured else None)
             self._release(job.trial.start_id)  # it may have failed before it could share its initial state
 
-    def give_back(self, chunk: Chunk, *, blame: bool, reason: str, outcome: Outcome = Outcome.LOST) -> list[TrialEnd]:
-        """Put the unfinished jobs of a lost chunk back, each continuing behind its last received round.
+    def give_back(self, chunk: Chunk) -> None:
+        """Put the unfinished jobs of a lost chunk back, each continuing behind its last received round."""
+        self._put([self._continued(job, 0) for job in self._unfinished(chunk)])
 
-        ``blame`` counts the loss as an attempt of the job that was running (the first unfinished one). After
-        `MAX_ATTEMPTS` it has ended with this outcome and reason; such ends are returned.
+    def blame(
+        self, chunk: Chunk, reason: str, outcome: Outcome = Outcome.LOST, trace: str = "", tries: int = MAX_ATTEMPTS
+    ) -> list[TrialEnd]:
+        """Put the jobs of a chunk back of which one did harm (its worker died, say); they are tried again apart.
+
+        Which of several it was is known only of a chunk that ran apart: its first unfinished. That counts as an
+        attempt of this one: after so many ``tries`` it has ended, with this outcome. Such ends are returned.
         """
+        unfinished = self._unfinished(chunk)
+        exact = len(unfinished) if not chunk.apart and len(unfinished) > 1 else 1
+        guilty, others = unfinished[:exact], unfinished[exact:]
+        ends = []
+        if len(guilty) == 1 and guilty[0].attempts >= tries:
+            (job,) = guilty
+            self._close(job, None)
+            why = reason if tries == 1 else f"its worker died {job.attempts} times, last: {reason}"
+            ends.append(TrialEnd(job.trial.trial_id, outcome, why, trace, attempts=job.attempts))
+            guilty = []
+        for jobs, counted in ((guilty, len(guilty) == 1), (others, False)):
+            if jobs:
+                again = tuple(self._continued(job, int(counted)) for job in jobs)
+                self._suspects.append(replace(chunk, jobs=again, share=frozenset(), apart=True))
+                self._home[chunk.resources] += len(again)
+        return ends
+
+    def suspects(self, resources: Resources) -> bool:
+        """Say whether a chunk waits that runs apart."""
+        return any(chunk.resources == resources for chunk in self._suspects)
+
+    def over(self, chunk: Chunk) -> bool:
+        """Say whether all jobs of a chunk have ended."""
+        return not any(job.trial.trial_id in self._open for job in chunk.jobs)
+
+    def _unfinished(self, chunk: Chunk) -> list[Job]:
+        """Return the jobs of a chunk that have not ended; what others waited for in it will not come."""
         for start_id in chunk.share:
             self._release(start_id)
-        ends, back = [], []
-        unfinished = [job for job in chunk.jobs if job.trial.trial_id in self._open]
-        for position, job in enumerate(unfinished):
-            trial_id = job.trial.trial_id
-            guilty = blame and position == 0
-            if guilty and job.attempts >= MAX_ATTEMPTS:
-                self._close(job, None)
-                why = f"its worker died {job.attempts} times, last: {reason}"
-                ends.append(TrialEnd(trial_id, outcome, why, attempts=job.attempts))
-                continue
-            history = (*job.history, *self._received.pop(trial_id, ()))
-            self._open[trial_id] = replace(job, history=history, attempts=job.attempts + guilty)
-            back.append(self._open[trial_id])
-        self._put(back)
-        return ends
+        return [self._open[job.trial.trial_id] for job in chunk.jobs if job.trial.trial_id in self._open]
+
+    def _continued(self, job: Job, counted: int) -> Job:
+        trial_id = job.trial.trial_id
+        history = (*job.history, *self._received.pop(trial_id, ()))
+        self._open[trial_id] = replace(job, history=history, attempts=job.attempts + counted)
+        return self._open[trial_id]
+
+    def _suspect(self, resources: Resources) -> Chunk | None:
+        chunk = next((chunk for chunk in self._suspects if chunk.resources == resources), None)
+        if chunk is not None:
+            self._suspects.remove(chunk)
+            self._home[resources] -= len(chunk.jobs)
+        return chunk
 
     def _put(self, jobs: Iterable[Job]) -> None:
         """Take jobs home, each to its group; a group that was not there can be handed out from now on."""

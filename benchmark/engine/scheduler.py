@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import time
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,23 +21,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..loop import Job
-from ..types import Outcome, Pool, Resources, UserError
-from .plan import Chunk, Plan
-from .worker import Ended, Event, Started, execute, limit_threads
+from ..strangers import offspring, raised
+from ..types import Outcome, Pool, Resources, TrialEnd, UserError
+from .deadline import InterruptError
+from .plan import MAX_ATTEMPTS, Chunk, Plan
+from .worker import REPORT_EVERY_S, Broken, Ended, Event, Started, execute, execute_apart, limit_threads
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls out of the machine
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default, without its warning
 import ray
+from ray.cloudpickle import dumps
 from ray.exceptions import RayError, RayTaskError
 
 QUEUE = 2  # chunks a worker holds, so that it never waits for the driver
 POOLS_KEPT = 4  # pools with their derived artefacts that a worker keeps
 TICK_S = 0.5
+LATE_S = 5.0  # beyond a trial's timeout: for its worker to end it and report, both within a second or two
 GRACE_S = 1.5  # after Ctrl-C: how long running chunks may still report
 
 Arrays = Mapping[str, NDArray[Any]]
 Pools = Mapping[str, Mapping[str, Any]]
 """By fingerprint and name, references of arrays in the object store."""
+NODES = "; is each plugin on each node?"
 log = logging.getLogger("albench")
 
 
@@ -53,25 +59,61 @@ class _Worker:
         limit_threads(threads)
         self._make_pool = make_pool
         self._pools: OrderedDict[str, Pool] = OrderedDict()
-        self._refs: Mapping[str, Mapping[str, Any]] = {}
 
     def ready(self) -> None:
         """Answer once the process is up."""
 
     def run(
-        self, jobs: tuple[Job, ...], starts: Mapping[str, Any], share: frozenset[str], pools: Pools
+        self, parcels: Sequence[bytes], starts: Mapping[str, Any], share: frozenset[str], pools: Pools, apart: bool
     ) -> Iterator[list[Event]]:
-        self._refs = pools
-        yield from execute(jobs, {key: ray.get(ref) for key, ref in starts.items()}, share, self._pool)
+        for fingerprint, refs in pools.items():  # what Ray cannot fetch is the fault of no trial
+            self._hold(fingerprint, refs)
+        while len(self._pools) > max(POOLS_KEPT, len(pools)):
+            self._pools.popitem(last=False)
+        known = {key: ray.get(ref) for key, ref in starts.items()}
+        yield []  # from here on the first trial's time counts
 
-    def _pool(self, fingerprint: str) -> Pool:
+        def work() -> Iterator[list[Event]]:
+            for parcel in parcels:
+                jobs = _unpacked(parcel)
+                if isinstance(jobs, Broken):
+                    yield [jobs]
+                    return
+                yield from execute(jobs, known, share, self._pools.__getitem__, 0.0 if apart else REPORT_EVERY_S)
+
+        yield from execute_apart(work) if apart else work()
+
+    def _hold(self, fingerprint: str, refs: Mapping[str, Any]) -> None:
         if fingerprint not in self._pools:
-            arrays = {name: ray.get(ref) for name, ref in self._refs[fingerprint].items()}
+            arrays = {name: ray.get(ref) for name, ref in refs.items()}
             self._pools[fingerprint] = self._make_pool(fingerprint, arrays)
-            while len(self._pools) > POOLS_KEPT:
-                self._pools.popitem(last=False)
         self._pools.move_to_end(fingerprint)
-        return self._pools[fingerprint]
+
+
+def _packed(jobs: Sequence[Job], apart: bool) -> tuple[bytes, ...]:
+    """Return jobs as they travel: all together, or each by itself."""
+    return tuple(_parcel(each) for each in ([(job,) for job in jobs] if apart else [tuple(jobs)]))
+
+
+def _parcel(jobs: tuple[Job, ...]) -> bytes:
+    try:
+        return _bytes(jobs)
+    except InterruptError:
+        raise
+    except BaseException as error:  # of a plugin, as it is pickled
+        return _bytes(Broken(f"it cannot be sent to a worker: {raised.line(error)}", raised.trace(error)))
+
+
+def _bytes(value: object) -> bytes:
+    return bytes(dumps(value))  # type: ignore[no-untyped-call] # Ray left it untyped
+
+
+def _unpacked(parcel: bytes) -> tuple[Job, ...] | Broken:
+    try:
+        jobs: tuple[Job, ...] | Broken = pickle.loads(parcel)  # noqa: S301 - from the driver
+    except BaseException as error:  # of a plugin, as it is unpickled
+        return Broken(f"a worker cannot take it: {raised.line(error)}{NODES}", raised.trace(error))
+    return jobs
 
 
 class _Put(NamedTuple):
@@ -89,6 +131,24 @@ class _Slot:
     actor: Any
     starting: Any  # reference that resolves when the worker is up; None once it is
     chunks: deque[tuple[Any, Chunk]] = field(default_factory=deque)
+    clean: bool = True  # it has run no trial in its own process
+    running_s: float | None = None  # how long its trial may have run, by the driver's clock; None before the first
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its trial has not ended in its time, nor when it was told to."""
+        timeout = self.resources.timeout
+        return timeout is not None and self.running_s is not None and self.running_s > timeout + LATE_S
+
+    @property
+    def room(self) -> bool:
+        """Whether it takes another chunk: one that runs apart is with no other."""
+        return self.starting is None and len(self.chunks) < QUEUE and not (self.chunks and self.chunks[0][1].apart)
+
+    def next(self) -> Chunk:
+        """Take off the running chunk."""
+        self.running_s = None
+        return self.chunks.popleft()[1]
 
     def awaited(self) -> Any:
         """Return what to wait for next, or None when idle."""
@@ -135,11 +195,12 @@ class Cluster:
         """Yield what happens, as it happens (an empty list now and then), until nothing is left or it is stopped."""
         for resources in plan.waiting():
             self.check(resources)
-        run = _Run(plan, arrays_of, make_pool, self.workers)
-        try:
-            yield from run.events()
-        finally:
-            run.close()
+        with offspring.adopted() as own:
+            run = _Run(plan, arrays_of, make_pool, self.workers, own)
+            try:
+                yield from run.events()
+            finally:
+                run.close()
 
 
 def _resources() -> dict[str, float]:
@@ -155,12 +216,15 @@ class _Run:
         arrays_of: Callable[[str], Arrays],
         make_pool: Callable[[str, Arrays], Pool],
         workers: int,
+        own: frozenset[int],
     ) -> None:
         self._plan, self._arrays_of, self._make_pool = plan, arrays_of, make_pool
+        self._own = own  # processes of this one; others are orphans of workers
         self._workers = min(workers, plan.left)
         self._slots: list[_Slot] = []
         self._pools: dict[str, dict[str, _Put]] = {}
         self._failed_starts = 0
+        self._looked = time.monotonic()
 
     def events(self) -> Iterator[list[Event]]:
         stopped_at: float | None = None
@@ -175,26 +239,30 @@ class _Run:
             ready, rest = ray.wait(list(awaited), num_returns=1, timeout=TICK_S)
             ready += ray.wait(rest, num_returns=len(rest), timeout=0)[0] if ready and rest else []
             events = [event for ref in ready for event in self._receive(awaited[ref])]
-            yield events
+            yield events + self._end_overdue([slot for ref, slot in awaited.items() if ref not in ready])
 
     def close(self) -> None:
         for slot in self._slots:
             ray.kill(slot.actor)
+        offspring.end(self._own)
 
     def _fill(self) -> None:
-        """Keep every slot busy; a slot whose kind of worker has nothing to do becomes one that has."""
+        """Keep every slot busy; one whose worker may do nothing of what waits gets another worker."""
         waiting = self._plan.waiting()
         while waiting and len(self._slots) < self._workers:
             self._slots.append(self._hire(waiting[len(self._slots) % len(waiting)]))
         for _ in range(QUEUE):  # one each before anybody gets a second
             for slot in self._slots:
-                if slot.starting is None and len(slot.chunks) < QUEUE:
+                if slot.room:
                     self._hand_out(slot)
         for slot in list(self._slots):
             waiting = self._plan.waiting()
             if waiting and slot.awaited() is None and slot.resources not in waiting:
                 self._dismiss(slot)
                 self._slots.append(self._hire(waiting[0]))
+            elif slot.awaited() is None and not slot.clean and self._plan.suspects(slot.resources):
+                self._dismiss(slot)
+                self._slots.append(self._hire(slot.resources))
 
     def _hire(self, resources: Resources) -> _Slot:
         remote: Any = ray.remote(_Worker)  # Ray's own types lose the methods of the class
@@ -205,14 +273,17 @@ class _Run:
     def _dismiss(self, slot: _Slot) -> None:
         self._slots.remove(slot)
         ray.kill(slot.actor)
+        offspring.end(self._own)
 
     def _hand_out(self, slot: _Slot) -> None:
-        chunk = self._plan.next_chunk(slot.resources)
+        chunk = self._plan.next_chunk(slot.resources, clean=slot.clean and not slot.chunks)
         if chunk is None:
             return
+        slot.clean = slot.clean and chunk.apart
         pools = {print_: self._pool(print_) for print_ in {job.trial.fingerprint for job in chunk.jobs}}
-        stream = slot.actor.run.options(num_returns="streaming").remote(chunk.jobs, chunk.starts, chunk.share, pools)
-        slot.chunks.append((stream, chunk))
+        run = slot.actor.run.options(num_returns="streaming")
+        parcels = _packed(chunk.jobs, chunk.apart)
+        slot.chunks.append((run.remote(parcels, chunk.starts, chunk.share, pools, chunk.apart), chunk))
 
     def _pool(self, fingerprint: str) -> dict[str, Any]:
         """Return references of a pool's arrays in the object store, put there once and freed when they have served."""
@@ -235,16 +306,31 @@ class _Run:
             stream, _ = slot.chunks[0]
             events: list[Event] = ray.get(next(stream))
         except StopIteration:
-            slot.chunks.popleft()
+            slot.next()
             return []
+        except RayTaskError as error:
+            if isinstance(error.cause, RayError):
+                return self._lose(slot, error)
+            if slot.starting is not None:
+                raise EngineError(f"a worker cannot start: {raised.line(error.cause)}{NODES}") from error
+            events = [Broken(raised.line(error.cause), str(error))]
         except RayError as error:
-            if isinstance(error, RayTaskError) and not isinstance(error.cause, RayError):
-                what = f"{type(error.cause).__name__}: {error.cause}"
-                raise EngineError(f"a worker cannot take trials ({what}); is each plugin on each node?") from error
             return self._lose(slot, error)
+        ends: list[Event] = []
         for event in events:
-            self._plan.note(event, ray.put(event.start) if isinstance(event, Started) else None)
-        return events
+            if isinstance(event, Broken):
+                ends += self._give_up(slot, event)
+            else:
+                self._plan.note(event, ray.put(event.start) if isinstance(event, Started) else None)
+        if slot.running_s is None or any(isinstance(event, Ended) for event in events):
+            slot.running_s = 0.0
+        return [event for event in events if not isinstance(event, Broken)] + ends
+
+    def _give_up(self, slot: _Slot, broken: Broken) -> list[Event]:
+        """Go on with a worker that gave its running chunk up."""
+        chunk = slot.next()
+        tries = 1 if chunk.apart and not broken.died else MAX_ATTEMPTS if broken.killed else 2
+        return _ended(self._plan.blame(chunk, broken.reason, Outcome.FAILED, broken.trace, tries))
 
     def _lose(self, slot: _Slot, error: RayError) -> list[Event]:
         """Give the chunks of a dead worker back, and let `_fill` hire another."""
@@ -255,8 +341,33 @@ class _Run:
             if self._failed_starts > max(3, self._workers):
                 raise EngineError(f"Ray's workers die while they start: {reason}")
         outcome = Outcome.OOM if "OutOfMemory" in f"{type(error).__name__}{error}" else Outcome.LOST
-        ends = []
-        for position, (_, chunk) in enumerate(slot.chunks):
-            ends += self._plan.give_back(chunk, blame=position == 0, reason=reason, outcome=outcome)
+        return self._replace(slot, reason, outcome, MAX_ATTEMPTS)
+
+    def _end_overdue(self, quiet: Sequence[_Slot]) -> list[Event]:
+        """End the workers whose trial outlives its time. The clock stands still while this process does."""
+        now = time.monotonic()
+        passed, self._looked = min(now - self._looked, 2 * TICK_S), now
+        events = []
+        for slot in self._slots:
+            if slot.running_s is not None:
+                slot.running_s += passed
+        for slot in quiet:
+            if slot.overdue:
+                reason = f"longer than {slot.resources.timeout:g} s, and did not end when it was told to"
+                events += self._replace(slot, reason, Outcome.TIMEOUT, tries=1)
+        return events
+
+    def _replace(self, slot: _Slot, reason: str, outcome: Outcome, tries: int) -> list[Event]:
+        """End a worker; what it held goes back to the plan, its running chunk with the blame."""
+        ends: list[TrialEnd] = []
+        held = [chunk for _, chunk in slot.chunks if not self._plan.over(chunk)]
+        if held:
+            ends = self._plan.blame(held[0], reason, outcome, tries=tries)
+        for chunk in held[1:]:
+            self._plan.give_back(chunk)
         self._dismiss(slot)
-        return [Ended(end, time.time_ns() // 1_000_000) for end in ends]
+        return _ended(ends)
+
+
+def _ended(ends: Sequence[TrialEnd]) -> list[Event]:
+    return [Ended(end, time.time_ns() // 1_000_000) for end in ends]

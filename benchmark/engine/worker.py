@@ -15,7 +15,8 @@ from threadpoolctl import ThreadpoolController
 
 from .. import device
 from ..loop import Job, Start, run_trial, start
-from ..strangers import raised
+from ..strangers import offspring, raised
+from ..strangers.apart import DiedError, Tell, apart
 from ..types import Outcome, Pool, Round, TrialEnd
 from .deadline import DeadlineError, InterruptError, deadline
 
@@ -47,7 +48,17 @@ class Started:
     start: Start
 
 
-Event = RoundDone | Ended | Started
+@dataclass(frozen=True, eq=False)
+class Broken:
+    """A chunk was given up in its first unfinished trial: its process ``died``, or it cannot be carried there."""
+
+    reason: str
+    trace: str = ""
+    died: bool = False
+    killed: bool = False  # died in a way that others may have caused
+
+
+Event = RoundDone | Ended | Started | Broken
 
 
 def limit_threads(threads: int) -> None:
@@ -64,8 +75,9 @@ def execute(
     starts: Mapping[str, Start],
     share: frozenset[str],
     pool_of: Callable[[str], Pool],
+    every_s: float = REPORT_EVERY_S,
 ) -> Iterator[list[Event]]:
-    """Run the jobs in order; yield what happened in small lists, at least every `REPORT_EVERY_S` of finished rounds.
+    """Run the jobs in order; yield what happened in small lists, at least every ``every_s`` of finished rounds.
 
     Parameters
     ----------
@@ -82,14 +94,39 @@ def execute(
     reported = time.monotonic()
     known = dict(starts)
     resources = jobs[0].resources
-    with _pools_of_threads().limit(limits=resources.threads), device.on("cuda" if resources.num_gpus else "cpu"):
+    with (
+        _pools_of_threads().limit(limits=resources.threads),
+        device.on("cuda" if resources.num_gpus else "cpu"),
+        offspring.adopted() as children,
+    ):
         for job in jobs:
             for event in _run(job, known, share, pool_of):
+                if isinstance(event, Ended):
+                    offspring.end(children)
                 events.append(event)
-                if isinstance(event, Started) or time.monotonic() - reported > REPORT_EVERY_S:
+                if _due(event, reported, every_s):
                     yield events
                     events, reported = [], time.monotonic()
     yield events
+
+
+def execute_apart(work: Callable[[], Iterator[list[Event]]]) -> Iterator[list[Event]]:
+    """Yield what ``work`` yields, in a process of its own; how that died is the last event."""
+
+    def tell_all(tell: Tell[list[Event]]) -> None:
+        for events in work():
+            tell(events)
+
+    try:
+        yield from apart(tell_all)
+    except DiedError as error:
+        yield [Broken(str(error), died=True, killed=error.killed)]
+
+
+def _due(event: Event, reported: float, every_s: float) -> bool:
+    """Say whether to report now. The end of a long trial is, for with it begins the time of the next."""
+    long = isinstance(event, Ended) and event.end.wall_s > every_s
+    return long or isinstance(event, Started) or time.monotonic() - reported > every_s
 
 
 def _forget_peak() -> None:

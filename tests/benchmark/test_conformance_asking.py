@@ -3,9 +3,6 @@
 import functools
 import importlib
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -13,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from albench.benchmark.conformance import calls, contract
+from albench.benchmark.conformance import contract
 from albench.benchmark.conformance.calls import NonConformanceError
 from albench.benchmark.conformance.checks import CHECKS
 from albench.benchmark.conformance.state import states
@@ -311,65 +308,3 @@ def test_a_rule_whose_ties_go_to_the_lowest_row_is_caught(need: str) -> None:
     said = fault(contract.renumbering, Rule(first_of_equals), need)
     assert said.startswith("many ties, sorted by class, renumbered (N=60, 4 labelled, n=7): picks points")
     assert "do ties go to the lowest row number?" in said
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "LIMIT_S", 0.1)
-
-
-def _waits(seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(0.01)
-
-
-@pytest.mark.usefixtures("short")
-def test_a_rule_that_does_not_end_is_ended() -> None:
-    said = fault(contract.exact_batches, Rule(lambda *_: _waits()))
-    assert said == "ordinary pool (N=2, 1 labelled, n=1): select() did not end within 0.1 s"
-
-
-@pytest.mark.usefixtures("short")
-def test_a_rule_that_swallows_the_alarm_is_caught() -> None:
-    def swallows(*_: object) -> None:
-        try:
-            _waits()
-        except BaseException:
-            return
-
-    assert "swallowed what should end it" in fault(contract.exact_batches, Rule(swallows))
-
-
-def test_a_rule_that_nothing_ends_ends_the_process_with_a_line() -> None:
-    source = """
-import numpy as np
-from albench.benchmark.conformance import calls, contract
-calls.LIMIT_S = calls.GRACE_S = 0.1
-class Never:
-    def select(self, query):
-        while True:
-            try:
-                while True:
-                    pass
-            except BaseException:
-                pass
-contract.exact_batches(Never(), frozenset({"labels"}))
-"""
-    ended = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 1
-    said = "ordinary pool (N=2, 1 labelled, n=1): select() did not end within 0.1 s, nor when it was told to\n"
-    assert ended.stderr == f"FAIL  {said}"
-
-
-class WordlessError(BaseException):
-    def __str__(self) -> str:
-        raise RuntimeError
-
-
-@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), WordlessError()], ids=lambda e: type(e).__name__)
-def test_whatever_is_raised_is_the_finding(error: BaseException) -> None:
-    def raises(*_: object) -> None:
-        raise error
-
-    assert f"select() raised {type(error).__name__}: " in fault(contract.exact_batches, Rule(raises))

@@ -85,6 +85,7 @@ def swallow():
 
 def hold():
     """Hang in C and hold the interpreter: no other thread of the process runs again."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     ctypes.PyDLL(None).sleep(1_000_000)
 
 

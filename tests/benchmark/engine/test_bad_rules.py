@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 from conftest import Program
 from support.bad import install_bad
@@ -67,3 +68,47 @@ def test_whatever_a_rule_raises_is_a_row(albench: Program, bad: dict[str, str], 
     group = found["bad(how=group)"]["traceback"]
     assert "Base: one" in group
     assert "ValueError: two" in group
+
+
+LEFT = "left-behind-by-a-rule"
+
+
+def left_behind() -> list[int]:
+    """Return the processes that a rule started and that still run."""
+    return [p.pid for p in psutil.process_iter(["cmdline"]) if LEFT in (p.info["cmdline"] or [])]
+
+
+def test_a_rule_that_harms_its_process_has_a_row_and_costs_no_other_trial(
+    albench: Program, bad: dict[str, str]
+) -> None:
+    """Hangs in C that hold the interpreter, alarms switched off, exceptions swallowed, deaths of all kinds, daemons."""
+    rules: list[object] = [{"name": "bad", "how": how} for how in HARMED]
+    write_grid(
+        Path("grid.yaml"),
+        strategies=[*rules, *GOOD, "stuck", {"name": "stuck", "how": "exits"}],
+        resources={"num_cpus": 1, "timeout": 2},
+    )
+    command = ["run", "--grid", "grid.yaml", "--out", "out", "--workers", 2, "--mlflow", "off"]
+    status, _, err = albench.run(*command, env={**bad, "LEFT": LEFT})
+    assert status == 1
+    found = ends("out")
+    assert {found[rule]["outcome"] for rule in GOOD} == {"done"}
+    harmed = {f"bad(how={how})": end for how, end in HARMED.items()}
+    for rule, (outcome, reason) in (harmed | STUCK).items():
+        assert (rule, found[rule]["outcome"], found[rule]["reason"]) == (rule, outcome, reason)
+    assert all("a worker was lost" in line for line in err.splitlines())
+    assert not left_behind()
+
+
+NEVER = ("timeout", "longer than 2 s, and did not end when it was told to")
+HARMED = {
+    "segfault": ("failed", "its worker died 2 times, last: signal SIGSEGV"),
+    "os-exit": ("failed", "its worker died 2 times, last: exit code 7"),
+    "sleep": NEVER,
+    "hold": NEVER,
+    "daemon-and-die": ("failed", "its worker died 3 times, last: signal SIGKILL"),
+}
+STUCK = {
+    "stuck": ("failed", "a worker cannot take it: RuntimeError: not here; is each plugin on each node?"),
+    "stuck(how=exits)": ("failed", "a worker cannot take it: SystemExit: 5; is each plugin on each node?"),
+}

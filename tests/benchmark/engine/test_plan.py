@@ -145,7 +145,7 @@ def test_what_a_dead_worker_had_goes_on_behind_its_last_round() -> None:
     chunk = plan.next_chunk(ANY)
     assert chunk is not None
     plan.note(round_of(chunk.jobs[0], 7))
-    assert plan.give_back(chunk, blame=True, reason="killed") == []
+    assert plan.blame(chunk, "killed") == []
     again = [c.jobs[0] for c in iter(lambda: plan.next_chunk(ANY), None)]
     (job,) = [job for job in again if job.trial == chunk.jobs[0].trial]
     assert [rows.tolist() for rows in job.history] == [[7]]
@@ -159,10 +159,37 @@ def test_a_trial_that_kills_its_worker_again_and_again_is_lost_alone() -> None:
     for _ in range(MAX_ATTEMPTS):
         assert lost is not None
         assert ends == []
-        ends = plan.give_back(lost, blame=True, reason="killed")
+        ends = plan.blame(lost, "killed")
         lost = next((c for c in iter(lambda: plan.next_chunk(ANY), None) if c.jobs[0].attempts > 1), None)
     assert [(end.outcome, end.attempts) for end in ends] == [(Outcome.LOST, MAX_ATTEMPTS)]
     assert plan.left == 1
+
+
+def test_which_of_several_did_harm_is_found_out_apart_and_by_clean_workers_only() -> None:
+    plan = Plan(jobs(seeds=8, names=("random",), initial="0"), workers=1)
+    (first,) = (plan.next_chunk(ANY) or pytest.fail("nothing waits")).jobs
+    plan.note(done(first, 0.01))  # cheap, so that the others travel together
+    chunk = plan.next_chunk(ANY)
+    assert chunk is not None
+    assert len(chunk.jobs) > 2
+    assert plan.blame(chunk, "killed", tries=1) == []  # it was one of several
+    while (other := plan.next_chunk(ANY, clean=False)) is not None:
+        assert not other.apart
+        for job in other.jobs:
+            plan.note(done(job))
+    apart = plan.next_chunk(ANY)
+    assert apart is not None
+    assert apart.apart
+    assert [job.attempts for job in apart.jobs] == [1] * len(chunk.jobs)
+    plan.note(done(apart.jobs[0]))
+    (end,) = plan.blame(apart, "killed", Outcome.FAILED, tries=1)  # now the first unfinished is the one
+    assert (end.trial_id, end.outcome, end.reason) == (apart.jobs[1].trial.trial_id, Outcome.FAILED, "killed")
+    others = plan.next_chunk(ANY)
+    assert others is not None
+    assert others.apart
+    assert [job.trial for job in others.jobs] == [job.trial for job in apart.jobs[2:]]
+    plan.give_back(others)
+    assert plan.waiting() == [ANY]
 
 
 def test_each_kind_of_worker_gets_its_own_trials() -> None:
@@ -196,6 +223,8 @@ def test_every_trial_ends_exactly_once_whatever_happens(luck: int, workers: int,
         for job in chunk.jobs[:survived]:
             plan.note(done(job))
             ended.append(job.trial.trial_id)
-        blame = bool(rng.random() < 0.5)
-        ended += [end.trial_id for end in plan.give_back(chunk, blame=blame, reason="it died")]
+        if rng.random() < 0.5:
+            ended += [end.trial_id for end in plan.blame(chunk, "it died")]
+        else:
+            plan.give_back(chunk)
     assert sorted(ended) == sorted(job.trial.trial_id for job in waiting)
