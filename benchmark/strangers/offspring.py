@@ -55,7 +55,7 @@ def _children() -> set[int]:
 
 def _read(path: Path) -> str:
     with suppress(OSError):  # a thread that has ended
-        return path.read_text()
+        return path.read_text(encoding="ascii")
     return ""
 
 
