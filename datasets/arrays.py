@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from .reading.features import as_features
 from .reading.labels import NO_LABEL, numbered
 from .reading.npz import Source, UnusableError, read_npy, read_npz
 from .reading.parquet import read_parquet
+from .reading.sparse import is_sparse, read_sparse
 from .reading.variants import Variants
 
 REQUIRED = ("train", "train_labels", "test", "test_labels")
@@ -26,10 +28,12 @@ KEYS = (*REQUIRED, "class_names")
 class Arrays(Variants):
     """Features (N, D) and (M, D) with labels: ``path`` to an .npz with the keys of this class, or a file for each key.
 
-    The files are .npy or .parquet (features: one numeric column per feature, or one list column; labels: one column).
+    The files are .npy or .parquet (features: one numeric column per feature, or one list column; labels: one column),
+    for features also .npz of scipy.sparse.save_npz, up to 2 GiB with its zeros.
     Labels are text, or whole numbers; without ``class_names`` the sorted labels of ``train_labels`` are the classes,
     with it integers count into it and text is found in it. Rows with the label ``unlabelled`` (-1; ``nan``, as NaN and
-    nulls are called; ``""``) leave the pool and the test set. Numbers become float32.
+    nulls are called; ``""``) leave the pool and the test set. Numbers become float32, those far
+    from 0 that it would merge less their median.
     """
 
     path: str = field(default="", metadata=PATH)
@@ -55,9 +59,11 @@ class Arrays(Variants):
         return path_label("arrays", self.path or self.train)
 
     def load(self, seed: int) -> Split:
+        if self.path and is_sparse(self.path):
+            raise DataError([f"{self.path}: holds one sparse matrix; give {', '.join(REQUIRED)} a file each"])
         found = read_npz(self.path, REQUIRED, ("class_names",)) if self.path else self._read_files()
         problems: list[str] = []
-        train, test = (as_features(found[key], problems) for key in ("train", "test"))
+        train, test = as_features(found["train"], found["test"], self.label(), problems)
         try:
             labels = numbered(found["train_labels"], found["test_labels"], found.get("class_names"), self.unlabelled)
         except UnusableError as error:
@@ -92,8 +98,9 @@ class Arrays(Variants):
 
 
 def read_array(path: str) -> NDArray[Any]:
-    """Read one .npy or .parquet file."""
-    readers = {".npy": read_npy, ".parquet": read_parquet}
+    """Read one file."""
+    readers: dict[str, Callable[[str], NDArray[Any]]]
+    readers = {".npy": read_npy, ".parquet": read_parquet, ".npz": read_sparse}
     suffix = Path(path).suffix.lower()
     if suffix not in readers:
         raise DataError([f"{path}: unknown kind of file; legal: {', '.join(readers)}"])

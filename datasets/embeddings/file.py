@@ -39,7 +39,7 @@ class File(Stored):
     def _read(self) -> tuple[Features, Features]:
         found = read_npz(self.path, ("train", "test"))
         problems: list[str] = []
-        train, test = (as_features(found[key], problems) for key in ("train", "test"))
+        train, test = as_features(found["train"], found["test"], self.label(), problems)
         if problems:
             raise DataError(problems)
         return train, test

@@ -44,7 +44,7 @@ def read_npz(path: str, required: tuple[str, ...], optional: tuple[str, ...] = (
     legal = (*required, *optional)
     found: dict[str, Source] = {}
     problems: list[str] = []
-    with opened(path) as file, _archive(path, file, required) as archive:
+    with opened(path) as file, _archive(path, file) as archive:
         members = _members(archive)
         for key in required:
             if key not in members:
@@ -76,7 +76,7 @@ def read_npy(path: str) -> NDArray[Any]:
 
 def keys(path: str) -> set[str]:
     """Return the names of the arrays of an .npz."""
-    with opened(path) as file, _archive(path, file, ()) as archive:
+    with opened(path) as file, _archive(path, file) as archive:
         return set(_members(archive))
 
 
@@ -117,9 +117,9 @@ def reason(error: BaseException) -> str:
     return clean(lines[0], 200) if lines else type(error).__name__
 
 
-def _archive(path: str, file: IO[bytes], required: tuple[str, ...]) -> zipfile.ZipFile:
+def _archive(path: str, file: IO[bytes]) -> zipfile.ZipFile:
     if file.read(6) == b"\x93NUMPY":
-        raise DataError([f"{path}: holds a single array; needed is an .npz with the keys {', '.join(required)}"])
+        raise DataError([f"{path}: holds a single array; needed is an .npz of several"])
     try:
         return zipfile.ZipFile(file)
     except Exception as error:  # zipfile lets out what its parsing meets: struct.error, IndexError, UnicodeError ...

@@ -107,7 +107,7 @@ def test_files_that_are_no_arrays() -> None:
         "datasets[0]: no.npz: no such file",
         f"datasets[1]: text.npz: {NOT_A_ZIP}",
         f"datasets[2]: cut.npz: {NOT_A_ZIP}",
-        "datasets[3]: x.csv: unknown kind of file; legal: .npy, .parquet",
+        "datasets[3]: x.csv: unknown kind of file; legal: .npy, .parquet, .npz",
         "datasets[4]: empty.parquet: holds no rows",
         "datasets[5]: nested.parquet: holds struct<a: int64>; legal: numeric columns, or one column of lists",
     ]
