@@ -54,7 +54,8 @@ def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.and_(pc.greater_equal(column, 0.0), pc.less(column, 1e12))
+    """Not a number in an imported trial that nobody timed."""
+    return pc.or_(pc.is_nan(column), pc.and_(pc.greater_equal(column, 0.0), pc.less(column, 1e12)))
 
 
 def _outcome(column: pa.ChunkedArray) -> pa.ChunkedArray:
