@@ -106,7 +106,7 @@ def test_curves(
     file.write_bytes(damaged(content, changes) if changes else content)
     said = survives("import", file, "--out", out, statuses=(0, 2))
     if said.status == 0 and not changes and not cells:
-        found = RunStore.open(out).rounds().sort_values(["strategy", "seed", "n_labels"])["accuracy"]
+        found = RunStore.open(out).rounds().sort_values(["strategy", "seed", "n_labelled"])["accuracy"]
         assert np.allclose(found, table.sort_values(["strategy", "seed", "n_labels"])["accuracy"], atol=1e-12)
 
 
