@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psutil
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from support.commands import Said, invoke
 
@@ -21,7 +21,8 @@ PATIENCE = 60.0  # seconds by the wall clock: machines are shared
 def examples(n: int) -> settings:
     """Return how a fuzz test is run: so many inputs, a file or two each."""
     slow = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
-    return settings(max_examples=n, deadline=None, suppress_health_check=slow, print_blob=True)
+    without = [phase for phase in Phase if phase is not Phase.explain]  # it traces every line
+    return settings(max_examples=n, deadline=None, suppress_health_check=slow, print_blob=True, phases=without)
 
 
 def survives(*arguments: object, statuses: tuple[int, ...] = (0, 1, 2)) -> Said:
