@@ -20,6 +20,7 @@ from ...reading.base import cache_dir, warn
 from ..base import StorageError
 from . import entry
 from .entry import DERIVED, CorruptEntryError
+from .manifests import Artefact
 
 
 def keeper(fingerprint: str, content: str) -> Keep:
@@ -69,15 +70,15 @@ def _keep(fingerprint: str, content: str, key: str, compute: Callable[[], Arrays
 
 def _made_of(folder: Path) -> str:
     """Return the sha256 of the features that an artefact was made of; nothing when it is not there, or not known."""
-    return str(entry.read_manifest(folder).get("content", "")) if folder.is_dir() else ""
+    return str(entry.read_manifest(folder, Artefact).get("content", "")) if folder.is_dir() else ""
 
 
 def _write(folder: Path, key: str, content: str, arrays: Arrays) -> None:
     """Write the arrays beside ``folder`` and give them its name, in place of what has it. Call it under the lock."""
     unfinished = folder.with_suffix(".tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)  # ours to remove: whoever wrote it has lost the lock
     try:
         with entry.storage(folder.parent):
+            entry.clear(unfinished)  # ours to remove: whoever wrote it has lost the lock
             unfinished.mkdir()
             files = {
                 _file(name): entry.write_array(unfinished / _file(name), array, array.dtype.str)
@@ -92,8 +93,8 @@ def _write(folder: Path, key: str, content: str, arrays: Arrays) -> None:
 
 
 def _read(folder: Path, hash_all: bool = False) -> Arrays:
-    names = entry.read_manifest(folder)["arrays"]
-    return entry.read(folder, hash_all, {name: _file(name) for name in names}).arrays
+    names = entry.read_manifest(folder, Artefact)["arrays"]
+    return entry.read(folder, hash_all, {name: _file(name) for name in names}, Artefact).arrays
 
 
 def _file(name: str) -> str:

@@ -21,18 +21,16 @@ from typing import Any
 
 import numpy as np
 
+from ...reading import plain
 from ...reading.base import DataError, Split, cache_dir
 from ...reading.loading import validate
 from ..base import StorageError
 from . import entry
-from .entry import FILES, CorruptEntryError
-from .quality import Quality
+from .entry import FILES, MANIFEST, CorruptEntryError
+from .manifests import Embedding
 
-MANIFEST = "manifest.json"
 MEMBERS = (MANIFEST, *FILES.values())
-MANIFEST_BYTES = 2**24
-"""A manifest is read whole, so a larger one is refused."""
-
+MANIFEST_BYTES = plain.JSON_BYTES
 _CHUNK = 2**20
 _NAME = re.compile(f"([0-9a-f]{{64}})/({'|'.join(map(re.escape, MEMBERS))})")
 _DAMAGE = (OSError, zipfile.BadZipFile, EOFError, ValueError, struct.error, RuntimeError)  # NotImplementedError too
@@ -102,7 +100,7 @@ def import_(path: Path) -> list[Packed]:
         contents = _contents(path, archive)
         try:
             with entry.storage(cache):
-                shutil.rmtree(unfinished, ignore_errors=True)
+                entry.clear(unfinished)
                 unfinished.mkdir()
             packed = [_stage(path, archive, unfinished / key, members) for key, members in contents.items()]
             return [replace(item, present=not _place(unfinished / item.fingerprint, cache)) for item in packed]
@@ -208,7 +206,10 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path, members: _Member
     if members[MANIFEST].file_size > MANIFEST_BYTES:
         raise CorruptEntryError(folder / MANIFEST, f"more than {MANIFEST_BYTES} bytes")
     _copy(path, archive, members[MANIFEST], folder / MANIFEST)
-    files = entry.read_manifest(folder)["files"]
+    manifest = entry.read_manifest(folder, Embedding)
+    if field := plain.unprintable(manifest):
+        raise CorruptEntryError(folder / MANIFEST, f"{field}: holds a character that cannot be shown")
+    files = manifest["files"]
     for name in FILES.values():
         if members[name].file_size != files[name]["bytes"]:
             fault = f"{members[name].file_size} bytes, {files[name]['bytes']} were written"
@@ -222,7 +223,6 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path, members: _Member
 
 def _problems(found: entry.Entry) -> list[str]:
     """Return what would go wrong when the entry is used, though all its bytes are those that were written."""
-    Quality(**found.manifest["quality"])
     train, labels, test, test_labels = (found.arrays[name] for name in FILES)
     split = Split("features", train, labels, test, test_labels, tuple(found.manifest["class_names"]))
     return validate(split, "float16" if train.dtype == np.float16 else "float32")

@@ -24,14 +24,19 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from ....benchmark.types import UserError, canonical_json
+from ...reading import plain
 from ...reading.base import Inputs, blocks, cache_dir
 from ..base import StorageError
+from .manifests import Embedding, Folder
+from .manifests import fault as fault_in
 
 LAYOUT = 2
 """Version of the folder's layout; another one is not read. 2 brought the quality."""
 
 CHECKED = 256 * 2**20
 """Entries of up to so many bytes are hashed each time they are read; bigger ones by `albench embed --verify`."""
+
+MANIFEST = "manifest.json"
 
 FILES = {
     "features": "train.npy",
@@ -42,6 +47,9 @@ FILES = {
 
 
 _NAME = re.compile("[0-9a-f]{64}")
+
+LOCK = ".lock"
+"""Ends the name of the file by which processes wait for each other; it stays."""
 
 DERIVED = ".derived"
 """Ends the name of the folder in which what is derived from an entry lies."""
@@ -85,15 +93,24 @@ class Entry:
 
 def folders(within: str = "") -> list[Path]:
     """Return the entries of the cache (or of a folder ``within`` it), whole or not, in order of their names."""
-    return [path for path in beside(within) if _NAME.fullmatch(path.name)]
+    return [path for path in beside(within) if _NAME.fullmatch(path.name) and is_folder(path)]
 
 
 def beside(within: str = "") -> list[Path]:
-    """Return the entries and the folders of what belongs to them: `DERIVED`, unfinished, set aside."""
+    """Return the entries and what belongs to them (`DERIVED`, unfinished, set aside), and all that has such a name."""
     place = cache_dir() / within
+    if within and not is_folder(place):
+        return []
     with storage(cache_dir()), suppress(FileNotFoundError):  # nothing is there before the first entry
-        return sorted(path for path in place.iterdir() if _NAME.match(path.name) and path.is_dir())
+        return sorted(path for path in place.iterdir() if _NAME.match(path.name) and path.suffix != LOCK)
     return []
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder; a link that leads nowhere, or to itself, is none."""
+    with suppress(OSError):
+        return path.is_dir()
+    return False
 
 
 @contextmanager
@@ -111,7 +128,7 @@ def storage(cache: Path) -> Iterator[None]:
 def locked(folder: Path, timeout: float = -1) -> Iterator[None]:
     """Hold the lock of an entry; `filelock.Timeout` when it is not free within ``timeout`` seconds (-1: wait)."""
     name = folder.name.partition(".")[0]  # what belongs to an entry (.tmp, .derived) has its lock
-    lock = FileLock(folder.with_name(f"{name}.lock"), timeout=timeout)
+    lock = FileLock(folder.with_name(f"{name}{LOCK}"), timeout=timeout)
     with storage(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -121,31 +138,42 @@ def locked(folder: Path, timeout: float = -1) -> Iterator[None]:
         lock.release()
 
 
-def read(folder: Path, hash_all: bool = False, names: Mapping[str, str] = FILES) -> Entry:
+def read(
+    folder: Path, hash_all: bool = False, names: Mapping[str, str] = FILES, form: type[Folder] = Embedding
+) -> Entry:
     """Map an entry and check it: the manifest, sizes and headers always, hashes of entries up to `CHECKED` bytes.
 
     Raises FileNotFoundError when there is no entry, `CorruptEntryError` when it is not what its manifest says.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise FileNotFoundError(folder)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, form)
+    if missing := [file for file in names.values() if file not in manifest["files"]]:
+        raise CorruptEntryError(folder / MANIFEST, f"files: says nothing of {missing[0]}")
     files = {name: manifest["files"][file] for name, file in names.items()}
     hashed = hash_all or sum(facts["bytes"] for facts in files.values()) <= CHECKED
     return Entry(manifest, {name: _read_array(folder / names[name], files[name], hashed) for name in names})
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest, checked against its own hash and the name of the folder."""
-    path = folder / "manifest.json"
+def read_manifest(folder: Path, form: type[Folder] = Folder) -> dict[str, Any]:
+    """Return the manifest, checked against its own hash, the name of the folder and, field by field, its form."""
+    path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        whole = manifest["sha256"] == _manifest_hash(manifest) and manifest["fingerprint"] == folder.name
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptEntryError(path, f"unreadable ({type(error).__name__})") from error
+        manifest = plain.read_json(path)
+        whole = manifest.get("sha256") == _manifest_hash(manifest) and manifest.get("fingerprint") == folder.name
+    except plain.UnfitError as error:
+        raise CorruptEntryError(path, str(error)) from error
+    except OSError as error:
+        raise CorruptEntryError(path, f"unreadable ({error.strerror or error})") from error
     if not whole:
         raise CorruptEntryError(path, "does not match its own hash or its folder's name")
-    if manifest["layout"] != LAYOUT:
-        raise StaleEntryError(path, f"layout {manifest['layout']}, this version reads {LAYOUT}")
+    layout = manifest.get("layout")
+    if type(layout) is not int:
+        raise CorruptEntryError(path, "layout: is no whole number")
+    if layout != LAYOUT:
+        raise StaleEntryError(path, f"layout {layout}, this version reads {LAYOUT}")
+    if why := fault_in(form, manifest):
+        raise CorruptEntryError(path, why)
     return manifest
 
 
@@ -155,10 +183,10 @@ def used(folder: Path) -> None:
         os.utime(folder)
 
 
-def fault(folder: Path, names: Mapping[str, str] = FILES) -> CorruptEntryError | None:
+def fault(folder: Path, names: Mapping[str, str] = FILES, form: type[Folder] = Embedding) -> CorruptEntryError | None:
     """Hash all of an entry; return what is wrong with it, or None."""
     try:
-        read(folder, hash_all=True, names=names)
+        read(folder, hash_all=True, names=names, form=form)
     except CorruptEntryError as error:
         return error
     return None
@@ -170,17 +198,25 @@ def discard(folder: Path) -> None:
     Call it under the lock. Harmless where there is nothing.
     """
     for path in [folder, *folder.parent.glob(f"{folder.name}.*")]:
-        if path.is_dir() and path.suffix != ".tmp":
+        if path.suffix not in {".tmp", LOCK} and (path.exists() or path.is_symlink()):
             doomed = path.with_name(f"{path.name}.removed.tmp")  # what is left of it after a kill is swept up
-            shutil.rmtree(doomed, ignore_errors=True)
+            clear(doomed)
             path.rename(doomed)
-            shutil.rmtree(doomed)
+            clear(doomed)
+
+
+def clear(path: Path) -> None:
+    """Remove what has this name, a folder with all that is in it; of a link, the link alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write ``manifest`` with the hash of itself."""
     text = json.dumps({**manifest, "sha256": _manifest_hash(manifest)}, indent=1)
-    (folder / "manifest.json").write_text(text, encoding="utf-8")
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def write_array(
@@ -220,8 +256,8 @@ def _read_array(path: Path, expected: Mapping[str, Any], hashed: bool) -> NDArra
         raise CorruptEntryError(path, "its bytes are not those that were written (sha256)")
     try:
         array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError) as error:
-        raise CorruptEntryError(path, f"unreadable header ({error})") from error
+    except (OSError, ValueError, TypeError, SyntaxError, ArithmeticError, MemoryError, RecursionError) as error:
+        raise CorruptEntryError(path, f"unreadable header ({str(error)[:100]})") from error
     if [array.dtype.str, list(array.shape)] != [expected["dtype"], expected["shape"]]:
         raise CorruptEntryError(path, f"holds {array.dtype.str} {array.shape}, not what was written")
     return array

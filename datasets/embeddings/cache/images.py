@@ -21,6 +21,7 @@ from ...reading.base import Report, Step, cache_dir, silent
 from ...reading.loading import Loaded
 from . import entry
 from .entry import IMAGES, CorruptEntryError
+from .manifests import View
 
 FILES = {"images": "train.npy", "test_images": "test.npy"}
 """The arrays by the names they have in a pool: (N, height, width, channels) and (M, ...) uint8."""
@@ -38,14 +39,14 @@ def images(loaded: Loaded, report: Report = silent) -> Mapping[str, NDArray[np.u
     """
     folder = cache_dir() / IMAGES / key(loaded.content)
     with suppress(OSError, CorruptEntryError):  # decided below, when no other process is at it
-        found = entry.read(folder, names=FILES)  # without a lock: a cache may be read-only
+        found = entry.read(folder, names=FILES, form=View)  # without a lock: a cache may be read-only
         entry.used(folder)
         return found.arrays
     with entry.locked(folder):
         if not folder.is_dir():
             _write(folder, loaded, report)
         with entry.storage(folder.parent):
-            return entry.read(folder, names=FILES).arrays
+            return entry.read(folder, names=FILES, form=View).arrays
 
 
 def key(content: str) -> str:
@@ -55,7 +56,7 @@ def key(content: str) -> str:
 
 def fault(folder: Path) -> CorruptEntryError | None:
     """Hash all images of a folder; return what is wrong with them, or None."""
-    return entry.fault(folder, FILES)
+    return entry.fault(folder, FILES, View)
 
 
 class _Told:
@@ -72,9 +73,9 @@ class _Told:
 def _write(folder: Path, loaded: Loaded, report: Report) -> None:
     """Write the images beside ``folder`` and give them its name when they are whole. Call it under the lock."""
     unfinished, split = folder.with_suffix(".tmp"), loaded.split
-    shutil.rmtree(unfinished, ignore_errors=True)  # ours to remove: whoever wrote it has lost the lock
     try:
         with entry.storage(folder.parent):
+            entry.clear(unfinished)  # ours to remove: whoever wrote it has lost the lock
             unfinished.mkdir()
             told = _Told(report, f"images of {loaded.label}", len(split.train) + len(split.test))
             files = {

@@ -25,7 +25,8 @@ def origin_text(origin: Mapping[str, Any]) -> str:
     """Return an origin in words; older manifests, and features made elsewhere, have none."""
     if not origin:
         return "device and libraries not known"
-    return ", ".join([f"on {origin['device']}", *(f"{name} {number}" for name, number in origin["libraries"].items())])
+    device, libraries = origin.get("device", "a device not known"), origin.get("libraries", {})
+    return ", ".join([f"on {device}", *(f"{name} {number}" for name, number in libraries.items())])
 
 
 def _device(by_torch: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,12 +12,15 @@ from typing import Any
 from filelock import Timeout
 
 from ....benchmark.registry import Registry, datasets, encoders
+from ....benchmark.text import spelled
 from ....benchmark.types import UserError
+from ...reading import plain
 from ...reading.base import cache_dir
 from ..base import ABOUT
 from ..networks import checkpoint
 from . import artefacts, entry, images
 from .entry import IMAGES, TRAINING, CorruptEntryError, StaleEntryError
+from .manifests import About, Embedding, View, fault
 from .origin import origin_text
 
 SHORT = 12
@@ -56,11 +59,13 @@ def remove(prefixes: Sequence[str], stale: bool = False) -> list[str]:
     """
     doomed = find(prefixes, ("", TRAINING, IMAGES))
     doomed += [path.name for path in entry.folders() if stale and _is_stale(path) and path.name not in doomed]
-    others = {path.name: path for place in (TRAINING, IMAGES) for path in entry.folders(place)}
-    return [_remove(others.get(name, cache_dir() / name)) for name in doomed]
+    others = {path.name.partition(".")[0]: path.parent for place in (TRAINING, IMAGES) for path in entry.beside(place)}
+    return [_remove(others.get(name, cache_dir()) / name) for name in doomed]
 
 
 def _remove(folder: Path) -> str:
+    if folder.parent != cache_dir() and folder.parent.is_symlink():
+        raise ShelfError(f"{folder.parent} is a link out of the cache: nothing is removed through it; remove it there")
     what = _what(folder)
     try:
         with entry.locked(folder, timeout=0), entry.storage(folder.parent):
@@ -71,7 +76,7 @@ def _remove(folder: Path) -> str:
 
 
 def _what(folder: Path) -> str:
-    facts = _facts(folder)
+    facts = _facts(folder) if entry.is_folder(folder) else {}
     return " / ".join(filter(None, (facts.get(key) for key in ("dataset", "embedding"))))
 
 
@@ -90,11 +95,11 @@ def verified() -> Iterator[tuple[str, bool]]:
         word = "ok" if error is None else "stale" if isinstance(error, StaleEntryError) else "corrupt"
         yield f"{word:8}{folder.name[:SHORT]}  {error or _what(folder)}", error is None
     for fingerprint in (path.stem for path in entry.beside() if path.suffix == entry.DERIVED):
-        for fault in artefacts.faults(fingerprint):
-            yield _corrupt(fingerprint, fault), False
+        for why in artefacts.faults(fingerprint):
+            yield _corrupt(fingerprint, why), False
     for kept in entry.folders(TRAINING):
-        fault = checkpoint.fault(kept)
-        yield _corrupt(kept.name, fault) if fault else f"ok      {kept.name[:SHORT]}  {_what(kept)}", not fault
+        why = checkpoint.fault(kept)
+        yield _corrupt(kept.name, why) if why else f"ok      {kept.name[:SHORT]}  {_what(kept)}", not why
 
 
 def _corrupt(name: str, fault: str) -> str:
@@ -122,7 +127,7 @@ def qualities() -> list[str]:
 def described(prefix: str) -> list[str]:
     """Return what the embedding whose fingerprint begins so is, and what it is worth."""
     (name,) = find([prefix])
-    return quality_lines(entry.read_manifest(cache_dir() / name))
+    return quality_lines(entry.read_manifest(cache_dir() / name, Embedding))
 
 
 def quality_lines(manifest: Mapping[str, Any]) -> list[str]:
@@ -149,9 +154,10 @@ def _facts(folder: Path) -> dict[str, str]:
         }
     if folder.parent.name == TRAINING:
         return {**facts, **_training(folder)}
-    describe = _images if folder.parent.name == IMAGES else _described
     try:
-        return {**facts, **describe(entry.read_manifest(folder))}
+        if folder.parent.name == IMAGES:
+            return {**facts, **_images(entry.read_manifest(folder, View))}
+        return {**facts, **_described(entry.read_manifest(folder, Embedding))}
     except StaleEntryError:
         return {**facts, "dataset": "(stale)"}
     except CorruptEntryError:
@@ -192,10 +198,12 @@ def _images(manifest: Mapping[str, Any]) -> dict[str, str]:
 def _training(folder: Path) -> dict[str, str]:
     """Return of which data and encoder a training is, as far as it says so."""
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        data, how = _label(datasets, about["dataset"]), _label(encoders, about["encoder"])
-    except (OSError, ValueError, KeyError, TypeError):
+        about = plain.read_json(folder / ABOUT)
+    except (OSError, plain.UnfitError):
         return {"embedding": "training"}
+    if fault(About, about):
+        return {"embedding": "training"}
+    data, how = _label(datasets, about["dataset"]), _label(encoders, about["encoder"])
     return {"dataset": data, "embedding": f"training of {how}"}
 
 
@@ -206,13 +214,14 @@ def _label(registry: Registry, saved: Mapping[str, Any]) -> str:
     usual = {f.name: f.default for f in sorted(fields, key=lambda f: f.kw_only is True)}  # the plugin's own first
     params = {name: saved["params"][name] for name in [*usual, *saved["params"]] if name in saved["params"]}
     special = [f"{name}={value}" for name, value in params.items() if value != usual.get(name, ...)]
-    return f"{saved['label']}({', '.join(special)})" if special else str(saved["label"])
+    return spelled(f"{saved['label']}({', '.join(special)})" if special else saved["label"])
 
 
 def _bytes(folder: Path) -> int:
     """Return what an entry and all that belongs to it takes."""
-    parts = [folder, *(path for path in folder.parent.glob(f"{folder.name}.*") if path.is_dir())]
-    return sum(file.stat().st_size for path in parts for file in path.rglob("*") if file.is_file())
+    parts = [folder, *folder.parent.glob(f"{folder.name}.*")]
+    files = (Path(place) / name for part in parts for place, _, names in os.walk(part) for name in names)
+    return sum(file.lstat().st_size for file in files)
 
 
 def _megabytes(size: int) -> str:

@@ -156,7 +156,8 @@ def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report, ane
     ``anew``: not even what an earlier attempt kept is used.
     """
     unfinished = folder.with_suffix(".tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)  # ours to remove: whoever wrote it has lost the lock
+    with storage(folder.parent):
+        entry.clear(unfinished)  # ours to remove: whoever wrote it has lost the lock
     _sweep(folder.parent)
     started = time.perf_counter()
     try:
@@ -229,10 +230,11 @@ def _write(folder: Path, features: tuple[Features, Features], loaded: Loaded, en
 
 def _sweep(cache: Path) -> None:
     """Remove what killed processes left: unfinished folders whose lock is free."""
-    left = (cache.glob(f"{place}*.tmp") for place in ("", f"{entry.IMAGES}/", f"{entry.TRAINING}/*.removed"))
-    for unfinished in (path for paths in left for path in paths):
-        with suppress(Timeout, StorageError), locked(unfinished, timeout=0):  # one that is taken is being written
-            shutil.rmtree(unfinished, ignore_errors=True)
+    places = {cache: "*.tmp", cache / entry.IMAGES: "*.tmp", cache / entry.TRAINING: "*.removed.tmp"}
+    ours = {place: pattern for place, pattern in places.items() if place == cache or not place.is_symlink()}
+    for unfinished in (path for place, pattern in ours.items() for path in place.glob(pattern)):
+        with suppress(Timeout, StorageError), locked(unfinished, timeout=0), storage(cache):  # else it is being written
+            entry.clear(unfinished)
 
 
 def _precision(encoder: Encoder) -> Precision:

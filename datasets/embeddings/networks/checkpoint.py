@@ -25,8 +25,10 @@ def digest(tensors: Mapping[str, NDArray[Any]]) -> str:
 def fault(kept: Path) -> str:
     """Hash the checkpoint in the folder of a training; return what is wrong, nothing when it holds or is not there."""
     path = kept / NAME
-    if not path.exists():
+    if not (path.exists() or path.is_symlink()):
         return ""
+    if not path.is_file():
+        return f"{path}: is no file"
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415  most caches have no training
 
     try:

@@ -288,8 +288,8 @@ def cut(path: Path) -> None:
         ("train.npy", cut, "{less} bytes, {size} were written"),
         ("test_labels.npy", Path.unlink, "missing"),
         ("manifest.json", flip, None),
-        ("manifest.json", cut, "unreadable (JSONDecodeError)"),
-        ("manifest.json", Path.unlink, "unreadable (FileNotFoundError)"),
+        ("manifest.json", cut, "is no JSON ("),
+        ("manifest.json", Path.unlink, "unreadable (No such file or directory)"),
     ],
 )
 def test_a_corrupt_entry_is_an_error_that_says_what_mends_it(
@@ -310,7 +310,7 @@ def test_a_corrupt_entry_is_an_error_that_says_what_mends_it(
     assert faults() == [f"corrupt {first.fingerprint[:12]}  {caught.value}"]
     assert start.startswith(f"{folder / name}: ")
     if fault is not None:
-        assert start == f"{folder / name}: {fault.format(size=size, less=size - 7)}"
+        assert start.startswith(f"{folder / name}: {fault.format(size=size, less=size - 7)}")
     assert np.array_equal(embed(Wine(), Pixels(), recompute=True).features, expected)
     assert faults() == []
     assert entry(cache) == folder

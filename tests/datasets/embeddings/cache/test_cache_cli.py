@@ -147,7 +147,7 @@ def test_a_manifest_that_cannot_be_read_is_one_line() -> None:
     assert "(corrupt)" in invoke("cache", "list").out
     said = invoke("embed", "--verify")
     assert (said.status, said.err) == (1, "")
-    assert said.out.startswith(f"corrupt {fingerprint[:12]}  {manifest.absolute()}: unreadable (IsADirectoryError); ")
+    assert said.out.startswith(f"corrupt {fingerprint[:12]}  {manifest.absolute()}: is a folder, no file; ")
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
