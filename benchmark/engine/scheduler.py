@@ -25,7 +25,7 @@ from ..strangers import offspring, raised
 from ..types import Outcome, Pool, Resources, TrialEnd, UserError
 from .deadline import InterruptError
 from .plan import MAX_ATTEMPTS, Chunk, Plan
-from .worker import REPORT_EVERY_S, Broken, Ended, Event, Started, execute, execute_apart, limit_threads
+from .worker import LATE_S, REPORT_EVERY_S, Broken, Ended, Event, Started, execute, execute_apart, limit_threads
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls out of the machine
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default, without its warning
@@ -36,7 +36,6 @@ from ray.exceptions import RayError, RayTaskError
 QUEUE = 2  # chunks a worker holds, so that it never waits for the driver
 POOLS_KEPT = 4  # pools with their derived artefacts that a worker keeps
 TICK_S = 0.5
-LATE_S = 5.0  # beyond a trial's timeout: for its worker to end it and report, both within a second or two
 GRACE_S = 1.5  # after Ctrl-C: how long running chunks may still report
 
 Arrays = Mapping[str, NDArray[Any]]

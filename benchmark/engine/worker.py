@@ -21,6 +21,7 @@ from ..types import Outcome, Pool, Round, TrialEnd
 from .deadline import DeadlineError, InterruptError, deadline
 
 REPORT_EVERY_S = 1.0  # as often as the driver writes
+LATE_S = 5.0  # beyond a trial's timeout: for its worker to end it and to report, both within a second or two
 
 
 @dataclass(frozen=True, eq=False)

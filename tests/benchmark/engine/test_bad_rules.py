@@ -48,14 +48,22 @@ def ends(out: str) -> dict[str, dict[str, Any]]:
     return {str(row["strategy"]): {str(name): value for name, value in row.items()} for row in rows}
 
 
-@pytest.mark.parametrize("engine", ["inline", "ray"])
-def test_whatever_a_rule_raises_is_a_row(albench: Program, bad: dict[str, str], engine: str) -> None:
-    rules = [{"name": "bad", "how": how} for how in SAID]
-    write_grid(Path("grid.yaml"), strategies=[*GOOD, *rules])
-    command = ["run", "--grid", "grid.yaml", "--out", "out", "--engine", engine, "--mlflow", "off"]
-    status, out, err = albench.run(*command, *(["--workers", 2] if engine == "ray" else []), env=bad)
-    assert (status, err) == (1, "")
-    found = ends("out")
+NEVER = ("timeout", "longer than 2 s, and did not end when it was told to")
+HARMED = {
+    "segfault": ("failed", "its worker died 2 times, last: signal SIGSEGV"),
+    "os-exit": ("failed", "its worker died 2 times, last: exit code 7"),
+    "sleep": NEVER,
+    "hold": NEVER,
+    "daemon-and-die": ("failed", "its worker died 3 times, last: signal SIGKILL"),
+}
+STUCK = {
+    "stuck": ("failed", "a worker cannot take it: RuntimeError: not here; is each plugin on each node?"),
+    "stuck(how=exits)": ("failed", "a worker cannot take it: SystemExit: 5; is each plugin on each node?"),
+}
+
+
+def said(found: dict[str, dict[str, Any]], out: str) -> None:
+    """Check the rows of all rules that raise, and of those that do not."""
     assert {found[rule]["outcome"] for rule in GOOD} == {"done"}
     for how, (outcome, reason) in SAID.items():
         end = found["bad" if how == "base" else f"bad(how={how})"]
@@ -78,21 +86,24 @@ def left_behind() -> list[int]:
     return [p.pid for p in psutil.process_iter(["cmdline"]) if LEFT in (p.info["cmdline"] or [])]
 
 
-def test_a_rule_that_harms_its_process_has_a_row_and_costs_no_other_trial(
-    albench: Program, bad: dict[str, str]
-) -> None:
-    """Hangs in C that hold the interpreter, alarms switched off, exceptions swallowed, deaths of all kinds, daemons."""
-    rules: list[object] = [{"name": "bad", "how": how} for how in HARMED]
-    write_grid(
-        Path("grid.yaml"),
-        strategies=[*rules, *GOOD, "stuck", {"name": "stuck", "how": "exits"}],
-        resources={"num_cpus": 1, "timeout": 2},
-    )
+def test_inline_whatever_a_rule_raises_is_a_row(albench: Program, bad: dict[str, str]) -> None:
+    write_grid(Path("grid.yaml"), strategies=[*GOOD, *({"name": "bad", "how": how} for how in SAID)])
+    command = ["run", "--grid", "grid.yaml", "--out", "out", "--engine", "inline", "--mlflow", "off"]
+    status, out, err = albench.run(*command, env=bad)
+    assert (status, err) == (1, "")
+    said(ends("out"), out)
+
+
+def test_no_rule_costs_another_trial_whatever_it_does(albench: Program, bad: dict[str, str]) -> None:
+    """Exceptions, hangs in C that hold the interpreter, alarms switched off, deaths of all kinds, daemons, pickles."""
+    rules = [{"name": "bad", "how": how} for how in (*SAID, *HARMED)]
+    stuck = ["stuck", {"name": "stuck", "how": "exits"}]
+    write_grid(Path("grid.yaml"), strategies=[*rules, *GOOD, *stuck], resources={"num_cpus": 1, "timeout": 2})
     command = ["run", "--grid", "grid.yaml", "--out", "out", "--workers", 2, "--mlflow", "off"]
-    status, _, err = albench.run(*command, env={**bad, "LEFT": LEFT})
+    status, out, err = albench.run(*command, env={**bad, "LEFT": LEFT})
     assert status == 1
     found = ends("out")
-    assert {found[rule]["outcome"] for rule in GOOD} == {"done"}
+    said(found, out)
     harmed = {f"bad(how={how})": end for how, end in HARMED.items()}
     for rule, (outcome, reason) in (harmed | STUCK).items():
         assert (rule, found[rule]["outcome"], found[rule]["reason"]) == (rule, outcome, reason)
@@ -100,15 +111,11 @@ def test_a_rule_that_harms_its_process_has_a_row_and_costs_no_other_trial(
     assert not left_behind()
 
 
-NEVER = ("timeout", "longer than 2 s, and did not end when it was told to")
-HARMED = {
-    "segfault": ("failed", "its worker died 2 times, last: signal SIGSEGV"),
-    "os-exit": ("failed", "its worker died 2 times, last: exit code 7"),
-    "sleep": NEVER,
-    "hold": NEVER,
-    "daemon-and-die": ("failed", "its worker died 3 times, last: signal SIGKILL"),
-}
-STUCK = {
-    "stuck": ("failed", "a worker cannot take it: RuntimeError: not here; is each plugin on each node?"),
-    "stuck(how=exits)": ("failed", "a worker cannot take it: SystemExit: 5; is each plugin on each node?"),
-}
+def test_inline_a_rule_that_nothing_ends_ends_the_run_with_a_line(albench: Program, bad: dict[str, str]) -> None:
+    write_grid(Path("grid.yaml"), strategies=[*GOOD, {"name": "bad", "how": "hold"}], resources={"timeout": 1})
+    command = ["run", "--grid", "grid.yaml", "--out", "out", "--engine", "inline", "--mlflow", "off"]
+    status, _, err = albench.run(*command, env=bad)
+    assert status != 0
+    assert err.splitlines()[0].startswith(
+        "error: a trial is longer than 1 s, and did not end when it was told to; this"
+    )
