@@ -36,4 +36,5 @@ def _row(key: str, source: Source) -> dict[str, Any]:
         "pool_rows": len(split.train),
         "class_names": list(split.class_names),
         "labels": split.test_labels,
+        "rows": split.test_rows,
     }

@@ -113,7 +113,7 @@ def _run(
     study: Study, options: Options, store: RunStore, uri: str, console: Console, show: Callable[[], None]
 ) -> Result:
     store.write_plan(study.trials, study.total)
-    known = set(store.test_sets()["test_set"])
+    known = {row["test_set"] for row in store.test_sets()}
     store.add_test_sets([row for row in test_sets(study) if row["test_set"] not in known])
     jobs, outcomes = _left(study, store, options)
     ended = f", {sum(outcomes.values())} have ended before" if outcomes else ""

@@ -82,7 +82,8 @@ class Split:
     """A pool of N rows and a test set of M rows with labels (N,), (M,) int64 in [0, C).
 
     ``images`` are (N, H, W, channels) uint8; a ``table`` (columns in their own units) and ``features`` (made by some
-    model, taken as they are) are (N, D) float32.
+    model, taken as they are) are (N, D) float32. ``test_rows`` (M,), of a dataset whose split depends on the seed, are
+    the numbers that its test rows have in the whole data: a row that two test sets share is then known to be one.
     """
 
     kind: Kind
@@ -91,6 +92,7 @@ class Split:
     test: Inputs
     test_labels: Labels
     class_names: tuple[str, ...]
+    test_rows: Rows | None = None
 
 
 BLOCK_BYTES = 2**24
@@ -169,7 +171,8 @@ class Bundled:
         """Cut the rows of ``x`` by the generator of (name, test) or, resampled, of the seed."""
         rng = np.random.default_rng(seed) if self.resampled else generator("split", name, str(self.test))
         train, test = split_rows(labels, self.test, stratify=not self.resampled, rng=rng)
-        return Split(kind, x[train], labels[train], x[test], labels[test], tuple(class_names))
+        names = tuple(class_names)
+        return Split(kind, x[train], labels[train], x[test], labels[test], names, test if self.resampled else None)
 
 
 def split_rows(labels: Labels, test: float, *, stratify: bool, rng: np.random.Generator) -> tuple[Rows, Rows]:

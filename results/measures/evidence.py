@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 from ...benchmark import text
 from ..record.schema import FIRSTS
 from ..record.store import RunStore
+from .predicted import Predictions, read_predictions
 from .tables import IDENTITY, LEFT, Summary, curve_values, summarise
 from .words import count
 
@@ -28,7 +30,7 @@ class Runs:
     of its grid: the columns of `IDENTITY`, seed, trial_id and outcome.
 
     ``each`` has, where there are several runs, the values of each by itself as `tables.curve_values` returns them;
-    ``firsts`` is what the rows that are bought first look like (`schema.FIRSTS`).
+    ``firsts`` is what the rows that are bought first look like (`schema.FIRSTS`), ``stores`` are the runs themselves.
     """
 
     rounds: pd.DataFrame
@@ -40,6 +42,7 @@ class Runs:
     each: dict[str, pd.DataFrame] = field(default_factory=dict)
     firsts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FIRSTS.names))
     earlier: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*_NAMES, "outcome"]))
+    stores: tuple[RunStore, ...] = ()
 
     def summarise(self, baseline: str = "random") -> Summary:
         order: dict[str, list[str]] = {}
@@ -73,6 +76,11 @@ class Evidence:
     def finished(self) -> pd.DataFrame:
         """The rounds of the trials that are done and whole: what the values are made of."""
         return self.summary.finished
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """What these trials predicted, of those that have kept it; read when it is asked for."""
+        return read_predictions(self.runs.stores, self.finished)
 
 
 def read_runs(directories: Sequence[Path]) -> Runs:
@@ -108,7 +116,16 @@ def read_runs(directories: Sequence[Path]) -> Runs:
         each = {name: curve_values(*_one_each(*frames)) for name, *frames in own}
     manifests = dict(zip(names, (store.manifest for store in stores.values()), strict=True))
     seen = pd.concat(firsts).drop_duplicates(["dataset", "row"]) if firsts else pd.DataFrame(columns=FIRSTS.names)
-    return Runs(*merged, manifests, tuple(notices), grids, each, seen, earlier.drop_duplicates("trial_id"))
+    return Runs(
+        *merged,
+        manifests,
+        tuple(notices),
+        grids,
+        each,
+        seen,
+        earlier.drop_duplicates("trial_id"),
+        tuple(stores.values()),
+    )
 
 
 def _shown(frame: pd.DataFrame) -> pd.DataFrame:

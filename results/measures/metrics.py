@@ -28,6 +28,25 @@ def aubc(n_labels: ArrayLike, accuracy: ArrayLike) -> float:
     return float(y.min() + widths @ ((y[1:] + y[:-1]) / 2 - y.min()))
 
 
+def shares(n_labels: ArrayLike) -> Floats:
+    """Return what each round weighs in `aubc` (R,): the sum is 1, the product with the accuracies ``aubc/1``."""
+    x = np.asarray(n_labels, dtype=np.float64)
+    if len(x) == 1:
+        return np.ones(1)
+    widths = np.diff(x) / (x[-1] - x[0]) / 2
+    weights: Floats = np.append(widths, 0) + np.append(0, widths)
+    return weights
+
+
+def class_accuracy(labels: ArrayLike, predicted: ArrayLike, n_classes: int) -> Floats:
+    """Return of each class (C,) the share of its test rows (M,) that are predicted as it; NaN where it has none."""
+    true = np.asarray(labels)
+    hits = np.bincount(true[true == np.asarray(predicted)], minlength=n_classes)
+    rows = np.bincount(true, minlength=n_classes)
+    accuracy: Floats = np.where(rows > 0, hits / np.maximum(rows, 1), np.nan)
+    return accuracy
+
+
 def aubc_points(n_labels: ArrayLike, accuracy: ArrayLike) -> float:
     """Return the area under the curve's R points at unit distance (trapezoid rule), divided by R, not by R - 1.
 
@@ -126,6 +145,10 @@ METRICS: dict[str, tuple[Callable[..., object], str]] = {
         " baseline's rounds first reaches it; of mean curves over the same seeds, made monotone (isotonic regression);"
         " > or < where it never does, or began above: never extrapolated; its interval is a bootstrap of seeds, paired,"
         " as wide for few as Student's t",
+    ),
+    "class-accuracy/1": (
+        class_accuracy,
+        "share of the test rows of a class that are predicted as it (its recall), after the last round",
     ),
     "balance/1": (balance, "entropy of the classes of all labels bought, over that of equal shares (1: all alike)"),
     "rarest/1": (rarest, "labels of the rarest class over those of the commonest (0: a class has none)"),

@@ -16,7 +16,8 @@ from ...benchmark.types import Floats
 LEVEL = 0.95
 """Of every interval; what two strategies differ by is tested at one less this."""
 INTERVALS = (
-    "Intervals of means are 95 %, Student's t over seeds (over blocks for rank/1), of paired differences where two"
+    "Intervals of means are 95 %, Student's t over seeds (over blocks for rank/1; those over test rows too are in the"
+    " section on how sure means are), of paired differences where two"
     " strategies are compared: simulated at 5, 10 and 30 seeds, they hold the truth 93 to 96 times in 100 for"
     " accuracies and their differences, where the percentile bootstrap of ten seeds does so 89 to 92 times (fewer"
     " where values are strongly skewed, as accuracies near 1 are: 71 to 91 at 5 seeds). saving/1 and iqm/1, which are"

@@ -83,6 +83,7 @@ TEST_SETS = pa.schema(
         ("pool_rows", pa.int64()),
         ("class_names", pa.list_(pa.string())),
         ("labels", pa.list_(pa.uint32())),  # Parquet keeps them in as many bits as they need
+        ("rows", pa.list_(pa.int64())),  # of the data that was split; null where that is not said
     ],
     metadata=_METADATA,
 )
@@ -105,7 +106,7 @@ FIRSTS = pa.schema(
 )
 """One row per row of a pool that some strategy buys first on most seeds: the report shows it without the dataset."""
 
-OPTIONAL = {"n_bought"}
+OPTIONAL = {"n_bought", "rows"}
 """Columns that the same version has and has not; null where they are missing."""
 
 MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}

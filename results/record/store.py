@@ -245,10 +245,10 @@ class RunStore:
             return None
         return frame
 
-    def test_sets(self) -> pd.DataFrame:
-        """Return each test set whose predictions are kept once."""
-        frame: pd.DataFrame = self._read("test_sets").to_pandas()
-        return frame.drop_duplicates("test_set", ignore_index=True)
+    def test_sets(self) -> list[dict[str, Any]]:
+        """Return the rows of `schema.TEST_SETS`, lists as arrays."""
+        rows: list[dict[str, Any]] = self._read("test_sets").to_pandas().to_dict("records")
+        return rows
 
     def rounds(self) -> pd.DataFrame:
         """Return every round once, by (trial_id, round). Where a round was done twice the first row stands."""

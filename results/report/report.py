@@ -41,12 +41,13 @@ from .sections import (
     reading,
     savings,
 )
+from .sections.predictions import certainty, classes
 from .terminal import earlier, unfinished
 
 DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
 INDEX = "files.txt"  # what a report is made of, for the next one to know what it replaces
 _OURS = re.compile(r"((tables|figures)/)?[\w.-]+\.(md|html|csv|tex|svg|png)")  # a list is no way out of the folder
-CSV_TABLES = ("cells", "bounds", "not_done", "curves", "cost")
+CSV_TABLES = ("cells", "bounds", "not_done", "curves", "cost", "certainty", "classes")
 
 _log = logging.getLogger(__name__)
 
@@ -62,8 +63,8 @@ class Section(Protocol):
 TABLES: tuple[Section, ...] = (reading, moved, overview, leaderboard, accuracy, gains, provenance)
 """Those that take no statistics and no charts."""
 SECTIONS: tuple[Section, ...] = (
-    *(reading, moved, overview, leaderboard, curves, accuracy, gains, savings, ranks, costs, balance),
-    *(literature, forensics, provenance),
+    *(reading, moved, overview, leaderboard, curves, accuracy, gains, certainty, savings, ranks, costs),
+    *(balance, classes, literature, forensics, provenance),
 )
 
 
@@ -105,7 +106,7 @@ def write_report(
     sections = TABLES if tables_only else SECTIONS
     content = prepared(evidence.summary, (block for section in sections for block in section_blocks(section, evidence)))
     title = "albench: " + ", ".join(str(m.get("name", name)) for name, m in runs.manifests.items())
-    frames = csv_tables(evidence.summary) | ({} if tables_only else {"cost": costs.frame(evidence.finished)})
+    frames = csv_tables(evidence.summary) | ({} if tables_only else _more(evidence))
     files = _tables(frames, content)
     shown: dict[str, str] = {}
     if figures:
@@ -121,6 +122,12 @@ def write_report(
         check_links(folder)
     _replace(out, files)
     return Report(tuple(out / name for name in files), evidence.summary, runs.notices)
+
+
+def _more(evidence: Evidence) -> dict[str, pd.DataFrame]:
+    """Return the values of sections that are not in `TABLES`; those that rest on predictions where there are some."""
+    found = {"certainty": certainty.frame(evidence), "classes": classes.frame(evidence)}
+    return {"cost": costs.frame(evidence.finished)} | {name: frame for name, frame in found.items() if len(frame)}
 
 
 def _replace(out: Path, files: Mapping[str, bytes]) -> None:

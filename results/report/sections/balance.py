@@ -34,7 +34,7 @@ def blocks(evidence: Evidence) -> list[Block]:
     text = (
         "The classes of all labels bought by the end, means over n seeds with 95 % intervals. balance/1: 1 is"
         " the same number of each class, 0 a single class. rarest/1: labels of the rarest class over those of the"
-        " commonest. The accuracy of each class is not stored, so it is not here; balanced accuracy is, by round."
+        " commonest."
     )
     return [Block("Class balance", text=text), *tables] if tables else []
 

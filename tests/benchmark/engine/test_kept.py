@@ -28,11 +28,15 @@ def test_predictions_and_labels_give_each_accuracy_without_the_dataset() -> None
     datasets = ["wine", {"name": "wdbc", "split": "resampled"}]
     assert run(write_grid(Path("grid.yaml"), datasets=datasets, seeds=2), "out").status == 0
     store = RunStore.open("out")
-    tests = store.test_sets().set_index("test_set")
+    tests = pd.DataFrame(store.test_sets()).set_index("test_set")
     assert sorted(tests["dataset"]) == ["wdbc(split=resampled)", "wdbc(split=resampled)", "wine"]
     assert list(tests.loc[tests["dataset"] == "wine", "class_names"].iloc[0]) == ["class_0", "class_1", "class_2"]
     kept = predictions().merge(store.rounds(), on=["trial_id", "round"], validate="one_to_one")
     assert len(kept) == len(store.rounds()) > 0
+    rows = tests["rows"].loc[tests["dataset"] != "wine"]
+    assert [len(set(row)) for row in rows] == [171, 171]  # of 569: they share some
+    assert len(set(np.concatenate(list(rows)))) > 171
+    assert tests["rows"].loc[tests["dataset"] == "wine"].isna().all()
     labels = tests["labels"].loc[kept["test_set"]]
     for predicted, true, accuracy in zip(kept["predicted"], labels, kept["accuracy"], strict=True):
         assert predicted.dtype == np.uint8
@@ -50,7 +54,7 @@ def test_a_grid_may_keep_none() -> None:
 def test_none_are_kept_of_a_large_test_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "MOST_TEST_ROWS", 100)  # wine has 54, wdbc 171
     assert run(write_grid(Path("grid.yaml"), datasets=["wine", "wdbc"]), "out").status == 0
-    assert list(RunStore.open("out").test_sets()["dataset"]) == ["wine"]
+    assert [row["dataset"] for row in RunStore.open("out").test_sets()] == ["wine"]
     assert set(predictions()["predicted"].map(len)) == {54}
     assert list(not_kept()) == ["wdbc"]
     assert "171 test rows" in not_kept()["wdbc"]

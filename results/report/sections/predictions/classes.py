@@ -1,0 +1,134 @@
+"""The accuracy of each class after the last round, and what is taken for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .....benchmark.types import Floats
+from ....measures.evidence import Evidence
+from ....measures.metrics import class_accuracy
+from ....measures.predicted import Said, Truth
+from ....measures.stats import share_interval
+from ....measures.tables import IDENTITY, Key, Setting
+from ...blocks import NOT_DONE, Block, stem
+from ...terminal import FULL_DATA_ROW
+from .absent import absent
+
+TITLE = "Accuracy of each class"
+MOST = 12  # columns; of more classes those with the lowest accuracy
+CONFUSED = 3  # pairs
+
+
+class Classes(NamedTuple):
+    """Of a cell: the accuracy of each class by seed (S, C), and the commonest mistakes."""
+
+    names: tuple[str, ...]
+    accuracy: Floats
+    confused: list[tuple[float, str, str]]  # share of the true class's rows, true, predicted; the commonest first
+
+
+def blocks(evidence: Evidence) -> list[Block]:
+    """Return one table for each setting and budget whose predictions are kept."""
+    summary = evidence.summary
+    if not summary.finished.size:
+        return []
+    tables = [table for place in summary.places() if (table := _table(evidence, *place))]
+    if not tables:
+        return [absent(evidence, TITLE)]
+    text = (
+        "class-accuracy/1 after the last round: the share of a class's test rows that are predicted as it, means over n"
+        f" seeds. Of more than {MOST} classes the {MOST} with the lowest accuracy are shown, the lowest first;"
+        f" classes.csv has all, with 95 % intervals over seeds. Confused: the {CONFUSED} commonest mistakes, as true >"
+        " predicted, with their share of the true class's rows."
+    )
+    return [Block(TITLE, text=text, items=evidence.predictions.notices), *tables]
+
+
+def frame(evidence: Evidence) -> pd.DataFrame:
+    """Return the accuracy of each class of each cell, bounds included."""
+    columns = [*IDENTITY, "class", *(f"class-accuracy/1 {part}" for part in ("mean", "low", "high", "n"))]
+    rows = []
+    for key in evidence.predictions.cells:
+        if found := _classes(evidence, key):
+            intervals = (share_interval(values[~np.isnan(values)]) for values in found.accuracy.T)
+            rows += [(*key, name, i.mean, i.low, i.high, i.n) for name, i in zip(found.names, intervals, strict=True)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _classes(evidence: Evidence, key: Key) -> Classes | None:
+    said, truths = evidence.predictions.of(key), evidence.predictions.truths
+    return _counted(said, truths) if said else None
+
+
+def _counted(said: Mapping[int, Said], truths: Mapping[str, Truth]) -> Classes | None:
+    pairs = [(truths[each.test_set], each.last) for each in said.values()]
+    names = pairs[0][0].class_names
+    if any(truth.class_names != names for truth, _ in pairs):
+        return None
+    accuracy = np.array([class_accuracy(truth.labels, last, len(names)) for truth, last in pairs])
+    wrong = [(truth.labels[off], last[off]) for truth, last in pairs for off in [truth.labels != last]]
+    codes = np.concatenate([true * np.int64(len(names)) + other for true, other in wrong])
+    found, n = np.unique(codes, return_counts=True)
+    rows = sum(np.bincount(truth.labels, minlength=len(names)) for truth, _ in pairs)
+    share = n / np.asarray(rows)[found // len(names)]
+    worst = np.argsort(-share, kind="stable")[:CONFUSED].tolist()
+    confused = [(float(share[i]), names[found[i] // len(names)], names[found[i] % len(names)]) for i in worst]
+    return Classes(names, accuracy, confused)
+
+
+def _table(evidence: Evidence, setting: Setting, budget: str) -> Block | None:
+    summary = evidence.summary
+    cells = summary.of(setting, budget)
+    found = {cell.key: classes for cell in cells if (classes := _classes(evidence, cell.key))}
+    if not found or len({classes.names for classes in found.values()}) > 1:
+        return None
+    means = {key: _means(classes) for key, classes in found.items()}
+    names = next(iter(found.values())).names
+    shown = _shown(np.array(list(means.values())))
+    rows = [
+        _row(cell.key.strategy, cell.n, cell.status, found.get(cell.key), means.get(cell.key), shown) for cell in cells
+    ]
+    bound = summary.bounds.get(setting)
+    if bound and (whole := _classes(evidence, bound.key)) and whole.names == names:
+        rows.append(_row(FULL_DATA_ROW, bound.n, bound.status, whole, _means(whole), shown))
+    return Block(
+        f"{setting}, {budget}",
+        columns=("strategy", "n", *(names[c] for c in shown), "confused", NOT_DONE),
+        rows=tuple(rows),
+        level=3,
+        name=stem("classes", *setting, budget),
+        about={**setting._asdict(), "budget": budget},
+    )
+
+
+def _means(classes: Classes) -> Floats:
+    """Return the mean accuracy of each class (C,) over the seeds whose test set has it; NaN where none has."""
+    there = ~np.isnan(classes.accuracy)
+    total = np.where(there, classes.accuracy, 0).sum(axis=0)
+    means: Floats = np.where(there.any(axis=0), total / np.maximum(there.sum(axis=0), 1), np.nan)
+    return means
+
+
+def _shown(means: Floats) -> list[int]:
+    """Return the classes that have a column, given means (K, C) of K strategies."""
+    if means.shape[1] <= MOST:
+        return list(range(means.shape[1]))
+    order: list[int] = np.argsort(means.mean(axis=0), kind="stable").tolist()  # NaN last
+    return order[:MOST]
+
+
+def _row(
+    name: str, n: int, status: str, classes: Classes | None, means: Floats | None, shown: list[int]
+) -> tuple[str, ...]:
+    if classes is None or means is None:
+        return (name, str(n), *["-"] * (len(shown) + 1), status)
+    accuracies = ("-" if np.isnan(means[c]) else f"{means[c]:.3f}" for c in shown)
+    return (name, str(n), *accuracies, _confused(classes), status)
+
+
+def _confused(classes: Classes) -> str:
+    return ", ".join(f"{true} > {predicted} {share:.0%}" for share, true, predicted in classes.confused) or "-"
