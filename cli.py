@@ -172,15 +172,15 @@ def report(
 @main.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The run to make.")
-@click.option("--columns", default="", metavar="OURS=THEIRS,..", help="What its columns are: accuracy=test_accuracy.")
+@click.option("--columns", default="", metavar="OURS=THEIRS,..", help="accuracy=test_acc, seed=#2, dataset=:toys ...")
 def import_(file: Path, out: Path, columns: str) -> None:
     """Make a run of learning curves that others measured, so that the report and its statistics apply to them.
 
-    FILE is a CSV with the columns dataset, strategy, seed, n_labels and accuracy (a share), and perhaps embedding,
-    learner (or head and trainer), budget or batch_size, balanced_accuracy, macro_f1, elapsed_seconds.
+    FILE has dataset, strategy, seed, n_labels, accuracy, and perhaps embedding, learner, budget, balanced_accuracy,
+    macro_f1, elapsed_seconds. THEIRS: a name, place (#2), text (:toys), * (headings of accuracies), acc% (percent).
     """
     from albench.results.literature.foreign import import_curves
-    from albench.results.literature.foreign_table import parse_columns
+    from albench.results.literature.foreign_columns import parse_columns
 
     with _user_errors():
         lines = import_curves(file, out, parse_columns(columns)).lines

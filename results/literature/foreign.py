@@ -54,7 +54,8 @@ def import_curves(file: Path, out: Path, said: Mapping[str, Sequence[str]]) -> I
     StorageError
         When ``out`` holds something else, or the disk refuses.
     """
-    curves = read_curves(file, said)
+    command = f"albench import {shlex.quote(str(file))} --out {shlex.quote(str(out))}"
+    curves = read_curves(file, said, command)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     manifest = _manifest(file, digest, curves)
     if not _there_already(out, manifest):
@@ -71,6 +72,7 @@ def _summary(curves: Curves, out: Path) -> Iterator[str]:
     renamed = [f"{ours} = {'+'.join(of)}" for ours, of in curves.columns.items() if of != [ours]]
     if renamed:
         yield f"columns: {', '.join(renamed)}"
+    yield from curves.notes
     if curves.repeated:
         yield f"{count(curves.repeated, 'row')} said twice, counted once"
     yield from _misnamed(rows)

@@ -2,91 +2,203 @@
 
 from __future__ import annotations
 
-import csv
+import re
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
 import pandas as pd
 
 from ...benchmark.registry import suggestion
-from ...benchmark.types import FULL_DATA, UserError
+from ...benchmark.types import FULL_DATA
+from .foreign_columns import (
+    HEADINGS,
+    NUMBERS,
+    REQUIRED,
+    SCORES,
+    as_text,
+    in_percent,
+    known,
+    matched,
+    place,
+    without_percent,
+)
+from .foreign_guess import proposal
+from .foreign_numbers import Format, decimal_format, shares
+from .foreign_text import Sheet, TableError, read_sheet
 
-REQUIRED = {
-    "dataset": ("data",),
-    "strategy": ("method", "query_strategy", "algorithm"),
-    "seed": ("random_seed", "random_state"),
-    "n_labels": ("n_labelled", "n_labeled", "num_labels", "labels"),
-    "accuracy": ("test_accuracy", "test_acc", "acc"),
-}
-"""Our column -> other names that it is known by."""
-OPTIONAL = {
-    "embedding": ("features", "encoder", "backbone"),
-    "learner": ("model", "classifier"),
-    "budget": (),
-    "batch_size": ("query_size", "batch"),
-    "balanced_accuracy": ("balanced_test_accuracy",),
-    "macro_f1": ("test_macro_f1",),
-    "elapsed_seconds": ("elapsed_s",),
-}
-COLUMNS = {**REQUIRED, **OPTIONAL}
-HEADS = ("head", "trainer")
-"""Where no column is the learner's, these two are it, as ``linear+flexmatch``."""
-SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 NAMES = ("dataset", "embedding", "learner", "budget", "strategy")
 UNSAID = "unsaid"
-SEPARATORS = {"';'": ";", "tabs": "\t", "'|'": "|"}
-"""What tables are separated by that call themselves CSV."""
-
-
-class TableError(UserError):
-    """The file cannot be imported; ``str()`` is one line per problem."""
-
-    def __init__(self, file: Path, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(f"{file}: {problem}" for problem in problems))
+CELLS = "* cells"
+"""The column of what stands under the headings that `HEADINGS` means."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
     """The rows of a file, in its order: `NAMES`, seed, n_labels, `SCORES`, elapsed_seconds (NaN where it says nothing).
 
-    ``columns`` says which of the file's columns each of ours is; ``repeated`` counts rows left out as said before.
+    ``columns`` says which of the file's columns each of ours is; ``repeated`` counts rows left out as said before;
+    ``notes`` say how the file was read where that is not as a plain CSV in UTF-8.
     """
 
     rows: pd.DataFrame
     columns: dict[str, list[str]]
     repeated: int
+    notes: list[str]
 
 
-def parse_columns(text: str) -> dict[str, list[str]]:
-    """Return ``accuracy=test_accuracy,learner=head+trainer`` as our column -> columns of the file."""
-    said: dict[str, list[str]] = {}
-    problems = []
-    for pair in filter(None, (part.strip() for part in text.split(","))):
-        ours, _, theirs = (part.strip() for part in pair.partition("="))
-        if ours not in COLUMNS:
-            problems.append(f"--columns {pair}: unknown column {ours!r}{suggestion(ours, COLUMNS)}")
-        elif not theirs:
-            problems.append(f"--columns {pair}: expected OURS=THEIRS, for instance accuracy=test_accuracy")
-        said[ours] = theirs.split("+")
-    if problems:
-        raise UserError("\n".join(problems))
-    return said
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """The cells as text, the line each row ends on, and which of ours the columns are, those that were ``said`` too.
+
+    ``header`` says whether the columns have names of their own.
+    """
+
+    text: pd.DataFrame
+    lines: pd.Series[int]
+    columns: dict[str, list[str]]
+    said: Mapping[str, Sequence[str]]
+    notes: list[str]
+    header: bool
+
+    def terms(self, ours: str) -> list[pd.Series[str]]:
+        """Return the columns, or the text for all rows, that one of ours is made of."""
+        header = self.text.columns.tolist()
+        found = []
+        for term in self.columns[ours]:
+            where = place(without_percent(term, header), header)
+            constant = pd.Series(term.removeprefix(":"), self.text.index, dtype=str)
+            found.append(constant if where is None else self.text.iloc[:, where])
+        return found
+
+    def percent(self, ours: str) -> bool:
+        """Say whether the name of a column, or who asks for it, says percent."""
+        header, term = self.text.columns.tolist(), self.columns[ours][-1]
+        where = place(without_percent(term, header), header)
+        return (term.endswith("%") and term not in header) or (where is not None and in_percent(header[where]))
 
 
-def read_curves(file: Path, said: Mapping[str, Sequence[str]]) -> Curves:
-    """Read a file; ``said`` is what `parse_columns` returns.
+def read_curves(
+    file: Path, said: Mapping[str, Sequence[str]], command: str = "albench import FILE --out DIR"
+) -> Curves:
+    """Read a file; ``said`` is what `parse_columns` returns, ``command`` what a line begins with that reads it.
 
     Raises
     ------
     TableError
         When a column is missing, a value is not what it must be, or rows disagree.
     """
-    text, lines = _read(file)
-    columns = _columns(file, text.columns.tolist(), said)
-    joined = {ours: _joined(text, theirs) for ours, theirs in columns.items()}
+    sheet = read_sheet(file)
+    table = _headed(file, sheet, said)
+    missing = [ours for ours in REQUIRED if ours not in table.columns]
+    if over := _over_headings(table, missing):
+        table.columns[over] = [HEADINGS]
+    elif set(missing) - ({"accuracy"} if [HEADINGS] in table.columns.values() else set()):
+        raise TableError(file, [*_missing(table, missing), *_remedy(file, table, command)])
+    return _curves(file, _long(table), command)
+
+
+def _headed(file: Path, sheet: Sheet, said: Mapping[str, Sequence[str]]) -> _Table:
+    """Tell the header from the rows: it names columns of ours, or those that are said, or has no numbers."""
+    first, rows, lines = sheet.rows[0], sheet.rows[1:], sheet.lines[1:]
+    places = [place(term, [""] * len(first)) for ours in (*NUMBERS, *SCORES) for term in said.get(ours, ())]
+    by_place = [i for i in places if i is not None]
+    named = {known(name) for name in first} - {""} or any(term in first for terms in said.values() for term in terms)
+    if sheet.heading:
+        first, rows, lines = sheet.heading, sheet.rows, sheet.lines
+    elif not named and [HEADINGS] not in said.values() and _is_row(first, rows, by_place):
+        first, rows, lines = [""] * len(first), sheet.rows, sheet.lines
+    if raw := [name for name in first if not name.isprintable()]:
+        raise TableError(file, [f"the name of a column must be without control characters, not {raw[0]!r}"])
+    header = [name or f"#{i}" for i, name in enumerate(first, 1)]
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise TableError(file, [f"several columns are called {', '.join(map(repr, twice))}"])
+    if not rows:
+        raise TableError(file, ["has a header and no rows"])
+    columns, problems = matched(header, said)
+    if problems:
+        raise TableError(file, problems)
+    notes = sheet.notes if any(first) else [*sheet.notes, "has no header: the first line is a row"]
+    text = pd.DataFrame(rows, columns=header, dtype=str)
+    return _Table(text, pd.Series(lines), columns, said, notes, any(first))
+
+
+def _is_row(first: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int]) -> bool:
+    """Say whether the first line is a row too: numbers stand where they are asked for, or where rows have fractions."""
+    plain = Format().plain
+    if numeric:
+        return all(plain(first[i].replace(",", ".")) for i in numeric)
+    fractions = [i for i in range(len(first)) if any("." in row[i] and plain(row[i]) for row in rows)]
+    return any("." in first[i] and plain(first[i]) for i in fractions)
+
+
+def _missing(table: _Table, missing: Sequence[str]) -> list[str]:
+    if not table.header or set(REQUIRED) == set(missing):
+        what = "the header names none" if table.header else "there is no header, so nothing says which are the columns"
+        return [f"{what} of {', '.join(missing)}"]
+    header = table.text.columns.tolist()
+    return [
+        f"no column {ours!r} ({', '.join(REQUIRED[ours])}){suggestion(ours, header)}; or say --columns {ours}=NAME"
+        for ours in missing
+    ]
+
+
+def _over_headings(table: _Table, missing: Sequence[str]) -> str:
+    """Return which of ours the headings of further columns are, where nothing but that and the accuracy is missing."""
+    if not (table.header and len(missing) == 2 and "accuracy" in missing):
+        return ""
+    found = proposal(table.text, table.columns, True, "")
+    return next((ours for ours, terms in found.items() if terms == [HEADINGS]), "")
+
+
+def _remedy(file: Path, table: _Table, command: str) -> list[str]:
+    """Return a line with a command that reads the file, tried; nothing where none is known."""
+    found = proposal(table.text, table.columns, table.header, file.stem)
+    if "accuracy" not in {**table.columns, **found} and [HEADINGS] not in found.values():
+        return []
+    try:
+        _curves(file, _long(replace(table, columns={**table.columns, **found})), command)
+    except TableError:
+        return []
+    made_up = any(term.startswith(":") for terms in found.values() for term in terms)
+    hint = " (what stands after a colon the file does not say: put your own)" if made_up else ""
+    return [f"this reads it: {_with_columns(command, {**table.said, **found})}{hint}"]
+
+
+def _with_columns(command: str, columns: Mapping[str, Sequence[str]]) -> str:
+    return f"{command} --columns {shlex.quote(as_text(columns))}"
+
+
+def _long(table: _Table) -> _Table:
+    """Return a table with one row for each cell under the headings that `HEADINGS` means; empty cells are left out."""
+    over = next((ours for ours, terms in table.columns.items() if HEADINGS in terms), "")
+    if not over:
+        return table
+    header = table.text.columns.tolist()
+    said = {place(without_percent(term, header), header) for terms in table.columns.values() for term in terms}
+    names = [name for i, name in enumerate(header) if i not in said]
+    text = table.text.assign(line=table.lines).rename(columns={"line": "* line"})
+    ids = [*(name for name in header if name not in names), "* line"]
+    melted = text.melt(ids, names, var_name=HEADINGS, value_name=CELLS)
+    there = melted[melted[CELLS] != ""].reset_index(drop=True)
+    notes = [*table.notes, f"one column for each {over}: {', '.join(names[:10])}{' ...' if len(names) > 10 else ''}"]
+    if empty := len(melted) - len(there):
+        notes.append(f"{empty:,} empty fields left out")
+    columns = {"accuracy": [CELLS], **table.columns}
+    lines = there["* line"].astype(int)
+    return replace(table, text=there.drop(columns="* line"), lines=lines, columns=columns, notes=notes)
+
+
+def _curves(file: Path, table: _Table, command: str) -> Curves:
+    text, lines, columns, notes = table.text, table.lines, table.columns, list(table.notes)
+    scores = {name: table.terms(name)[0] for name in SCORES if name in columns}
+    style = decimal_format(pd.concat(scores.values()))
+    if style.mark == ",":
+        notes.append("a comma marks decimals")
     problems: list[str] = []
+    joined = {ours: _joined(table.terms(ours)) for ours in columns}
     rows = pd.DataFrame({name: _names(joined, name) for name in NAMES}, index=text.index)
     for name in ("dataset", "strategy"):
         problems += _wrong(rows[name] == "", rows[name], lines, f"{name} is empty")
@@ -96,77 +208,54 @@ def read_curves(file: Path, said: Mapping[str, Sequence[str]]) -> Curves:
     reserved = f"budget must be another name (that of {FULL_DATA} bounds is reserved)"
     problems += _wrong(rows["budget"] == FULL_DATA, rows["budget"], lines, reserved)
     for name in ("seed", "n_labels"):
-        numbers = pd.to_numeric(joined[name], errors="coerce")
+        numbers = sum(style.numbers(term, whole=True) for term in table.terms(name)) + pd.Series(0.0, text.index)
         least = 0 if name == "seed" else 1
         wrong = ~((numbers % 1 == 0) & (numbers >= least) & (numbers < 2**53))
-        problems += _wrong(wrong, joined[name], lines, f"{name} must be a whole number from {least}")
+        doubt = (
+            " (1.000 may be 1 or 1,000: write it without the mark)" if joined[name].map(style.in_doubt).any() else ""
+        )
+        problems += _wrong(wrong, joined[name], lines, f"{name} must be a whole number from {least}{doubt}")
         rows[name] = numbers
-    for name in (*SCORES, "elapsed_seconds"):
-        rows[name] = pd.to_numeric(joined[name], errors="coerce") if name in joined else float("nan")
-        if name in joined:
-            problems += _score_problems(name, joined[name], rows[name], lines)
+        grouped = joined[name][[style.plain(one) not in {one, ""} for one in joined[name]]]
+        if not problems and len(grouped):
+            notes.append(f"{name} {grouped.iloc[0]!r} is {rows[name][grouped.index[0]]:.0f}")
+    for name in SCORES:
+        rows[name] = float("nan")
+        if name in scores:
+            found = shares(name, scores[name], style, table.percent(name))
+            rows[name] = found.values
+            notes += found.notes
+            if found.doubt:
+                problems += [found.doubt, *_in_percent(table, name, command)]
+            else:
+                problems += _score_problems(name, joined[name], rows[name], lines)
+    rows["elapsed_seconds"] = float("nan")
+    if "elapsed_seconds" in joined:
+        rows["elapsed_seconds"] = sum(style.numbers(term) for term in table.terms("elapsed_seconds"))
+        problems += _score_problems("elapsed_seconds", joined["elapsed_seconds"], rows["elapsed_seconds"], lines)
     if problems:
         raise TableError(file, problems)
     rows = rows.astype({"seed": "int64", "n_labels": "int64"})
-    return _without_repeats(
-        file, rows, lines, columns, sorted({*text.columns.tolist()} - {c for of in columns.values() for c in of})
-    )
+    header = text.columns.tolist()
+    used = {place(without_percent(term, header), header) for of in columns.values() for term in of}
+    unused = sorted(name for i, name in enumerate(header) if i not in used)
+    return _without_repeats(file, rows, lines, columns, unused, notes)
 
 
-def _read(file: Path) -> tuple[pd.DataFrame, pd.Series[int]]:
-    """Return the cells as text, and the line each row ends on."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            read = [(reader.line_num, row) for row in reader if row]
-    except OSError as error:
-        raise TableError(file, [f"cannot be read: {error.strerror}"]) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(file, [f"is not a CSV file in UTF-8: {error}"]) from error
-    if len(read) < 2:
-        raise TableError(file, ["is empty" if not read else "has a header and no rows"])
-    header = [name.strip() for name in read[0][1]]
-    if len(header) == 1 and (marks := [mark for mark, sign in SEPARATORS.items() if sign in header[0]]):
-        raise TableError(file, [f"has one column: separated by {marks[0]}? Commas are read"])
-    if raw := [name for name in header if not name.isprintable()]:
-        raise TableError(file, [f"the name of a column must be without control characters, not {raw[0]!r}"])
-    if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise TableError(file, [f"several columns are called {', '.join(map(repr, twice))}"])
-    if ragged := [(line, len(row)) for line, row in read[1:] if len(row) != len(header)]:
-        line, n = ragged[0]
-        raise TableError(file, [f"line {line} has {n} fields, the header {len(header)}{_more(len(ragged))}"])
-    lines = pd.Series([line for line, _ in read[1:]])
-    return pd.DataFrame([row for _, row in read[1:]], columns=header, dtype=str).apply(lambda c: c.str.strip()), lines
+def _in_percent(table: _Table, name: str, command: str) -> list[str]:
+    """Return the line that says how a column is read as percent, where a column's name can say so."""
+    (term, *_) = table.columns[name]
+    if term == CELLS:
+        return ["write all of them as shares, or with a sign of percent"]
+    if not re.fullmatch(r"[^,=+%#:*]+|#[0-9]+", term):
+        term = f"#{table.text.columns.tolist().index(term) + 1}"
+    return [f"this reads it as percent: {_with_columns(command, {**table.said, name: [f'{term}%']})}"]
 
 
-def _columns(file: Path, header: Sequence[str], said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    columns = {ours: list(theirs) for ours, theirs in said.items()}
-    problems = [
-        f"--columns {ours}: no column {name!r}{suggestion(name, header)}"
-        for ours, theirs in said.items()
-        for name in theirs
-        if name not in header
-    ]
-    for ours, others in COLUMNS.items():
-        found = next((name for name in (ours, *others) if name in header), None)
-        if ours not in columns and found is not None:
-            columns[ours] = [found]
-    if "learner" not in columns and (heads := [name for name in HEADS if name in header]):
-        columns["learner"] = heads
-    problems += [
-        f"no column {ours!r} ({', '.join(others)}){suggestion(ours, header)}; or say --columns {ours}=NAME"
-        for ours, others in REQUIRED.items()
-        if ours not in columns
-    ]
-    if problems:
-        raise TableError(file, problems)
-    return columns
-
-
-def _joined(text: pd.DataFrame, names: Sequence[str]) -> pd.Series[str]:
-    joined = text[names[0]]
-    for name in names[1:]:
-        joined = joined + "+" + text[name]
+def _joined(terms: Sequence[pd.Series[str]]) -> pd.Series[str]:
+    joined = terms[0]
+    for term in terms[1:]:
+        joined = joined + "+" + term
     return joined
 
 
@@ -186,9 +275,7 @@ def _score_problems(name: str, text: pd.Series[str], values: pd.Series[float], l
     if name not in SCORES:
         return problems + _wrong(values < 0, text, lines, f"{name} must not be negative")
     outside = ~wrong & ((values < 0) | (values > 1))
-    percent = bool(outside.any()) and values[~wrong].between(0, 100).all()
-    hint = " (percentages? then divide by 100)" if percent else ""
-    return problems + _wrong(outside, text, lines, f"{name} must be a share between 0 and 1{hint}")
+    return problems + _wrong(outside, text, lines, f"{name} must be a share between 0 and 1")
 
 
 def _wrong(where: pd.Series[bool], text: pd.Series[str], lines: pd.Series[int], rule: str) -> list[str]:
@@ -199,7 +286,12 @@ def _wrong(where: pd.Series[bool], text: pd.Series[str], lines: pd.Series[int], 
 
 
 def _without_repeats(
-    file: Path, rows: pd.DataFrame, lines: pd.Series[int], columns: dict[str, list[str]], unused: Sequence[str]
+    file: Path,
+    rows: pd.DataFrame,
+    lines: pd.Series[int],
+    columns: dict[str, list[str]],
+    unused: Sequence[str],
+    notes: list[str],
 ) -> Curves:
     point = [*NAMES, "seed", "n_labels"]
     whole = rows.duplicated()
@@ -212,7 +304,7 @@ def _without_repeats(
         hint = f"; is one of the columns {', '.join(unused)} part of a name? (--columns learner=a+b)" if unused else ""
         problem = f"lines {a} and {b} disagree about {where}: accuracy {first['accuracy'].tolist()}"
         raise TableError(file, [f"{problem}{_more(int(rest.duplicated(point).sum()))}{hint}"])
-    return Curves(rest.reset_index(drop=True), columns, int(whole.sum()))
+    return Curves(rest.reset_index(drop=True), columns, int(whole.sum()), notes)
 
 
 def _more(n: int) -> str:
