@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from albench import __version__
+from albench.benchmark.text import Warnings, prepare_terminal, say, say_problems
 
 if TYPE_CHECKING:
     from albench.benchmark.engine.run import Result
@@ -27,20 +28,19 @@ LISTS = ("strategies", "datasets", "encoders", "learners")
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Program(click.Group):
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        prepare_terminal()  # before the first word: help and wrong usage are text too
+        return super().main(*args, **kwargs)
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, package_name="albench", prog_name="albench")
 def main() -> None:
     """Benchmark active learning: paired, resumable, from one grid file to the tables of the literature."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # before numpy is loaded: sums are split the same way on every machine
-    logging.getLogger("albench").handlers = [_Warnings()]
-
-
-class _Warnings(logging.Handler):
-    """Warnings as lines on standard error."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"{record.levelname.lower()}: {record.getMessage()}", err=True)
+    logging.getLogger("albench").handlers = [Warnings()]
 
 
 def _only(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict[str, list[str]]:
@@ -98,7 +98,7 @@ def run(
         if dry_run:
             with StepProgress(console) as steps:
                 study = resolve(grid, only, steps.report)
-            click.echo("\n".join(preview(study)))
+            say("\n".join(preview(study)))
             return
         outcomes = frozenset(Outcome(RETRIES[name]) for name in retry)
         out = out or Path("runs") / grid.name
@@ -184,7 +184,7 @@ def import_(file: Path, out: Path, columns: str) -> None:
 
     with _user_errors():
         lines = import_curves(file, out, parse_columns(columns)).lines
-    click.echo("\n".join(lines))
+    say("\n".join(lines))
 
 
 @main.command()
@@ -195,7 +195,7 @@ def status(directory: Path) -> None:
 
     with _user_errors():
         for line in status_lines(directory):
-            click.echo(line)
+            say(line)
 
 
 @main.command("list")
@@ -213,13 +213,13 @@ def list_(kind: str, name: str | None) -> None:
         from albench.datasets.embeddings.cache import shelf
 
         with _user_errors():
-            click.echo("\n".join(shelf.described(name) if name else shelf.qualities()))
+            say("\n".join(shelf.described(name) if name else shelf.qualities()))
         return
     plugins: Registry = getattr(registry, kind)
     with _user_errors():
         width = max(map(len, plugins.names()))
         lines = [f"{each:{width}}  {plugins.get(each).summary}" for each in plugins.names()]
-        click.echo("\n".join(describe(plugins.get(name)) if name else lines))
+        say("\n".join(describe(plugins.get(name)) if name else lines))
 
 
 @main.command()
@@ -243,8 +243,8 @@ def show(dataset: str, embedding: str, strategies: Sequence[str], **said: Any) -
     with _user_errors(), StepProgress(_console()) as steps:
         path, notices = draw(Asked(dataset, embedding, strategies, **said), steps.report)
     for notice in notices:
-        click.echo(notice, err=True)
-    click.echo(path)
+        say(notice, error=True)
+    say(str(path))
 
 
 @main.command()
@@ -267,7 +267,7 @@ def embed(dataset: str | None, encoder: str | None, seed: int, recompute: bool, 
         raise click.UsageError("--dataset and --encoder are needed, or --verify")
     with _user_errors(), StepProgress(_console()) as steps:
         embedded = fill(dataset, encoder, seed, recompute, steps.report)
-    click.echo("\n".join(shelf.quality_lines(embedded.entry.manifest)))
+    say("\n".join(shelf.quality_lines(embedded.entry.manifest)))
 
 
 @main.group()
@@ -281,7 +281,7 @@ def cache_list() -> None:
     from albench.datasets.embeddings.cache import shelf
 
     with _user_errors():
-        click.echo("\n".join(shelf.listing()))
+        say("\n".join(shelf.listing()))
 
 
 @cache.command("remove")
@@ -294,7 +294,7 @@ def cache_remove(fingerprints: Sequence[str], stale: bool) -> None:
     if not fingerprints and not stale:
         raise click.UsageError("FINGERPRINTS are needed, or --stale")
     with _user_errors():
-        click.echo("\n".join(shelf.remove(fingerprints, stale) or ["nothing to remove"]))
+        say("\n".join(shelf.remove(fingerprints, stale) or ["nothing to remove"]))
 
 
 @cache.command("export")
@@ -305,7 +305,7 @@ def cache_export(file: Path, fingerprints: Sequence[str]) -> None:
     from albench.datasets.embeddings.cache import bundle, shelf
 
     with _user_errors():
-        click.echo("\n".join(f"exported {entry}" for entry in bundle.export(shelf.find(fingerprints), file)))
+        say("\n".join(f"exported {entry}" for entry in bundle.export(shelf.find(fingerprints), file)))
 
 
 @cache.command("import")
@@ -316,7 +316,7 @@ def cache_import(file: Path) -> None:
 
     with _user_errors():
         for packed in bundle.import_(file):
-            click.echo(f"{'had already' if packed.present else 'imported'} {packed}")
+            say(f"{'had already' if packed.present else 'imported'} {packed}")
 
 
 @main.command()
@@ -329,7 +329,7 @@ def check(strategy: str) -> None:
         results = check_named(strategy)
     for result in results:
         why = f": {result.message}" if result.message else ""
-        click.echo(f"{'pass' if result.passed else 'FAIL'}  {result.name}{why}")
+        say(f"{'pass' if result.passed else 'FAIL'}  {result.name}{why}")
     sys.exit(0 if all(result.passed for result in results) else 1)
 
 
@@ -342,7 +342,7 @@ def mlflow_sync(directory: Path, uri: str | None) -> None:
 
     with _user_errors():
         result = sync(directory, uri or default_uri(directory))
-    click.echo(f"level: {result.trials} trials, {result.rounds} rounds; {result.written} trials written now")
+    say(f"level: {result.trials} trials, {result.rounds} rounds; {result.written} trials written now")
 
 
 def _verify() -> int:
@@ -352,9 +352,9 @@ def _verify() -> int:
     damaged = []
     with _user_errors():
         for line, sound in shelf.verified():
-            click.echo(line)
+            say(line)
             damaged.append(not sound)
-    click.echo(f"{len(damaged)} entries, {sum(damaged)} damaged")
+    say(f"{len(damaged)} entries, {sum(damaged)} damaged")
     return 1 if any(damaged) else 0
 
 
@@ -365,7 +365,7 @@ def _print_literature(with_others: bool) -> None:
         raise click.UsageError("--literature goes alone; the report of a run has its published numbers in it")
     console = _console()
     text = survey_text(console.width)
-    click.echo(text if console.encoding.startswith("utf") else text.replace("±", "+/-"))
+    say(text if console.encoding.startswith("utf") else text.replace("±", "+/-"))
 
 
 def _console() -> Console:
@@ -390,8 +390,7 @@ def _user_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        for line in str(error).splitlines():
-            click.echo(f"error: {line}", err=True)
+        say_problems(str(error))
         sys.exit(error.exit_status)
 
 

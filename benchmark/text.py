@@ -6,6 +6,7 @@ And the terminal it is written to, which may know fewer characters.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import sys
@@ -80,3 +81,19 @@ def prepare_terminal() -> None:
 def say(text: str, *, error: bool = False) -> None:
     """Print `clean` text on standard output, or on standard error."""
     print(clean(text), file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def say_problems(problems: str, most: int = 100) -> None:
+    """Print the lines of an error, the first ``most`` of them."""
+    lines = problems.split("\n")
+    for line in lines[:most]:
+        say(f"error: {line}", error=True)
+    if len(lines) > most:
+        say(f"error: and {len(lines) - most:,} more", error=True)
+
+
+class Warnings(logging.Handler):
+    """Warnings as lines on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"{record.levelname.lower()}: {record.getMessage()}", error=True)

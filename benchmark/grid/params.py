@@ -17,6 +17,7 @@ from .structure import check, from_text, show
 SEVERAL = tuple[Strategy, ...]
 RULES = (Strategy, Scored, SEVERAL)
 """The types of parameters that are rules themselves, one or several: a rule composed over others."""
+MOST_RULES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,9 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
 
     Appends to ``problems`` and returns None where that is not possible.
     """
+    if where.count(".") > MOST_RULES:  # a step for each
+        problems.append(f"{where:.40}...: more than {MOST_RULES} rules one over the other")
+        return None
     name, params = _name_and_params(said)
     if name is None:
         expected = f"the name of {_a(registry.kind)}, or {{name: ..., parameter: ...}}"

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from support.commands import invoke, refused, run, write_grid
 
 from albench.benchmark.types import Part, canonical_json
+from albench.cli import main
 from albench.datasets.folder import Folder
 from albench.datasets.reading import files
 from albench.datasets.reading.loading import load
@@ -101,3 +103,43 @@ def test_an_identity_can_hold_any_text() -> None:
     assert len({identity.encode() for identity in identities}) == len(texts)
     assert [json.loads(identities[i]) for i in (0, 1, 2, 4, 5)] == [[texts[i]] for i in (0, 1, 2, 4, 5)]
     assert Part("folder", label=f"folder:{LATIN}\x1b").label == "folder:caf\\xe9\\x1b"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_a_terminal_that_knows_few_characters_is_told_all(encoding: str) -> None:
+    name = "café → τ 学"
+    write_grid(Path("grid.yaml"), budgets={name: {"query": 2, "rounds": 1}})
+    shown = name.encode(encoding, "backslashreplace").decode(encoding)
+    out = ["--out", f"out-{encoding}", "--engine", "inline", "--mlflow", "off"]
+    said = [
+        CliRunner(charset=encoding).invoke(main, arguments)
+        for arguments in (
+            ["run", "--grid", "grid.yaml", *out],
+            ["run", "--grid", "grid.yaml", "--only", "budget=x"],
+            ["status", f"out-{encoding}"],
+            ["run", "--grid", f"{name}.yaml"],
+            ["report", "--literature"],
+            ["list", "strategies", "badge"],
+            ["list", "strategies", f"{LATIN}\x1b[31m"],
+        )
+    ]
+    assert [one.exit_code for one in said] == [0, 2, 0, 2, 0, 0, 2]
+    assert all(shown in one.output for one in (said[1], said[3]))
+    assert "caf\\udce9\\x1b[31m" in said[6].output
+
+
+def test_a_grid_of_many_faults_is_told_in_a_hundred_lines() -> None:
+    write_grid(Path("grid.yaml"), strategies=[f"rule{i}" for i in range(4000)])
+    lines = refused()
+    assert len(lines) == 101
+    assert lines[-1] == "and 3,900 more"
+
+
+def test_rules_over_rules_over_rules_are_bounded() -> None:
+    (line,) = refused_by_strategy("power:" * 5000 + "margin")
+    assert "more than 32 rules one over the other" in line
+
+
+def refused_by_strategy(said: str) -> list[str]:
+    write_grid(Path("grid.yaml"), strategies=[said])
+    return refused()
