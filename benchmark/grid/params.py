@@ -34,9 +34,6 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
 
     Appends to ``problems`` and returns None where that is not possible.
     """
-    if where.count(".") > MOST_RULES:  # a step for each
-        problems.append(f"{where:.40}...: more than {MOST_RULES} rules one over the other")
-        return None
     name, params = _name_and_params(said)
     if name is None:
         expected = f"the name of {_a(registry.kind)}, or {{name: ..., parameter: ...}}"
@@ -154,6 +151,9 @@ def _with_rules(plugin: Plugin, params: Mapping[str, Any], where: str, problems:
 
 def _rule(said: object, kind: Any, where: str, problems: list[str]) -> Any:
     """Return the rule that a parameter names; where there is none of its kind, a line is added to ``problems``."""
+    if where.count(".") > MOST_RULES:  # a step for each
+        problems.append(f"{where:.40}...: more than {MOST_RULES} rules one over the other")
+        return None
     rule = choose(strategies, said, where, problems)
     if rule is not None and kind is Scored and not isinstance(rule.value, Scored):
         legal = [name for name in strategies.names() if hasattr(strategies.get(name).cls, "score")]
