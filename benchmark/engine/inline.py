@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from ..strangers.watchdog import Watchdog, watchdog
 from ..types import Pool, Resources
 from .plan import Chunk, Plan
-from .worker import LATE_S, REPORT_EVERY_S, Event, Started, execute, limit_threads
+from .worker import LATE_S, REPORT_EVERY_S, Event, Started, execute, limit_threads, never_ended
 
 
 def run(plan: Plan, pool_of: Callable[[str], Pool]) -> Iterator[list[Event]]:
@@ -44,8 +44,7 @@ def _watched(chunk: Chunk, pool_of: Callable[[str], Pool], dog: Watchdog | None)
 
 
 def _bound(resources: Resources) -> tuple[float, str]:
-    timeout = resources.timeout or 0.0
-    return timeout + LATE_S, (
-        f"error: a trial is longer than {timeout:g} s, and did not end when it was told to; this engine runs trials in"
-        " its own process, which ends here; what is done is kept, and --engine ray ends such a trial alone"
+    return (resources.timeout or 0.0) + LATE_S, (
+        f"error: a trial took {never_ended(resources.timeout)}; this engine runs trials in its own process, which ends"
+        " here; what is done is kept, and --engine ray ends such a trial alone"
     )

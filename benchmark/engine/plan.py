@@ -82,7 +82,8 @@ class Plan:
         self._open: dict[str, Job] = {}
         self._open_pools: Counter[str] = Counter()
         self._received: dict[str, list[Rows]] = {}
-        self._suspects: deque[Chunk] = deque()
+        self._suspects: deque[Chunk] = deque()  # at home, to be run apart
+        self._harmful: set[Kind] = set()  # of trials under which a worker died; others of the kind run apart at once
         for job in jobs:
             self._open[job.trial.trial_id] = job
             self._open_pools[job.trial.fingerprint] += 1
@@ -115,6 +116,11 @@ class Plan:
             return None
         if clean and (suspect := self._suspect(resources)) is not None:
             return suspect
+        while (chunk := self._next(resources)) is not None and chunk.apart and not clean:
+            self._put_apart(chunk)
+        return chunk
+
+    def _next(self, resources: Resources) -> Chunk | None:
         left = self.seconds_left()
         room = TARGET_S if left is None else max(SMALLEST_S, min(TARGET_S, left / (3 * self.workers)))
         jobs: list[Job] = []
@@ -133,7 +139,8 @@ class Plan:
                 share.add(group.key)
             if group.starting or not group.jobs:
                 self._withdraw(queue, resources)
-        return Chunk(tuple(jobs), starts, frozenset(share)) if jobs else None
+        apart = any(job.kind in self._harmful for job in jobs)
+        return Chunk(tuple(jobs), starts, frozenset(share), apart) if jobs else None
 
     def note(self, event: Event, handle: Any = None) -> None:
         """Learn from what a worker reported; ``handle`` is the engine's handle of a `Started` event's state."""
@@ -165,6 +172,8 @@ class Plan:
         exact = len(unfinished) if not chunk.apart and len(unfinished) > 1 else 1
         guilty, others = unfinished[:exact], unfinished[exact:]
         ends = []
+        if len(guilty) == 1:
+            self._harmful.add(guilty[0].kind)
         if len(guilty) == 1 and guilty[0].attempts >= tries:
             (job,) = guilty
             self._close(job, None)
@@ -174,8 +183,7 @@ class Plan:
         for jobs, counted in ((guilty, len(guilty) == 1), (others, False)):
             if jobs:
                 again = tuple(self._continued(job, int(counted)) for job in jobs)
-                self._suspects.append(replace(chunk, jobs=again, share=frozenset(), apart=True))
-                self._home[chunk.resources] += len(again)
+                self._put_apart(replace(chunk, jobs=again, share=frozenset(), apart=True))
         return ends
 
     def suspects(self, resources: Resources) -> bool:
@@ -197,6 +205,10 @@ class Plan:
         history = (*job.history, *self._received.pop(trial_id, ()))
         self._open[trial_id] = replace(job, history=history, attempts=job.attempts + counted)
         return self._open[trial_id]
+
+    def _put_apart(self, chunk: Chunk) -> None:
+        self._suspects.append(chunk)
+        self._home[chunk.resources] += len(chunk.jobs)
 
     def _suspect(self, resources: Resources) -> Chunk | None:
         chunk = next((chunk for chunk in self._suspects if chunk.resources == resources), None)

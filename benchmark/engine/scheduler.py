@@ -25,7 +25,18 @@ from ..strangers import offspring, raised
 from ..types import Outcome, Pool, Resources, TrialEnd, UserError
 from .deadline import InterruptError
 from .plan import MAX_ATTEMPTS, Chunk, Plan
-from .worker import LATE_S, REPORT_EVERY_S, Broken, Ended, Event, Started, execute, execute_apart, limit_threads
+from .worker import (
+    LATE_S,
+    REPORT_EVERY_S,
+    Broken,
+    Ended,
+    Event,
+    Started,
+    execute,
+    execute_apart,
+    limit_threads,
+    never_ended,
+)
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls out of the machine
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default, without its warning
@@ -63,7 +74,13 @@ class _Worker:
         """Answer once the process is up."""
 
     def run(
-        self, parcels: Sequence[bytes], starts: Mapping[str, Any], share: frozenset[str], pools: Pools, apart: bool
+        self,
+        parcels: Sequence[bytes],
+        starts: Mapping[str, Any],
+        share: frozenset[str],
+        pools: Pools,
+        apart: bool,
+        timeout: float | None,
     ) -> Iterator[list[Event]]:
         for fingerprint, refs in pools.items():  # what Ray cannot fetch is the fault of no trial
             self._hold(fingerprint, refs)
@@ -80,7 +97,7 @@ class _Worker:
                     return
                 yield from execute(jobs, known, share, self._pools.__getitem__, 0.0 if apart else REPORT_EVERY_S)
 
-        yield from execute_apart(work) if apart else work()
+        yield from execute_apart(work, timeout) if apart else work()
 
     def _hold(self, fingerprint: str, refs: Mapping[str, Any]) -> None:
         if fingerprint not in self._pools:
@@ -281,8 +298,8 @@ class _Run:
         slot.clean = slot.clean and chunk.apart
         pools = {print_: self._pool(print_) for print_ in {job.trial.fingerprint for job in chunk.jobs}}
         run = slot.actor.run.options(num_returns="streaming")
-        parcels = _packed(chunk.jobs, chunk.apart)
-        slot.chunks.append((run.remote(parcels, chunk.starts, chunk.share, pools, chunk.apart), chunk))
+        parcels, timeout = _packed(chunk.jobs, chunk.apart), slot.resources.timeout
+        slot.chunks.append((run.remote(parcels, chunk.starts, chunk.share, pools, chunk.apart, timeout), chunk))
 
     def _pool(self, fingerprint: str) -> dict[str, Any]:
         """Return references of a pool's arrays in the object store, put there once and freed when they have served."""
@@ -329,7 +346,7 @@ class _Run:
         """Go on with a worker that gave its running chunk up."""
         chunk = slot.next()
         tries = 1 if chunk.apart and not broken.died else MAX_ATTEMPTS if broken.killed else 2
-        return _ended(self._plan.blame(chunk, broken.reason, Outcome.FAILED, broken.trace, tries))
+        return _ended(self._plan.blame(chunk, broken.reason, broken.outcome, broken.trace, tries))
 
     def _lose(self, slot: _Slot, error: RayError) -> list[Event]:
         """Give the chunks of a dead worker back, and let `_fill` hire another."""
@@ -352,8 +369,7 @@ class _Run:
                 slot.running_s += passed
         for slot in quiet:
             if slot.overdue:
-                reason = f"longer than {slot.resources.timeout:g} s, and did not end when it was told to"
-                events += self._replace(slot, reason, Outcome.TIMEOUT, tries=1)
+                events += self._replace(slot, never_ended(slot.resources.timeout), Outcome.TIMEOUT, tries=1)
         return events
 
     def _replace(self, slot: _Slot, reason: str, outcome: Outcome, tries: int) -> list[Event]:

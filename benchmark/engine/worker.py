@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 from .. import device
 from ..loop import Job, Start, run_trial, start
 from ..strangers import offspring, raised
-from ..strangers.apart import DiedError, Tell, apart
+from ..strangers.apart import DiedError, SilentError, Tell, apart
 from ..types import Outcome, Pool, Round, TrialEnd
 from .deadline import DeadlineError, InterruptError, deadline
 
@@ -55,6 +55,7 @@ class Broken:
 
     reason: str
     trace: str = ""
+    outcome: Outcome = Outcome.FAILED
     died: bool = False
     killed: bool = False  # died in a way that others may have caused
 
@@ -111,17 +112,24 @@ def execute(
     yield events
 
 
-def execute_apart(work: Callable[[], Iterator[list[Event]]]) -> Iterator[list[Event]]:
-    """Yield what ``work`` yields, in a process of its own; how that died is the last event."""
+def execute_apart(work: Callable[[], Iterator[list[Event]]], timeout: float | None) -> Iterator[list[Event]]:
+    """Yield what ``work`` yields, in a process of its own; how that died, or was ended, is the last event."""
 
     def tell_all(tell: Tell[list[Event]]) -> None:
         for events in work():
             tell(events)
 
     try:
-        yield from apart(tell_all)
+        yield from apart(tell_all, None if timeout is None else timeout + LATE_S / 2)
     except DiedError as error:
         yield [Broken(str(error), died=True, killed=error.killed)]
+    except SilentError:
+        yield [Broken(never_ended(timeout), outcome=Outcome.TIMEOUT)]
+
+
+def never_ended(timeout: float | None) -> str:
+    """Say that a trial had to be ended."""
+    return f"longer than {timeout or 0:g} s, and did not end when it was told to"
 
 
 def _due(event: Event, reported: float, every_s: float) -> bool:

@@ -117,5 +117,5 @@ def test_inline_a_rule_that_nothing_ends_ends_the_run_with_a_line(albench: Progr
     status, _, err = albench.run(*command, env=bad)
     assert status != 0
     assert err.splitlines()[0].startswith(
-        "error: a trial is longer than 1 s, and did not end when it was told to; this"
+        "error: a trial took longer than 1 s, and did not end when it was told to; this"
     )

@@ -186,10 +186,26 @@ def test_which_of_several_did_harm_is_found_out_apart_and_by_clean_workers_only(
     assert (end.trial_id, end.outcome, end.reason) == (apart.jobs[1].trial.trial_id, Outcome.FAILED, "killed")
     others = plan.next_chunk(ANY)
     assert others is not None
-    assert others.apart
+    assert others.apart  # and later ones of the kind as well
     assert [job.trial for job in others.jobs] == [job.trial for job in apart.jobs[2:]]
     plan.give_back(others)
     assert plan.waiting() == [ANY]
+
+
+def test_once_a_trial_has_done_harm_others_of_its_kind_run_apart() -> None:
+    plan = Plan(jobs(seeds=3, names=("random", "margin"), initial="0"), workers=1)
+    first = plan.next_chunk(ANY)
+    assert first is not None
+    assert not first.apart
+    (bad,) = first.jobs
+    assert plan.blame(first, "killed") == []
+    ordinary = [job for chunk in iter(lambda: plan.next_chunk(ANY, clean=False), None) for job in chunk.jobs]
+    assert {job.kind for job in ordinary}.isdisjoint({bad.kind})
+    assert plan.suspects(ANY)
+    apart = list(iter(lambda: plan.next_chunk(ANY), None))
+    assert all(chunk.apart for chunk in apart)
+    assert [job.kind for chunk in apart for job in chunk.jobs] == [bad.kind] * 3
+    assert plan.waiting() == []
 
 
 def test_each_kind_of_worker_gets_its_own_trials() -> None:
