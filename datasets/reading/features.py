@@ -43,7 +43,7 @@ def as_features(train: Source, test: Source, label: str, problems: list[str]) ->
         merged = np.flatnonzero((lost > LOST * spread) & (spread > 0) & np.isfinite(lost + middle))
     for column in merged:
         for cast, source in ((pool, train), (tested, test)):
-            cast[:, column] = source.array[:, column].astype(np.float64) - middle[column]
+            cast[:, column] = _cast(source.array[:, column].astype(np.float64) - middle[column])
     if len(merged):
         first = f"column {merged[0]} lies near {middle[merged[0]]:.3g} and varies by {spread[merged[0]]:.3g}"
         warn(
