@@ -23,7 +23,7 @@ from .gpu import products as gpu
 TILE = 2048  # rows of a tile: its products are 16 MiB
 FEW = 128  # one pair in double precision costs about as much as so many in a product
 FIRST = (32, 64, 128)  # numbers of coordinates that may be looked at before all
-STRIP = 256  # rows whose distances to all rows are held at once
+STRIP, STRIP_BYTES = 256, 2**27  # rows whose distances to all rows are held at once, up to so much of them
 SMALL, LARGE = 4096, 20_000  # rows from which leading coordinates, and from which the import of faiss, may pay
 SPARE = 16  # neighbours asked for beyond K, so that rounding seldom leaves a doubt
 
@@ -248,8 +248,9 @@ def nearest_neighbours(rows: Features, k: int) -> tuple[NDArray[np.int32], Float
     ids, far = np.empty((M, k), np.int32), np.empty((M, k))
     products = _Products((rows - rows.mean(axis=0, dtype=np.float64)).astype(np.float32))
     search = _search(products, rows, min(k + 1 + SPARE, M))
-    for start in range(0, M if k else 0, STRIP):
-        own = np.arange(start, min(start + STRIP, M))
+    strip = max(1, min(STRIP, STRIP_BYTES // (4 * M)))
+    for start in range(0, M if k else 0, strip):
+        own = np.arange(start, min(start + strip, M))
         found, last = search(own)
         ids[own], far[own] = _ranked(rows, own, found, k)
         doubtful = np.square(far[own, -1]) / 2 >= last - products.error

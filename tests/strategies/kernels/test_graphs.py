@@ -146,3 +146,15 @@ def test_counts_of_neighbours(sizes: None) -> None:
     graph = graphs.ball_graph(awkward(0), 0.4)
     for rows in (np.arange(0), np.array([3]), np.array([80, 5, 5, 11])):
         assert np.array_equal(graph.counts(rows), dense(graph)[rows].sum(axis=0))
+
+
+def test_neighbours_are_the_same_however_many_rows_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = awkward(0)
+    ids, far = graphs.nearest_neighbours(rows, 5)
+    monkeypatch.setattr(graphs, "STRIP_BYTES", 4 * 7 * len(rows))
+    held, search = [], graphs._search_by_products
+    monkeypatch.setattr(graphs, "_search_by_products", lambda *args: held.append(len(args[2])) or search(*args))
+    fewer = graphs.nearest_neighbours(rows, 5)
+    assert np.array_equal(fewer[0], ids)
+    assert np.array_equal(fewer[1], far)
+    assert max(held) == 7
