@@ -119,7 +119,7 @@ def test_the_vote_of_neighbours_is_right_far_from_the_origin() -> None:
     far = near + np.array([1.7e9, 0], np.float32)
     assert np.array_equal(np.diff(far, axis=0), np.diff(near, axis=0))
     answers = [KNN(3).fit(Lesson.of(x[:40], labels[:40], 3, rng)).scores(x[40:]) for x in (near, far)]
-    assert np.array_equal(*answers)
+    assert np.array_equal(answers[0], answers[1])
 
 
 @pytest.mark.parametrize("C", [2, 3, 7])

@@ -152,8 +152,13 @@ def test_neighbours_are_the_same_however_many_rows_are_held(monkeypatch: pytest.
     rows = awkward(0)
     ids, far = graphs.nearest_neighbours(rows, 5)
     monkeypatch.setattr(graphs, "STRIP_BYTES", 4 * 7 * len(rows))
-    held, search = [], graphs._search_by_products
-    monkeypatch.setattr(graphs, "_search_by_products", lambda *args: held.append(len(args[2])) or search(*args))
+    held, search = list[int](), graphs._search_by_products
+
+    def counted(products: graphs._Products, k: int, own: graphs.Positions) -> tuple[graphs.Positions, graphs.Floats]:
+        held.append(len(own))
+        return search(products, k, own)
+
+    monkeypatch.setattr(graphs, "_search_by_products", counted)
     fewer = graphs.nearest_neighbours(rows, 5)
     assert np.array_equal(fewer[0], ids)
     assert np.array_equal(fewer[1], far)
