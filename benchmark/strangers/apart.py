@@ -16,6 +16,7 @@ from ..values import UserError
 from . import offspring, raised
 
 LOOK_S = 0.05  # how often the parent looks whether the child is still there
+CLOSED_S = 2.0  # how long a child may still be there that can tell nothing more
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 T = TypeVar("T")
 Tell = Callable[[T], None]
@@ -82,6 +83,12 @@ def _messages(reading: Connection, child: int, patience: float | None) -> Iterat
 
 
 def _died(child: int) -> DiedError:
+    """Return how the child ended; one that only closed its end of the pipe is ended."""
+    until = time.monotonic() + CLOSED_S
+    while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() > until:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(LOOK_S)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code >= 0:
         return DiedError(f"exit code {code}")
