@@ -19,7 +19,7 @@ from .words import count
 
 _NAMES = [*IDENTITY, "seed", "trial_id"]
 _PLAN = [*_NAMES, "n_bought"]
-_TEXTS = [*IDENTITY, "trial_id", "bought_by", "outcome", "reason", "host", "device", "class_name"]
+_TEXTS = [*IDENTITY, "bought_by", "outcome", "reason", "host", "device", "class_name"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,8 @@ def _split(
 
     A run without a plan (an older albench's) is taken as it is.
     """
-    planned = {trial_id for plan in plans if plan is not None for trial_id in plan["trial_id"]}
+    named = [plan["trial_id"] for plan in plans if plan is not None]
+    planned = pd.concat(named) if named else []
     ours = [frame["trial_id"].isin(planned) | (plan is None) for frame, plan in zip(frames, plans, strict=True)]
     kept = [frame if mask.all() else frame[mask] for frame, mask in zip(frames, ours, strict=True)]
     return kept, pd.concat([frame[~mask] for frame, mask in zip(frames, ours, strict=True)])
@@ -170,7 +171,7 @@ def _one_answer(runs: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
     longest = disputed.groupby(["trial_id", "run"]).size().groupby("trial_id").idxmax()  # the first of equals
     dropped = [pair not in set(longest) for pair in zip(disputed["trial_id"], disputed["run"], strict=True)]
     first = odd.iloc[0]
-    line = (
+    line = text.spelled(
         f"{count(odd['trial_id'].nunique(), 'trial')} gave another answer in another run, first round {first['round']}"
         f" of trial {first.trial_id} ({first.strategy}, seed {first.seed}); the run with more rounds of it counts, the"
         " first of equals"
