@@ -73,6 +73,8 @@ def test_both_intervals_stand_side_by_side(made: Path, tmp_path: Path) -> None:
     assert [float(s.right.mean()) for s in said.values()] == pytest.approx(cell.by_seed["aubc/1"].tolist(), abs=1e-6)
     text = reported(made, tmp_path / "out").partition("## How sure")[2]
     assert "what other seeds would give on another test set" in " ".join(text.split())
+    shown = next(line for line in text.splitlines() if line.startswith("| margin | 3 | 54 |")).split(" | ")
+    assert shown[3].split()[0] == shown[4].split()[0] == f"{cell.aubc.mean:.3f}"
     row = pd.read_csv(tmp_path / "out/tables/certainty.csv").query("dataset == 'wine' and strategy == 'margin'").iloc[0]
     assert row["aubc/1 mean"] == pytest.approx(cell.aubc.mean)
     assert row["aubc/1 low"] <= cell.aubc.low < cell.aubc.high <= row["aubc/1 high"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -21,6 +22,12 @@ from .absent import absent
 
 TITLE = "How sure: other seeds, another test set"
 MEASURES = ("aubc/1", "gain/1 of aubc/1", "final/1", "gain/1 of final/1")
+_MEANINGS = (
+    "over seeds: what other seeds would give on this very test set (where each seed has a split of its own: with other"
+    " splits of these rows). It says which strategy is better here, and more seeds narrow it.",
+    "over both, seeds and test rows: what other seeds would give on another test set of this size from the same source."
+    " It says whether the same would be found on other rows; only a larger test set narrows what they add.",
+)
 Values = dict[int, NDArray[np.float32]]
 """By seed the values of the test rows (M,): their mean is that seed's."""
 
@@ -41,18 +48,16 @@ def blocks(evidence: Evidence) -> list[Block]:
     tables = [table for place in summary.places() if (table := _table(evidence, *place))]
     if not tables:
         return [absent(evidence, TITLE)]
-    text = (
-        "Each mean with two 95 % intervals. Over seeds: what other seeds would give on this very test set (where each"
-        " seed has a split of its own: with other splits of these rows). Over both, seeds and test rows: what other"
-        " seeds would give on another test set of this size from the same source. The first says which strategy is"
-        " better here, the second whether that would be found on other rows too; more seeds narrow the first alone."
-        " Over both, seeds and rows are crossed random effects (nested where each seed has its split), with variance"
-        " components in closed form and Satterthwaite's degrees of freedom; shares have Wilson's interval; of a row,"
-        " aubc/1 is the share of the curve over which it is predicted right. Gains are points over"
-        f" {summary.baseline}, paired by seed and row. certainty.csv has the values, and what share of each variance is"
-        " from the test rows."
+    return [Block(TITLE, text=_text(summary.baseline), items=_MEANINGS), *tables]
+
+
+def _text(baseline: str) -> str:
+    return (
+        f"Each mean with two 95 % intervals; gains are points over {baseline}, paired by seed and row. Over both, seeds"
+        " and rows are crossed random effects (nested where each seed has a split of its own): variance components in"
+        " closed form, Satterthwaite's degrees of freedom, Wilson's interval for shares. certainty.csv has the values,"
+        " and what share of each variance is from the test rows."
     )
-    return [Block(TITLE, text=text), *tables]
 
 
 def frame(evidence: Evidence) -> pd.DataFrame:
@@ -101,9 +106,14 @@ def _row(cell: Cell, both: Mapping[str, Both]) -> tuple[str, ...]:
         is_gain = name.startswith("gain")
         text = partial(interval_text, digits=1, sign="+") if is_gain else interval_text
         none = cell.is_baseline and is_gain
-        texts += ["-" if none else text(over), text(both[name].interval) if name in both else "-"]
+        texts += ["-" if none else text(over), text(_same(both[name].interval, over)) if name in both else "-"]
     n_rows = str(both["aubc/1"].n_rows) if both else "-"
     return (cell.key.strategy, str(cell.n), n_rows, *texts, cell.status)
+
+
+def _same(both: Interval, over_seeds: Interval) -> Interval:
+    """Return the interval with the mean that stands beside it: of many small numbers added up, they may round apart."""
+    return replace(both, mean=over_seeds.mean)
 
 
 def _held(cells: list[Cell], found: Mapping[str, Mapping[str, Both]]) -> Iterator[str]:
@@ -122,7 +132,7 @@ def _held(cells: list[Cell], found: Mapping[str, Mapping[str, Both]]) -> Iterato
     else:
         yield "Every gain/1 of aubc/1 that differs from 0 on this test set does so over both."
     typical = np.median([both.rows for _, both in gains.values()])
-    yield f"{typical:.0%} (median) of the variance of these gains is from the test rows, whatever the number of seeds."
+    yield f"{typical:.0%} (median) of the variance of these gains is from the test rows: more seeds leave it."
 
 
 def _both(evidence: Evidence, cell: Cell) -> dict[str, Both]:
