@@ -25,7 +25,8 @@ from ..measures.words import count
 from ..record.parts import DiskError
 from ..record.schema import IMPORTED, plan_row, trial_row
 from ..record.store import RunStore, StorageError
-from .foreign_table import NAMES, Curves, read_curves
+from .foreign_table import Curves, read_curves
+from .foreign_values import NAMES
 
 Rounds = list[dict[str, Any]]
 BASELINE = "random"

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,9 @@ from support.pictures import NO_IMAGE, jpeg
 
 from albench.datasets.folder import Folder
 from albench.datasets.reading import pictures, sources
+from albench.datasets.reading.base import DataError
+from albench.datasets.reading.downloads import Remote
+from albench.datasets.reading.loading import load
 from albench.datasets.reading.pictures import decoded
 from albench.datasets.reading.sources import UnreadableError, read_file
 
@@ -351,6 +355,40 @@ def test_a_path_that_leads_to_neither_folder_nor_zip(name: str, tmp_path: Path) 
     (tmp_path / "self").symlink_to("self")
     (line,) = messages(Folder(str(tmp_path / name)))
     assert line.startswith(f"{tmp_path / name}: ")
+
+
+def test_a_bomb_in_a_zip_is_a_line(tmp_path: Path) -> None:
+    names = [f"{part}/{kind}/a.png" for part in ("train", "test") for kind in ("cat", "dog")]
+    with zipfile.ZipFile(tmp_path / "f.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, WHOLE)
+        with archive.open("train/cat/z.png", "w", force_zip64=True) as member:
+            for _ in range(2**8 + 1):
+                member.write(bytes(2**20))
+    said = "train/cat/z.png: has 269,484,032 bytes; at most 268,435,456 are read"
+    assert messages(Folder(str(tmp_path / "f.zip"))) == [f"{tmp_path / 'f.zip'}: {said}"]
+
+
+@pytest.mark.parametrize("place", [10, 18, 26, 28, 30, -60, -40, -12, -6])
+def test_a_zip_with_a_damaged_list_is_a_line_or_read(place: int, tmp_path: Path) -> None:
+    path = tmp_path / "f.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("train/cat/a.png", "train/dog/a.png", "test/cat/a.png", "test/dog/a.png"):
+            archive.writestr(name, WHOLE)
+    content = bytearray(path.read_bytes())
+    content[place : place + 2] = b"\xfe\xfe"
+    path.write_bytes(content)
+    try:
+        load(Folder(str(path)), 0)
+    except DataError as error:
+        assert all(line.startswith(f"{path}: ") for line in error.messages)  # noqa: PT017  being read will do, too
+
+
+@pytest.mark.timeout(60)
+def test_a_published_file_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.zip")
+    fault = Remote("http://x/a.zip", "md5:0", "a.zip").fault(tmp_path / "a.zip")
+    assert fault == "is not a file"
 
 
 def test_no_such_home_folder() -> None:
