@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,8 @@ class SVM:
                 decision_function_shape="ovo",
                 random_state=0,  # else it draws from numpy's global generator, in vain
             )
-            svc.fit(fetch(lesson.inputs), lesson.labels)
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # many classes "could be a regression"
+                svc.fit(fetch(lesson.inputs), lesson.labels)
         return SVMModel(svc, present, lesson.n_classes)
 
 

@@ -150,3 +150,9 @@ def test_many_pairs_of_classes_take_bounded_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2.5 * svm.BLOCK_BYTES
+
+
+def test_many_classes_of_one_row_are_no_regression(recwarn: pytest.WarningsRecorder) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    SVM().fit(Lesson.of(x, np.arange(30) % 20, 20, np.random.default_rng(0)))
+    assert not list(recwarn)

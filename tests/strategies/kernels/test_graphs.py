@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from albench.strategies.kernels import distances, graphs
 from albench.strategies.kernels.scores import argmax, fill, top
@@ -154,7 +157,7 @@ def test_neighbours_are_the_same_however_many_rows_are_held(monkeypatch: pytest.
     monkeypatch.setattr(graphs, "STRIP_BYTES", 4 * 7 * len(rows))
     held, search = list[int](), graphs._search_by_products
 
-    def counted(products: graphs._Products, k: int, own: graphs.Positions) -> tuple[graphs.Positions, graphs.Floats]:
+    def counted(products: graphs._Products, k: int, own: NDArray[np.int64]) -> Any:
         held.append(len(own))
         return search(products, k, own)
 
