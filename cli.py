@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,7 +13,8 @@ import click
 from rich.console import Console
 
 from albench import __version__
-from albench.benchmark.text import Warnings, prepare_terminal, say, say_problems
+from albench.benchmark.engine.program import Program, user_errors
+from albench.benchmark.text import Warnings, say
 
 if TYPE_CHECKING:
     from albench.benchmark.engine.run import Result
@@ -28,13 +28,7 @@ LISTS = ("strategies", "datasets", "encoders", "learners")
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-class _Program(click.Group):
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        prepare_terminal()  # before the first word: help and wrong usage are text too
-        return super().main(*args, **kwargs)
-
-
-@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, package_name="albench", prog_name="albench")
 def main() -> None:
     """Benchmark active learning: paired, resumable, from one grid file to the tables of the literature."""
@@ -93,7 +87,7 @@ def run(
     from albench.benchmark.types import Outcome
 
     console = _console()
-    with _user_errors():
+    with user_errors():
         grid = grids.load(path, overrides)
         if dry_run:
             with StepProgress(console) as steps:
@@ -123,7 +117,7 @@ def replay(directory: Path, learner: str | None, embedding: str | None, out: Pat
     if not (learner or embedding):
         raise click.UsageError("--learner or --embedding is needed: what to score the picks with")
     console, out = _console(), out or replays.default_out(directory, learner, embedding)
-    with _user_errors():
+    with user_errors():
         with StepProgress(console) as steps:
             study = replays.prepare(directory, learner, embedding, steps.report)
         options = runs.Options(out, **engine)
@@ -165,7 +159,7 @@ def report(
         raise click.UsageError("DIRECTORIES are needed, or --literature")
     if figures and tables:
         raise click.UsageError("--figures and --tables exclude each other")
-    with _user_errors():
+    with user_errors():
         _write_report(directories, out, baseline, _console(), figures=figures, tables_only=tables)
 
 
@@ -182,7 +176,7 @@ def import_(file: Path, out: Path, columns: str) -> None:
     from albench.results.literature.foreign import import_curves
     from albench.results.literature.foreign_columns import parse_columns
 
-    with _user_errors():
+    with user_errors():
         lines = import_curves(file, out, parse_columns(columns)).lines
     say("\n".join(lines))
 
@@ -193,7 +187,7 @@ def status(directory: Path) -> None:
     """Say how far a run is: done, failed, unsupported, left."""
     from albench.results.report.report import status_lines
 
-    with _user_errors():
+    with user_errors():
         for line in status_lines(directory):
             say(line)
 
@@ -212,11 +206,11 @@ def list_(kind: str, name: str | None) -> None:
     if kind == "embeddings":
         from albench.datasets.embeddings.cache import shelf
 
-        with _user_errors():
+        with user_errors():
             say("\n".join(shelf.described(name) if name else shelf.qualities()))
         return
     plugins: Registry = getattr(registry, kind)
-    with _user_errors():
+    with user_errors():
         width = max(map(len, plugins.names()))
         lines = [f"{each:{width}}  {plugins.get(each).summary}" for each in plugins.names()]
         say("\n".join(describe(plugins.get(name)) if name else lines))
@@ -240,7 +234,7 @@ def show(dataset: str, embedding: str, strategies: Sequence[str], **said: Any) -
     from albench.benchmark.show import Asked
     from albench.benchmark.show import show as draw
 
-    with _user_errors(), StepProgress(_console()) as steps:
+    with user_errors(), StepProgress(_console()) as steps:
         path, notices = draw(Asked(dataset, embedding, strategies, **said), steps.report)
     for notice in notices:
         say(notice, error=True)
@@ -265,7 +259,7 @@ def embed(dataset: str | None, encoder: str | None, seed: int, recompute: bool, 
         sys.exit(_verify())
     if not (dataset and encoder):
         raise click.UsageError("--dataset and --encoder are needed, or --verify")
-    with _user_errors(), StepProgress(_console()) as steps:
+    with user_errors(), StepProgress(_console()) as steps:
         embedded = fill(dataset, encoder, seed, recompute, steps.report)
     say("\n".join(shelf.quality_lines(embedded.entry.manifest)))
 
@@ -280,7 +274,7 @@ def cache_list() -> None:
     """List what is in the cache, one line each."""
     from albench.datasets.embeddings.cache import shelf
 
-    with _user_errors():
+    with user_errors():
         say("\n".join(shelf.listing()))
 
 
@@ -293,7 +287,7 @@ def cache_remove(fingerprints: Sequence[str], stale: bool) -> None:
 
     if not fingerprints and not stale:
         raise click.UsageError("FINGERPRINTS are needed, or --stale")
-    with _user_errors():
+    with user_errors():
         say("\n".join(shelf.remove(fingerprints, stale) or ["nothing to remove"]))
 
 
@@ -304,7 +298,7 @@ def cache_export(file: Path, fingerprints: Sequence[str]) -> None:
     """Write the entries with these FINGERPRINTS (their first digits are enough) into a FILE for a colleague."""
     from albench.datasets.embeddings.cache import bundle, shelf
 
-    with _user_errors():
+    with user_errors():
         say("\n".join(f"exported {entry}" for entry in bundle.export(shelf.find(fingerprints), file)))
 
 
@@ -314,7 +308,7 @@ def cache_import(file: Path) -> None:
     """Bring the entries of an exported FILE into the cache; each is checked."""
     from albench.datasets.embeddings.cache import bundle
 
-    with _user_errors():
+    with user_errors():
         for packed in bundle.import_(file):
             say(f"{'had already' if packed.present else 'imported'} {packed}")
 
@@ -325,7 +319,7 @@ def check(strategy: str) -> None:
     """Run the conformance suite on a strategy: a registered name, or module:Class of your own."""
     from albench.benchmark.conformance.checks import check_named
 
-    with _user_errors():
+    with user_errors():
         results = check_named(strategy)
     for result in results:
         why = f": {result.message}" if result.message else ""
@@ -340,7 +334,7 @@ def mlflow_sync(directory: Path, uri: str | None) -> None:
     """Bring MLflow level with the Parquet files of a run; harmless to repeat."""
     from albench.results.tracking.follower import default_uri, sync
 
-    with _user_errors():
+    with user_errors():
         result = sync(directory, uri or default_uri(directory))
     say(f"level: {result.trials} trials, {result.rounds} rounds; {result.written} trials written now")
 
@@ -350,7 +344,7 @@ def _verify() -> int:
     from albench.datasets.embeddings.cache import shelf
 
     damaged = []
-    with _user_errors():
+    with user_errors():
         for line, sound in shelf.verified():
             say(line)
             damaged.append(not sound)
@@ -380,18 +374,6 @@ def _write_report(directories: Sequence[Path], out: Path | None, baseline: str, 
     render(written.summary, console)
     made = [str(file) for file in written.files if file.stem == "report"]
     console.print(f"report: {', '.join(made)}", highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    """Turn what a user can mend into one line per problem and an exit status; anything else is a fault of ours."""
-    from albench.benchmark.types import UserError
-
-    try:
-        yield
-    except UserError as error:
-        say_problems(str(error))
-        sys.exit(error.exit_status)
 
 
 if __name__ == "__main__":

@@ -40,13 +40,13 @@ benchmark.text
 """
 LAYER = {room: number for number, line in enumerate(LAYERS.strip().splitlines()) for room in line.split()}
 FOREIGN = {
-    "ray": "benchmark.engine.scheduler",
+    "ray": "benchmark.engine.session benchmark.engine.scheduler",
     "mlflow": "results.tracking.tracking",
     "yaml": "benchmark.grid",
     "pydantic": "benchmark.grid results.record datasets.embeddings.cache",
     "altair": "results.report",
     "vl_convert": "results.report",
-    "click": "cli",
+    "click": "cli benchmark.engine.program",
     "rich": "cli benchmark.engine results.report",
 }
 FILES = [

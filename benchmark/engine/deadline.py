@@ -14,7 +14,7 @@ class DeadlineError(BaseException):
 
 
 class InterruptError(KeyboardInterrupt):
-    """The user's own Ctrl-C, which ends the program; a rule that raises KeyboardInterrupt ends its trial."""
+    """A signal (its number is the argument) that ends the program; a plugin's own KeyboardInterrupt does not."""
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import platform
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -34,8 +35,7 @@ from ..grid.study import Study, resolve
 from ..loop import Job
 from ..registry import marks_of
 from ..types import Outcome, Pool, Trial, TrialEnd, UserError
-from . import inline
-from .deadline import InterruptError
+from . import guard, inline
 from .firsts import firsts
 from .kept import test_set, test_sets, why_not
 from .plan import Plan
@@ -254,21 +254,22 @@ def _engine(
         pool_of: Callable[[str], Pool] = lru_cache(POOLS_KEPT)(lambda key: embedded[key].pool())
         yield plan, inline.run(plan, pool_of)
         return
-    from .scheduler import Cluster  # noqa: PLC0415 - the inline engine must run where Ray is not installed
+    from . import scheduler  # noqa: PLC0415 - the inline engine must run where Ray is not installed
+    from .session import Session  # noqa: PLC0415 - likewise
 
     def arrays_of(key: str) -> Mapping[str, NDArray[Any]]:
         return embedded[key].arrays()
 
-    with closing(Cluster(options.workers, options.address)) as cluster:
-        plan = Plan(jobs, cluster.workers)
-        yield plan, cluster.run(plan, arrays_of, embeddings.make_pool)
+    with closing(Session(options.workers, options.address)) as session:
+        plan = Plan(jobs, session.workers)
+        yield plan, scheduler.run(plan, session, arrays_of, embeddings.make_pool)
 
 
 class _Interrupt:
     """Ctrl-C: the first asks the run to stop, a second one stops the program."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self.requested = False
+        self.requested, self._since = False, 0.0
         self._say = say
         self._before: Any = None
 
@@ -280,10 +281,12 @@ class _Interrupt:
         signal.signal(signal.SIGINT, self._before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise InterruptError
-        self.requested = True
-        self._say("stopping: what is done is kept (Ctrl-C again to stop at once)")
+        now = time.monotonic()
+        if not self.requested:
+            self.requested, self._since = True, now
+            self._say("stopping: what is done is kept (Ctrl-C again to stop at once)")
+        elif now - self._since > guard.SAME_S:
+            guard.stop(number)
 
 
 def _title(trial: Trial) -> str:

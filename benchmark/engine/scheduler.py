@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster: the only file that imports ray. What travels with what is decided in plan.py.
+"""Trials on a Ray cluster, which session.py starts and ends. What travels with what is decided in plan.py.
 
 Long-lived workers (one actor each) take chunks of trials and stream small lists of events back. The arrays of a pool
 are put into Ray's object store once, so each node holds one read-only copy whatever its number of workers. A worker
@@ -8,7 +8,6 @@ or node that dies gives its unfinished trials back to the plan; a pending worker
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import time
 import weakref
@@ -22,9 +21,10 @@ from numpy.typing import NDArray
 
 from ..loop import Job
 from ..strangers import offspring, raised
-from ..types import Outcome, Pool, Resources, TrialEnd, UserError
+from ..types import Outcome, Pool, Resources, TrialEnd
 from .deadline import InterruptError
 from .plan import MAX_ATTEMPTS, Chunk, Plan
+from .session import EngineError, Session, cause
 from .worker import (
     LATE_S,
     REPORT_EVERY_S,
@@ -38,15 +38,14 @@ from .worker import (
     never_ended,
 )
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls out of the machine
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default, without its warning
-import ray
-from ray.cloudpickle import dumps
-from ray.exceptions import RayError, RayTaskError
+import ray  # isort: skip - session.py sets its environment
+from ray.cloudpickle import dumps  # isort: skip - likewise
+from ray.exceptions import RayError, RayTaskError  # isort: skip - likewise
 
 QUEUE = 2  # chunks a worker holds, so that it never waits for the driver
 POOLS_KEPT = 4  # pools with their derived artefacts that a worker keeps
 TICK_S = 0.5
+QUIET_S = 45.0  # how long workers may take to start before a line says so
 GRACE_S = 1.5  # after Ctrl-C: how long running chunks may still report
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -54,12 +53,6 @@ Pools = Mapping[str, Mapping[str, Any]]
 """By fingerprint and name, references of arrays in the object store."""
 NODES = "; is each plugin on each node?"
 log = logging.getLogger("albench")
-
-
-class EngineError(UserError):
-    """The cluster cannot run the grid; ``str()`` is one line that says why."""
-
-    exit_status = 1
 
 
 class _Worker:
@@ -173,54 +166,18 @@ class _Slot:
         return self.chunks[0][0] if self.chunks else None
 
 
-class Cluster:
-    """A connection to Ray: a local one started for this run, or a running one at ``address``."""
-
-    def __init__(self, workers: int | None, address: str | None) -> None:
-        logging.getLogger("ray").setLevel(logging.ERROR)  # Ray greets on stderr
-        cpus = None if address else (workers or os.cpu_count() or 1)
+def run(
+    plan: Plan, session: Session, arrays_of: Callable[[str], Arrays], make_pool: Callable[[str, Arrays], Pool]
+) -> Iterator[list[Event]]:
+    """Yield what happens, as it happens (an empty list now and then), until nothing is left or it is stopped."""
+    for resources in plan.waiting():
+        session.check(resources)
+    with offspring.adopted() as own:
+        run = _Run(plan, session, arrays_of, make_pool, own)
         try:
-            ray.init(
-                address=address or "local",  # never one that happens to run here
-                num_cpus=cpus,
-                include_dashboard=None if address else False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=False,
-            )
-        except (RayError, ConnectionError, RuntimeError, ValueError) as error:
-            where = address or "on this machine"
-            raise EngineError(f"Ray {where}: {str(error).strip().splitlines()[0]}") from error
-        self.workers = workers or max(1, int(_resources().get("CPU", 1)))
-
-    def close(self) -> None:
-        ray.shutdown()
-
-    def check(self, resources: Resources) -> None:
-        """Raise `EngineError` when the cluster as a whole does not have what one trial asks for."""
-        have = _resources()
-        for name, asked in (("CPU", resources.num_cpus), ("GPU", resources.num_gpus)):
-            if asked > have.get(name, 0):
-                raise EngineError(
-                    f"resources: a trial asks for num_{name.lower()}s: {asked:g}, the cluster has {have.get(name, 0):g}"
-                )
-
-    def run(
-        self, plan: Plan, arrays_of: Callable[[str], Arrays], make_pool: Callable[[str, Arrays], Pool]
-    ) -> Iterator[list[Event]]:
-        """Yield what happens, as it happens (an empty list now and then), until nothing is left or it is stopped."""
-        for resources in plan.waiting():
-            self.check(resources)
-        with offspring.adopted() as own:
-            run = _Run(plan, arrays_of, make_pool, self.workers, own)
-            try:
-                yield from run.events()
-            finally:
-                run.close()
-
-
-def _resources() -> dict[str, float]:
-    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call] # Ray left it untyped
+            yield from run.events()
+        finally:
+            run.close()
 
 
 class _Run:
@@ -229,22 +186,23 @@ class _Run:
     def __init__(
         self,
         plan: Plan,
+        session: Session,
         arrays_of: Callable[[str], Arrays],
         make_pool: Callable[[str, Arrays], Pool],
-        workers: int,
         own: frozenset[int],
     ) -> None:
-        self._plan, self._arrays_of, self._make_pool = plan, arrays_of, make_pool
+        self._plan, self._session, self._arrays_of, self._make_pool = plan, session, arrays_of, make_pool
         self._own = own  # processes of this one; others are orphans of workers
-        self._workers = min(workers, plan.left)
+        self._workers = min(session.workers, plan.left)
         self._slots: list[_Slot] = []
         self._pools: dict[str, dict[str, _Put]] = {}
         self._failed_starts = 0
-        self._looked = time.monotonic()
+        self._looked = self._heard = time.monotonic()
 
     def events(self) -> Iterator[list[Event]]:
         stopped_at: float | None = None
         while self._plan.left:
+            self._session.beat()
             if self._plan.stopped:
                 stopped_at = stopped_at or time.monotonic()
                 if time.monotonic() - stopped_at > GRACE_S or not any(slot.chunks for slot in self._slots):
@@ -254,12 +212,25 @@ class _Run:
             awaited = {slot.awaited(): slot for slot in self._slots if slot.awaited() is not None}
             ready, rest = ray.wait(list(awaited), num_returns=1, timeout=TICK_S)
             ready += ray.wait(rest, num_returns=len(rest), timeout=0)[0] if ready and rest else []
+            self._watch_starts(bool(ready))
             events = [event for ref in ready for event in self._receive(awaited[ref])]
             yield events + self._end_overdue([slot for ref, slot in awaited.items() if ref not in ready])
 
+    def _watch_starts(self, heard: bool) -> None:
+        """Say now and then that no worker comes up; end where the cluster has lost what a trial needs."""
+        now = time.monotonic()
+        if heard or any(slot.chunks for slot in self._slots):
+            self._heard = now
+        elif now - self._heard > QUIET_S:
+            self._heard = now
+            for resources in {slot.resources for slot in self._slots}:
+                self._session.check(resources)
+            log.warning("no worker has started for %.0f s: others use the cluster, or its nodes hang", QUIET_S)
+
     def close(self) -> None:
-        for slot in self._slots:
-            ray.kill(slot.actor)
+        if self._session.alive():
+            for slot in self._slots:
+                ray.kill(slot.actor)
         offspring.end(self._own)
 
     def _fill(self) -> None:
@@ -350,7 +321,7 @@ class _Run:
 
     def _lose(self, slot: _Slot, error: RayError) -> list[Event]:
         """Give the chunks of a dead worker back, and let `_fill` hire another."""
-        reason = str(error).strip().splitlines()[0]
+        reason = cause(error)
         log.warning("a worker was lost (%s: %s); its trials go on elsewhere", type(error).__name__, reason)
         if slot.starting is not None:
             self._failed_starts += 1

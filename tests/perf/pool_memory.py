@@ -15,8 +15,9 @@ from itertools import product
 import numpy as np
 import psutil
 
+from albench.benchmark.engine import scheduler
 from albench.benchmark.engine.plan import Plan
-from albench.benchmark.engine.scheduler import Cluster
+from albench.benchmark.engine.session import Session
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.loop import Job
@@ -72,17 +73,17 @@ def workers() -> list[psutil.Process]:
 
 if __name__ == "__main__":
     view, rows = sys.argv[1], int(sys.argv[2])
-    cluster, plan = Cluster(WORKERS, None), Plan(jobs(view), WORKERS)
+    session, plan = Session(WORKERS, None), Plan(jobs(view), WORKERS)
     seen = images(rows) if view == "images" else {}
 
     def arrays_of(fingerprint: str) -> dict[str, np.ndarray]:
         return {**arrays(rows, 1 if seen else DIMS), **seen}
 
     peak, ends = 0.0, dict[str, float]()
-    for _ in cluster.run(plan, arrays_of, make_pool):
+    for _ in scheduler.run(plan, session, arrays_of, make_pool):
         found = workers()
         peak = max(peak, mebibytes(found))
         if not plan.left:  # all is done, and the workers are still there
             ends = {"workers": mebibytes(found), "all": mebibytes(tree()), "n": len(found)}
-    cluster.close()
+    session.close()
     print(json.dumps({**ends, "peak": peak, "pool": rows * 2048 / 2**20}))
