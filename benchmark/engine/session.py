@@ -7,12 +7,13 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import psutil
 
@@ -24,10 +25,10 @@ from .folder import Folder
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls out of the machine
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default, without its warning
 os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")  # a head that is away: else a minute
-os.environ.setdefault("RAY_AUTH_MODE", "token")  # our token is shown to a cluster; one that asks for none takes it too
 import ray
 from ray._private import ray_constants, services
 from ray._private import worker as ray_worker
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined] # a compiled module
 from ray.job_config import JobConfig
 
 START_S = 55.0  # for Ray to start, or to take us in
@@ -61,16 +62,18 @@ class Session:
         self._folder: Folder | None = None
         self._hearts: dict[str, psutil.Process] = {}
         self._beat_at = 0.0
-        _token()
         late = f"Ray {self._where} does not answer within {START_S:.0f} s{_REFUSED if address else ''}"
         with guard.within(START_S, late):
             if address:
-                self._init(address=_found(address))
+                found = _found(address)
+                _authenticate(found)
+                self._init(address=found)
             else:
                 self._start(workers or os.cpu_count() or 1)
         self.workers = workers or max(1, int(self._resources().get("CPU", 1)))
 
     def _start(self, cpus: int) -> None:
+        _token()
         self._folder = Folder()
         guard.litter(self._folder.path)
         ray_constants.ENABLE_RAY_CLUSTER = False  # all of it listens on loopback only, as Ray does on a Mac
@@ -155,9 +158,9 @@ def cause(error: BaseException) -> str:
     return text.clean(" ".join(str(error).split()), LONGEST) or type(error).__name__
 
 
+_COPY = "copy ~/.ray/auth_token from the machine of `ray start --head`, or set RAY_AUTH_TOKEN"
 _REFUSED = (
-    ", though its port is open: is it the one of `ray start --head`, and has this machine the token of the cluster"
-    " (copy ~/.ray/auth_token from there, or set RAY_AUTH_TOKEN)?"
+    f", though its port is open: is it that of `ray start --head`, and the token here the cluster's? Else {_COPY}"
 )
 
 
@@ -181,9 +184,33 @@ def _unsaid(*_: object, **__: object) -> None:
     """Take the messages of Ray's daemons, which it would print among ours (twenty lines of a log when one dies)."""
 
 
+def _authenticate(address: str) -> None:
+    """Show the token of this user to a cluster that asks for one, and only then: its workers must answer ours."""
+    if "RAY_AUTH_MODE" in os.environ:
+        return
+    asks = _asks_for_a_token(address)
+    if asks and not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
+        raise EngineError(f"Ray at {address} asks for a token, and there is none here: {_COPY}")
+    os.environ["RAY_AUTH_MODE"] = "token" if asks else "disabled"
+    Config.initialize("")  # Ray keeps what it has read
+
+
+def _asks_for_a_token(address: str) -> bool:
+    """Return whether the cluster refuses who comes without a token; Ray says so only in what it prints."""
+    code = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1])"
+    env = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    command = [sys.executable, "-P", "-c", code, address]
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as asking:  # noqa: S603 (our own code)
+        for line in cast(IO[str], asking.stderr):
+            if "InvalidAuthToken" in line:
+                asking.kill()
+                return True
+    return False
+
+
 def _token() -> None:
     """Make the token with which this user's clusters know him, for him alone to read, unless there is one."""
-    if os.environ["RAY_AUTH_MODE"] != "token" or any(name in os.environ for name in _TOKENS):
+    if "RAY_AUTH_MODE" in os.environ or any(name in os.environ for name in _TOKENS):
         return
     try:
         path = Path.home() / TOKEN

@@ -101,6 +101,7 @@ def test_when_the_parent_is_killed_all_goes() -> None:
     family = [child, *child.children()]
     process.kill()
     assert not psutil.wait_procs(family, timeout=5)[1]
+    ended(process)
 
 
 @pytest.mark.parametrize("hang", ["time.sleep(20)", "os._exit(1)"])
