@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import nan
+from typing import Any
 
 import pandas as pd
 
 _SPREAD = re.compile(r"^(.*?[0-9].*?)\s*(?:(?:±|\+/-|\+-|\\pm).*|\(\s*[0-9.,]+\s*%?\s*\))$")
 _GROUPS = "[ '\u00a0\u2009\u202f]"
+
+
+def each(texts: pd.Series[str], of: Callable[[str], Any]) -> pd.Series[Any]:
+    """Return a value for each text; equal ones are asked once, for a table repeats itself."""
+    return texts.map({text: of(text) for text in texts.unique()}.get)
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,12 @@ class Format:
 
     def numbers(self, texts: pd.Series[str], whole: bool = False) -> pd.Series[float]:
         """Return the numbers, NaN for what is none; a ``whole`` one that is in doubt is none."""
-        return texts.map(lambda text: nan if whole and self.in_doubt(text) else float(self.plain(text) or nan))
+        return each(texts, lambda text: nan if whole and self.in_doubt(text) else float(self.plain(text) or nan))
 
 
 def decimal_format(texts: pd.Series[str]) -> Format:
     """Return how shares, or percentages, are written: none of them is in thousands."""
-    means = texts.map(bare)
+    means = each(texts, bare)
     commas, points = (means.str.contains(mark, regex=False).any() for mark in ",.")
     return Format("," if commas and not points else ".")
 
@@ -61,16 +68,15 @@ class Shares:
 
 def shares(name: str, texts: pd.Series[str], style: Format, percent: bool) -> Shares:
     """Read a column of shares. Without ``percent`` it is in percent where each has the sign, or all are above 1."""
-    means = texts.map(bare)
-    plain = means.map(style.plain)
-    values = plain.map(lambda text: float(text or nan))
+    means = each(texts, bare)
+    plain = each(means, style.plain)
+    values = each(plain, lambda text: float(text or nan))
     there = values[values.notna()]
     signed = texts[values.notna()].str.contains("%", regex=False)
     notes = []
-    if spread := int((texts.map(_SPREAD.match).notna()).sum()):
-        notes.append(
-            f"{name}: of {spread} fields like {texts[texts.map(_SPREAD.match).notna()].iloc[0]!r} the mean is read"
-        )
+    spread = texts[each(texts, lambda text: _SPREAD.match(text) is not None)]
+    if len(spread):
+        notes.append(f"{name}: of {len(spread)} fields like {spread.iloc[0]!r} the mean is read")
     if there.empty or (there.between(0, 1).all() and not percent and not signed.any()):
         return Shares(values, notes)
     if not percent and signed.any() != signed.all():
@@ -80,7 +86,7 @@ def shares(name: str, texts: pd.Series[str], style: Format, percent: bool) -> Sh
         return Shares(values, notes, f"{name} is a share or in percent? It has {low!r} and {high!r}")
     if not there.between(0, 100).all():
         return Shares(values / 100 if percent or signed.any() else values, notes)
-    values = plain.map(lambda text: float(Decimal(text).scaleb(-2)) if text else nan)
+    values = each(plain, lambda text: float(Decimal(text).scaleb(-2)) if text else nan)
     first = there.index[0]
     return Shares(values, [*notes, f"{name} is in percent: {texts[first]} is {values[first]:g}"])
 

@@ -14,7 +14,7 @@ import pandas as pd
 from ...benchmark.types import FULL_DATA
 from .foreign_cells import CELLS, Table
 from .foreign_columns import SCORES, as_text
-from .foreign_numbers import Format, decimal_format, shares
+from .foreign_numbers import Format, decimal_format, each, shares
 
 NAMES = ("dataset", "embedding", "learner", "budget", "strategy")
 UNSAID = "unsaid"
@@ -63,7 +63,7 @@ class Values:
         for name in ("dataset", "strategy"):
             self._wrong(rows[name] == "", rows[name], f"{name} is empty")
         for name in NAMES:
-            raw = ~rows[name].map(str.isprintable)  # they would reach a terminal
+            raw = ~each(rows[name], str.isprintable)  # they would reach a terminal
             self._wrong(raw, rows[name], f"{name} must be without control characters")
         reserved = f"budget must be another name (that of {FULL_DATA} bounds is reserved)"
         self._wrong(rows["budget"] == FULL_DATA, rows["budget"], reserved)
@@ -73,9 +73,9 @@ class Values:
         first, *others = (style.numbers(term, whole=True) for term in self.table.terms(name))
         numbers = sum(others, first)
         wrong = ~((numbers % 1 == 0) & (numbers >= least) & (numbers < 2**53))
-        doubt = " (1.000 may be 1 or 1,000: write it without the mark)" if text.map(style.in_doubt).any() else ""
+        doubt = " (1.000 may be 1 or 1,000: write it without the mark)" if each(text, style.in_doubt).any() else ""
         self._wrong(wrong, text, f"{name} must be a whole number from {least}{doubt}")
-        grouped = text[[style.plain(one) not in {one, ""} for one in text]]
+        grouped = text[each(text, lambda one: style.plain(one) not in {one, ""})]
         if len(grouped) and not wrong.any():
             self.notes.append(f"{name} {grouped.iloc[0]!r} is {numbers[grouped.index[0]]:.0f}")
         return numbers
