@@ -336,6 +336,8 @@ def mlflow_sync(directory: Path, uri: str | None) -> None:
 
     with user_errors():
         result = sync(directory, uri or default_uri(directory))
+    if result.notice:
+        say(result.notice, err=True)
     say(f"level: {result.trials} trials, {result.rounds} rounds; {result.written} trials written now")
 
 
@@ -363,7 +365,7 @@ def _print_literature(with_others: bool) -> None:
 
 
 def _console() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, emoji=False)
 
 
 def _write_report(directories: Sequence[Path], out: Path | None, baseline: str, console: Console, **how: bool) -> None:
@@ -373,7 +375,7 @@ def _write_report(directories: Sequence[Path], out: Path | None, baseline: str, 
     written = reports.write_report(directories, out or directories[0] / "report", baseline, **how)
     render(written.summary, console)
     made = [str(file) for file in written.files if file.stem == "report"]
-    console.print(f"report: {', '.join(made)}", highlight=False, soft_wrap=True)
+    console.print(f"report: {', '.join(made)}", highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ benchmark.text
 LAYER = {room: number for number, line in enumerate(LAYERS.strip().splitlines()) for room in line.split()}
 FOREIGN = {
     "ray": "benchmark.engine.session benchmark.engine.scheduler",
-    "mlflow": "results.tracking.tracking",
+    "mlflow": "results.tracking.database results.tracking.server",
     "yaml": "benchmark.grid",
     "pydantic": "benchmark.grid results.record datasets.embeddings.cache",
     "altair": "results.report",

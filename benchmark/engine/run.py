@@ -117,7 +117,8 @@ def _run(
     store.add_test_sets([row for row in test_sets(study) if row["test_set"] not in known])
     jobs, outcomes = _left(study, store, options)
     ended = f", {sum(outcomes.values())} have ended before" if outcomes else ""
-    console.print(f"{len(study.jobs)} trials{ended}; results go to {options.out}", highlight=False, soft_wrap=True)
+    begins = f"{len(study.jobs)} trials{ended}; results go to {options.out}"
+    console.print(begins, highlight=False, markup=False, soft_wrap=True)
     follower = None if uri == "off" else Follower.start(options.out, uri)
     try:
         with RunProgress(console, len(study.jobs)) as progress, _Interrupt(progress.say) as interrupt:
@@ -141,7 +142,7 @@ def _finish(follower: Follower, timeout: float) -> list[str]:
         behind = follower.finish(timeout)
     except KeyboardInterrupt:
         behind = follower.finish(0.0)
-    return [behind] if behind else []
+    return [line for line in (follower.result.notice, behind) if line]
 
 
 def _left(study: Study, store: RunStore, options: Options) -> tuple[list[Job], Counter[Outcome]]:

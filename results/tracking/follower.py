@@ -7,10 +7,13 @@ what the tracker missed is made up by the next `sync`.
 from __future__ import annotations
 
 import json
+import math
 import os
+import shlex
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,10 @@ from typing import IO, Self, cast
 from ...benchmark.registry import suggestion
 from ...benchmark.types import Outcome, UserError
 from ..record.store import RunStore
+
+LOG, LOCK = "mlflow.log", ".mlflow.lock"
+QUIET_S = 60.0
+"""A mirror that tells nothing for so long hangs: what it waits for is bounded otherwise, and it tells of each step."""
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 _FORCED = {
@@ -40,11 +47,15 @@ class TrackingError(UserError):
 
 @dataclass
 class SyncResult:
-    """How far the tracker is: trials that are level with the Parquet files, their rounds, trials written this time."""
+    """How far the tracker is: trials that are level with the Parquet files, their rounds, trials written this time.
+
+    ``notice`` is a line about what was wrong with the tracker and was put right.
+    """
 
     trials: int = 0
     rounds: int = 0
     written: int = 0
+    notice: str = ""
 
 
 def default_uri(directory: Path) -> str:
@@ -63,15 +74,15 @@ def sync(directory: Path, uri: str) -> SyncResult:
         When that fails. What was written stays, and the next call goes on from there.
     """
     RunStore.open(directory)  # an error where there is no run, before anything is written
-    follower = Follower.start(directory, uri)
-    reason = follower.wait(timeout=None)
+    follower = Follower.start(directory, uri, modest=False)
+    reason = follower.wait()
     if reason is not None:
         raise TrackingError(f"MLflow at {_shown(uri)}: {reason}")
     return follower.result
 
 
 class Follower:
-    """The child process that mirrors a run while it goes on: it has the lowest priority, and ends when we do.
+    """The child process that mirrors a run while it goes on, and ends when we do.
 
     ``result`` is what the child last told.
     """
@@ -83,32 +94,41 @@ class Follower:
         self._process = process
         self._lifeline = cast(IO[str], process.stdin)  # its end of file tells the child that we are gone
         self._reason: str | None = None
+        self._heard = time.monotonic()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     @classmethod
-    def start(cls, directory: Path, uri: str) -> Self:
+    def start(cls, directory: Path, uri: str, *, modest: bool = True) -> Self:
         """Start to mirror the run in ``directory``; returns at once, whatever the tracker does.
+
+        A ``modest`` one takes what the trials leave over.
 
         Raises
         ------
         TrackingError
-            When ``uri`` is no address of a tracker.
+            When ``uri`` is no address of a tracker, or the folder takes no log.
         """
         directory = directory.absolute()
         command = [sys.executable, "-P", "-m", f"{__package__}.mirror", str(directory), check_uri(uri)]
-        with (directory / "mlflow.log").open("a", encoding="utf-8") as log:
-            process = subprocess.Popen(  # noqa: S603 (our own module)
-                command,
-                cwd=directory,  # relative paths of MLflow's own, such as ./mlruns, belong there
-                env={**_UNLESS_SET, **os.environ, **_FORCED},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,  # Ctrl-C is for the driver to handle
-            )
-        _lower(process.pid)
+        try:
+            with _opened_log(directory) as log:
+                process = subprocess.Popen(  # noqa: S603 (our own module)
+                    command,
+                    cwd=directory,  # relative paths of MLflow's own, such as ./mlruns, belong there
+                    env={**_UNLESS_SET, **os.environ, **_FORCED},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    start_new_session=True,  # Ctrl-C is for the driver to handle
+                )
+        except OSError as error:
+            raise TrackingError(
+                f"{directory} cannot be mirrored to MLflow, its log must be there: {error.strerror}"
+            ) from error
+        if modest:
+            _lower(process.pid)
         return cls(directory, uri, process)
 
     def finish(self, timeout: float) -> str | None:
@@ -119,27 +139,43 @@ class Follower:
         total = _count_trials(self._directory)
         return (
             f"MLflow at {_shown(self._uri)} is {total - self.result.trials} of {total} trials behind: {reason};"
-            f" run: albench mlflow-sync {self._directory}{self._option()}"
+            f" run: {shlex.join(self._remedy())}"
         )
 
-    def _option(self) -> str:
-        return "" if self._uri == default_uri(self._directory) else f" --mlflow {_shown(self._uri)}"
+    def _remedy(self) -> list[str]:
+        elsewhere = [] if self._uri == default_uri(self._directory) else ["--mlflow", _shown(self._uri)]
+        return ["albench", "mlflow-sync", str(self._directory), *elsewhere]
 
-    def wait(self, timeout: float | None) -> str | None:
-        """Ask for the last pass, wait for it and end the child; return None when all is level, else the reason."""
+    def wait(self, timeout: float = math.inf) -> str | None:
+        """Ask for the last pass, wait for it and end the child; return None when all is level, else the reason.
+
+        It is given up after ``timeout`` seconds, or when it has told nothing for `QUIET_S`.
+        """
         late = None
         try:
             with suppress(BrokenPipeError):  # it has ended: its status tells
                 self._lifeline.write("\n")
                 self._lifeline.flush()
-            status = self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            status, late = 0, f"not done after {timeout:g} s"
+            late = self._late(timeout)
         finally:
+            status = self._process.poll()
             self.stop()
-        if status != 0:
-            return f"the mirror ended with status {status}, see {self._directory / 'mlflow.log'}"
+        if status:
+            return f"the mirror ended with status {status}, see {self._directory / LOG}"
         return self._reason or late
+
+    def _late(self, timeout: float) -> str | None:
+        """Wait for the end of the child; return why it is not waited for any longer."""
+        begin = time.monotonic()
+        while self._process.poll() is None:
+            now = time.monotonic()
+            if now - begin >= timeout:
+                return f"not done after {timeout:g} s"
+            if now - max(begin, self._heard) >= QUIET_S:
+                return f"no answer for {QUIET_S:g} s"
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(min(begin + timeout - now, 1.0))
+        return None
 
     def stop(self) -> None:
         """End the child at once. What the tracker lacks then, the next sync brings."""
@@ -154,6 +190,7 @@ class Follower:
             for line in reports:
                 if line.endswith("\n"):  # else it was killed while it wrote
                     report = json.loads(line)
+                    self._heard = time.monotonic()
                     self._reason = report.pop("reason")
                     self.result = SyncResult(**report)
 
@@ -167,10 +204,26 @@ def check_uri(uri: str) -> str:
     return f"{scheme}:///{Path(path).absolute()}" if dialect == "sqlite" else uri
 
 
+def file_of(uri: str) -> Path | None:
+    """Return the file of an SQLite tracker: all that follows ``sqlite:///`` is its name, as it stands."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
 def _shown(uri: str) -> str:
     """Return the address without its password."""
+    if file_of(uri) is not None:
+        return uri
     scheme, separator, rest = uri.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"
+
+
+def _opened_log(directory: Path) -> IO[bytes]:
+    """Open the log to write at its end; a link would lead out of a run that may be somebody else's."""
+    for name in (LOG, LOCK, "mlflow.db"):
+        if (directory / name).is_symlink():
+            raise TrackingError(f"{directory / name} is a link; what MLflow is to hold of a run lies in its folder")
+    return (directory / LOG).open("ab")
 
 
 def _lower(pid: int) -> None:

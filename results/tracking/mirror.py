@@ -18,8 +18,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .follower import SyncResult, TrackingError
-from .tracking import FORESEEN, Mirror, reason_of
+from .follower import LOCK, SyncResult, TrackingError, file_of
+from .trackers import Tracker
+from .tracking import Mirror
 
 _PERIOD_S = 2.0
 _LONGEST_PERIOD_S = 30.0  # between attempts at a tracker that fails
@@ -29,21 +30,24 @@ Report = Callable[[SyncResult, str | None], None]
 
 def follow(directory: Path, uri: str, report: Report, last: threading.Event) -> None:
     """Bring the tracker level again and again until ``last`` is set, and then once more; failures are tried again."""
-    lock = FileLock(directory / ".mlflow.lock")
+    lock = FileLock(directory / LOCK)
     result, mirror, pause = SyncResult(), None, _PERIOD_S
     while True:
         ending = last.is_set()
         reason = None
         try:
             _acquire(lock)
-            mirror = mirror or Mirror(directory, uri, result)
-            mirror.advance(lambda: report(result, None))
+            mirror = mirror or _open(directory, uri, result, lambda: report(result, None))
+            mirror.advance()
             if ending:
                 mirror.close()
             pause = _PERIOD_S
         except Exception as error:  # database drivers raise what they like, and none of it may end the mirror
             mirror, reason, pause = None, reason_of(error), min(2 * pause, _LONGEST_PERIOD_S)
             _log(error)
+            if not result.notice and (notice := _begin_anew(directory, uri, error)):
+                result.notice = notice
+                continue
         report(result, reason)
         if ending:
             return
@@ -58,10 +62,46 @@ def _acquire(lock: FileLock) -> None:
             raise TrackingError("another process is mirroring this run now") from None
 
 
+def _open(directory: Path, uri: str, result: SyncResult, alive: Callable[[], None]) -> Mirror:
+    alive()
+    tracker = _connect(uri)
+    alive()
+    return Mirror(directory, tracker, result, alive)
+
+
+def _connect(uri: str) -> Tracker:
+    if uri.startswith("http"):
+        from .server import Server  # noqa: PLC0415  each takes seconds to load
+
+        return Server(uri)
+    from .database import Database  # noqa: PLC0415  each takes seconds to load
+
+    path = file_of(uri)
+    return Database.at(uri) if path is None else Database.in_file(path)
+
+
+def _begin_anew(directory: Path, uri: str, error: Exception) -> str | None:
+    """Set the run's own file aside where it is what failed, and say so: all that was in it is in the record."""
+    from .database import damaged, set_aside  # noqa: PLC0415  takes seconds to load
+
+    path = directory / "mlflow.db"
+    if file_of(uri) != path or not damaged(error):
+        return None
+    return f"{path} could not be used ({reason_of(error)}): it was made anew, the old one is {set_aside(path).name}"
+
+
 def _log(error: Exception) -> None:
     print(time.strftime("%Y-%m-%d %H:%M:%S"), reason_of(error), file=sys.stderr, flush=True)
-    if not isinstance(error, FORESEEN):
+    if not isinstance(error, (TrackingError, OSError)):
         traceback.print_exception(error)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return one line for the cause at the root of an error."""
+    while not isinstance(error, TrackingError) and (cause := error.__cause__ or error.__context__):
+        error = cause
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text if len(text) <= 300 else text[:300] + " ..."
 
 
 def _listen(last: threading.Event) -> None:

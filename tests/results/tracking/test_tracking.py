@@ -149,7 +149,7 @@ def test_an_sqlite_tracker_holds_what_the_parquet_files_say_and_a_second_sync_ch
 
 
 def test_a_mirror_killed_in_the_middle_is_made_level_without_duplicates(tmp_path: Path) -> None:
-    directory = write_done(tmp_path / "run", range(60))
+    directory = write_done(tmp_path / "run", range(3000))
     follower = Follower.start(directory, default_uri(directory))
     until(lambda: follower.result.trials >= 5, 60)
     follower.stop()
