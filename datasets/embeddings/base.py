@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...benchmark.types import Features, UserError
 from ..reading.base import LATER, DataError, Report, Split, silent, unusable
+from ..reading.whole import whole
 
 Precision = Literal["float32", "float16"]
 ABOUT = "about.json"
@@ -54,8 +55,8 @@ class Work:
             raise DataError([f"{self.kept}: cannot be written ({error.strerror or error})"]) from error
         try:
             if self.about:
-                with suppress(OSError):  # without it the training has no name, and is as good
-                    (self.kept / ABOUT).write_text(json.dumps(self.about, indent=1), encoding="utf-8")
+                with suppress(OSError), whole(self.kept / ABOUT) as file:  # without it the training has no name
+                    file.write(json.dumps(self.about, indent=1).encode())
             yield
         finally:
             lock.release()

@@ -6,6 +6,7 @@ A file that was hashed once is not read again for it while its size and time of 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 import time
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from ...benchmark.types import Rows, canonical_json
 from .base import DataError, cache_dir
+from .whole import whole
 
 THREADS = min(os.cpu_count() or 1, 16)
 NAMED = 10
@@ -261,13 +263,8 @@ def _recall(memory: Path, rows: int) -> NDArray[Any]:
 
 
 def _remember(memory: Path, known: NDArray[Any]) -> None:
-    """Write under another name, then rename; what cannot be remembered is read again another time."""
-    unfinished = memory.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            np.save(file, known, allow_pickle=False)
-        unfinished.replace(memory)
-    except OSError:
-        with suppress(OSError):
-            unfinished.unlink()
+    """What cannot be remembered is read again another time."""
+    content = io.BytesIO()  # into a file, np.save would pass over a disk that is full at the last bytes
+    np.save(content, known, allow_pickle=False)
+    with suppress(OSError), whole(memory) as file:
+        file.write(content.getbuffer())

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from ...benchmark.text import clean, unnameable
 from ...benchmark.types import UserError
 from ...datasets.reading import plain
+from ...datasets.reading.whole import whole
 from . import predictions, seal
 from .checks import fault
 from .schema import MIGRATIONS, OPTIONAL, PREDICTIONS, ROUNDS, SCHEMA_VERSION, TEST_SETS, TRIALS, VERSION_KEY
@@ -146,18 +147,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     A link that has its name is replaced, not followed.
     """
-    temporary = path.with_name(f".{path.name}.tmp")  # hidden, so that readers of the whole folder pass over it
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.unlink(missing_ok=True)
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole(path, lasting=True) as file:
+            file.write(data)
     except OSError as error:
         raise DiskError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmark.types import Floats, Labels, Rows, UserError
+from ...datasets.reading.whole import whole
 from .look import INK, LOOK, PALETTE, data_uri, png, svg, thumbnail
 
 PANEL = 340  # width and height of a map
@@ -46,14 +47,11 @@ def save(chart: Chart, path: Path) -> None:
     """Write a chart as the suffix of ``path`` says; a file that was there is replaced when the new one is whole."""
     drawn = svg(chart.to_dict())
     content = drawn.encode() if path.suffix.lower() == ".svg" else png(drawn)
-    unfinished = path.with_name(f".{path.name}.tmp")
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        with whole(path) as file:
+            file.write(content)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def class_map(

@@ -6,7 +6,6 @@ The page forbids itself all requests (its content security policy), so that it s
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -17,6 +16,7 @@ from typing import Any
 import jinja2
 
 from ...datasets.reading.base import cache_dir
+from ...datasets.reading.whole import whole
 from ..measures.tables import IDENTITY
 from .blocks import Block
 
@@ -72,11 +72,8 @@ def vega() -> str:
         return kept.read_text(encoding="utf-8")
     except OSError:
         script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    with suppress(OSError):  # a cache that cannot be written costs time only
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_name(f".{kept.name}.{os.getpid()}")
-        unfinished.write_text(script, encoding="utf-8")
-        unfinished.replace(kept)
+    with suppress(OSError), whole(kept) as file:  # a cache that cannot be written costs time only
+        file.write(script.encode())
     return script
 
 

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -43,6 +44,7 @@ _TAGS: Table = SqlTag.__table__
 _PARAMS: Table = SqlParam.__table__
 _METRICS: Table = SqlMetric.__table__
 _LATEST: Table = SqlLatestMetric.__table__
+_OURS = {table.name for table in (_EXPERIMENTS, _RUNS, _TAGS, _PARAMS, _METRICS, _LATEST)}
 
 _ACTIVE, _DELETED = LifecycleStage.ACTIVE, LifecycleStage.DELETED
 _UNKNOWN_USER = "unknown"  # what MLflow's client says where nobody is named
@@ -65,8 +67,8 @@ _SURROUNDINGS = {
 _WAIT_S = 20  # for another process that writes, as MLflow waits
 
 
-class OutdatedError(TrackingError):
-    """The tables are those of another MLflow, or not all there."""
+class UnusableError(TrackingError):
+    """The tables are not all there, or those of another MLflow."""
 
 
 class Database:
@@ -79,7 +81,9 @@ class Database:
         try:
             _verify_schema(engine)  # type: ignore[no-untyped-call]  # mlflow is typed in part
         except MlflowException as error:
-            raise OutdatedError(str(error)) from None
+            raise UnusableError(
+                "its tables are those of another MLflow; 'mlflow db upgrade' brings older ones up to date"
+            ) from error
 
     @classmethod
     def at(cls, uri: str) -> Database:
@@ -95,9 +99,15 @@ class Database:
         """Open an SQLite file, whatever its name; it is made where there is none."""
         if not path.exists() or not path.stat().st_size:
             _make(path)
-        with closing(sqlite3.connect(path, timeout=_WAIT_S)) as connection:  # fail at once where it cannot be written
-            connection.execute("BEGIN IMMEDIATE")
+        with closing(sqlite3.connect(path, timeout=_WAIT_S)) as connection:
+            connection.execute("BEGIN IMMEDIATE")  # fails at once where it cannot be written
             connection.rollback()
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise UnusableError(f"SQLite finds it damaged: {found}")
+        if missing := _OURS - tables:
+            raise UnusableError(f"it is not MLflow's, or not whole: no table {min(missing)}")
         engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": _WAIT_S})
         event.listen(engine, "connect", _set_up)
         return cls(engine)
@@ -276,15 +286,22 @@ def _end(connection: Connection, ends: Sequence[Row]) -> None:
 
 def _make(path: Path) -> None:
     """Make a file with MLflow's tables: in memory first, so that no kill and no full disk leaves half of it."""
+    content = _tables()
+    for journal in JOURNALS:  # of a file that was here before: SQLite would play it back into ours
+        path.with_name(path.name + journal).unlink(missing_ok=True)
+    if not path.exists() or not path.stat().st_size:  # else another mirror was faster
+        write_atomic(path, content)
+
+
+@cache
+def _tables() -> bytes:
+    """Return an SQLite file with MLflow's tables."""
     store = SqlAlchemyStore("sqlite:///:memory:", "./mlruns")  # type: ignore[no-untyped-call]  # mlflow is typed in part
     with closing(store.engine.raw_connection()) as connection:
         tables = cast(sqlite3.Connection, connection.driver_connection)
         content = tables.serialize()
     store.engine.dispose()
-    for journal in JOURNALS:  # of a file that was here before: SQLite would play it back into ours
-        path.with_name(path.name + journal).unlink(missing_ok=True)
-    if not path.exists() or not path.stat().st_size:  # else another mirror was faster
-        write_atomic(path, content)
+    return content
 
 
 def _set_up(connection: sqlite3.Connection, _: object) -> None:
@@ -298,7 +315,7 @@ def _set_up(connection: sqlite3.Connection, _: object) -> None:
 
 def damaged(error: BaseException) -> bool:
     """Return whether an error comes of what an SQLite file holds, not of the disk, its permissions, another writer."""
-    if isinstance(error, OutdatedError):
+    if isinstance(error, UnusableError):
         return True
     if type(error) in (sqlite3.DatabaseError, sqlite3.OperationalError):
         return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _SURROUNDINGS

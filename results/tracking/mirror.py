@@ -45,9 +45,11 @@ def follow(directory: Path, uri: str, report: Report, last: threading.Event) -> 
         except Exception as error:  # database drivers raise what they like, and none of it may end the mirror
             mirror, reason, pause = None, reason_of(error), min(2 * pause, _LONGEST_PERIOD_S)
             _log(error)
-            if not result.notice and (notice := _begin_anew(directory, uri, error)):
-                result.notice = notice
-                continue
+            if _at_fault(uri, error):
+                if not result.notice and file_of(uri) == directory / "mlflow.db":
+                    result.notice = _begin_anew(directory / "mlflow.db", reason)
+                    continue
+                reason += "; remove it, and all of it is written again, or give another --mlflow"
         report(result, reason)
         if ending:
             return
@@ -80,14 +82,20 @@ def _connect(uri: str) -> Tracker:
     return Database.at(uri) if path is None else Database.in_file(path)
 
 
-def _begin_anew(directory: Path, uri: str, error: Exception) -> str | None:
-    """Set the run's own file aside where it is what failed, and say so: all that was in it is in the record."""
-    from .database import damaged, set_aside  # noqa: PLC0415  takes seconds to load
+def _at_fault(uri: str, error: Exception) -> bool:
+    """Return whether an error comes of what an SQLite file holds."""
+    if file_of(uri) is None:
+        return False
+    from .database import damaged  # noqa: PLC0415  takes seconds to load
 
-    path = directory / "mlflow.db"
-    if file_of(uri) != path or not damaged(error):
-        return None
-    return f"{path} could not be used ({reason_of(error)}): it was made anew, the old one is {set_aside(path).name}"
+    return damaged(error)
+
+
+def _begin_anew(path: Path, reason: str) -> str:
+    """Set the run's own file aside, and say so: all that the mirror wrote there is in the record."""
+    from .database import set_aside  # noqa: PLC0415  takes seconds to load
+
+    return f"{path} could not be used ({reason}): it is made anew, the old one is now {set_aside(path).name}"
 
 
 def _log(error: Exception) -> None:

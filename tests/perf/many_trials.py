@@ -8,7 +8,7 @@ until the program ends after the last trial, and the driver's peak memory. With 
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -101,15 +101,15 @@ def cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def main(out: Path, seeds: int, mlflow: str, stop: int | None = None, show: Callable[[], None] = lambda: None) -> None:
+def main(out: Path, seeds: int, mlflow: str, stop: int | None = None) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     path = out.with_suffix(".yaml")
     path.write_text(GRID.format(seeds=seeds))
     engine = Engine(stop)
-    runs._engine = engine  # type: ignore[assignment]  # workers' answers are made up
+    runs._engine = engine  # workers' answers are made up
     began = time.perf_counter()
     options = runs.Options(out, engine="inline", mlflow=mlflow)
-    result = runs.run(grids.load(path), options, Console(stderr=True), show)
+    result = runs.run(grids.load(path), options, Console(stderr=True), lambda: None)
     ended = time.perf_counter()
     print("\n".join(result.notices), file=sys.stderr)
     told = {
@@ -123,4 +123,4 @@ def main(out: Path, seeds: int, mlflow: str, stop: int | None = None, show: Call
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]) if sys.argv[4:] else None)

@@ -1,7 +1,10 @@
 """Runs on disk, and what a tracker must then hold."""
 
 import math
+import socket
 import sqlite3
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from albench.results.record.store import RunStore
+from albench.results.tracking.follower import SyncResult, TrackingError
+from albench.results.tracking.mirror import follow
 
 Row = dict[str, Any]
 
@@ -100,3 +105,27 @@ def held(path: Path, name: str = "run") -> dict[str, Row]:
         points = children[trial_of[row["run_uuid"]]]["metrics"].setdefault(row["key"], [])
         points.append([row["step"], row["value"], row["timestamp"]])
     return children
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def until(condition: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def made_level(directory: Path, uri: str) -> SyncResult:
+    """Do in this process what `sync` has a child of its own do."""
+    told: list[tuple[SyncResult, str | None]] = []
+    last = threading.Event()
+    last.set()
+    follow(directory, uri, lambda result, reason: told.append((result, reason)), last)
+    result, reason = told[-1]
+    if reason is not None:
+        raise TrackingError(reason)
+    return result

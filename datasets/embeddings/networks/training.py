@@ -6,11 +6,10 @@ import csv
 import io
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from ....benchmark.types import Labels, Rows
 from ...reading.base import DataError, Inputs, Split, Step
+from ...reading.whole import whole
 from ..base import Work
 from .apply import seeded
 from .augment import Views
@@ -262,17 +262,10 @@ def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_suffix(".tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
+        with whole(path, lasting=True) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
         raise DataError([f"{path}: cannot be written ({error.strerror or error})"]) from error
 
 
