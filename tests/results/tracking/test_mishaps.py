@@ -29,7 +29,7 @@ Level = Callable[[Path, str], SyncResult]
 def level() -> Iterator[Level]:
     """What `sync` has its child do, but in one child for all tests: loading MLflow takes seconds."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as child:
-        yield lambda directory, uri: child.submit(made_level, directory, uri).result(120)
+        yield lambda directory, uri: child.submit(made_level, directory, uri).result(300)
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +99,8 @@ def test_a_damaged_file_is_made_anew(
 def test_a_file_elsewhere_is_nobody_elses_to_replace(mirrored: Path, level: Level, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "mine.db")) as connection, connection:
         connection.execute("create table letters (text)")
-    with pytest.raises(
-        TrackingError,
-        match=r"it is not MLflow's, or not whole: no table experiments; remove it, and all of it is written again, or give another",
-    ):
+    why = "it is not MLflow's, or not whole: no table experiments; remove it, and all of it is written again, or give"
+    with pytest.raises(TrackingError, match=why):
         level(mirrored, f"sqlite:///{tmp_path / 'mine.db'}")
     with closing(sqlite3.connect(tmp_path / "mine.db")) as connection:
         assert connection.execute("select name from sqlite_master").fetchall() == [("letters",)]
