@@ -21,7 +21,8 @@ Row = dict[str, Any]
 
 _END = ["outcome", "reason", "wall_s", "ended_at"]
 _LISTS = ("class_counts", "selected")
-_KEPT = ["trial_id", *(name for name in ROUNDS.names if name not in PLAN.names and name not in _LISTS)]
+_NAMES = [name for name in PLAN.names if name in ROUNDS.names]  # what tells trials apart
+_KEPT = ["trial_id", *(name for name in ROUNDS.names if name not in _NAMES and name not in _LISTS)]
 _ROWS_AT_ONCE = 50_000
 
 
@@ -89,7 +90,7 @@ class Tail:
 
     def _take_ends(self, table: pa.Table) -> set[str]:
         touched = set()
-        for names, end in zip(table.select(PLAN.names).to_pylist(), table.select(_END).to_pylist(), strict=True):
+        for names, end in zip(table.select(_NAMES).to_pylist(), table.select(_END).to_pylist(), strict=True):
             trial = self._trial(names, _began(end, "wall_s"))
             if trial.end != end:
                 trial.end = end
@@ -106,7 +107,7 @@ class Tail:
                 firsts.setdefault(trial_id, i)
         for row in table.take(pa.array(firsts.values(), pa.int64())).to_pylist():
             started_at = _began(row, "select_s", "fit_s", "eval_s")
-            self._trial({name: row[name] for name in PLAN.names}, started_at).started_at = started_at
+            self._trial({name: row[name] for name in _NAMES}, started_at).started_at = started_at
         new = []
         for i, (trial_id, number) in enumerate(zip(ids, numbers, strict=True)):
             seen = self.trials[trial_id].seen

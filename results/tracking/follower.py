@@ -112,7 +112,7 @@ class Follower:
         directory = directory.absolute()
         command = [sys.executable, "-P", "-m", f"{__package__}.mirror", str(directory), check_uri(uri)]
         try:
-            with _opened_log(directory) as log:
+            with (directory / LOG).open("ab") as log:
                 process = subprocess.Popen(  # noqa: S603 (our own module)
                     command,
                     cwd=directory,  # relative paths of MLflow's own, such as ./mlruns, belong there
@@ -216,14 +216,6 @@ def _shown(uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
     place, slash, path = rest.partition("/")
     return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"
-
-
-def _opened_log(directory: Path) -> IO[bytes]:
-    """Open the log to write at its end; a link would lead out of a run that may be somebody else's."""
-    for name in (LOG, LOCK, "mlflow.db"):
-        if (directory / name).is_symlink():
-            raise TrackingError(f"{directory / name} is a link; what MLflow is to hold of a run lies in its folder")
-    return (directory / LOG).open("ab")
 
 
 def _lower(pid: int) -> None:

@@ -180,17 +180,6 @@ def test_a_run_on_a_read_only_disk_is_a_line(uri: str | None, read_only: list[st
     )
 
 
-@pytest.mark.parametrize("name", ["mlflow.db", "mlflow.log", ".mlflow.lock"])
-def test_a_link_out_of_the_folder_is_not_written_through(name: str, mirrored: Path, tmp_path: Path) -> None:
-    directory = Path(shutil.copytree(mirrored, tmp_path / "run"))
-    (tmp_path / "private").write_text("mine")
-    (directory / name).unlink(missing_ok=True)
-    (directory / name).symlink_to(tmp_path / "private")
-    with pytest.raises(TrackingError, match=f"{name} is a link"):
-        sync(directory, default_uri(directory))
-    assert (tmp_path / "private").read_text() == "mine"
-
-
 # --- servers that fail ---------------------------------------------------------------------------------------------
 
 
