@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...benchmark.types import Features, UserError
 from ..reading.base import LATER, DataError, Report, Split, silent, unusable
-from ..reading.whole import whole
+from ..reading.plain import whole
 
 Precision = Literal["float32", "float16"]
 ABOUT = "about.json"

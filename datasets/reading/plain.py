@@ -1,4 +1,7 @@
-"""Files and JSON that somebody else may have put where ours lie: data, not trusted, and never waited for."""
+"""Files and JSON that somebody else may have put where ours lie: data, not trusted, and never waited for.
+
+What we write there ourselves is there whole or not at all (`whole`).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import json
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from ...benchmark import text
 
@@ -50,6 +54,30 @@ def opened(path: Path) -> BinaryIO:
     except FileNotFoundError:
         if path.is_symlink():
             raise UnfitError("is a link to nothing") from None
+        raise
+
+
+@contextmanager
+def whole(path: Path, *, lasting: bool = False) -> Iterator[IO[bytes]]:
+    """Open a file that takes its name when the block ends well; whatever else happens, nothing of it stays behind.
+
+    Until then it is hidden beside its place, under a name that ends in ``.tmp``; the folder is made. With ``lasting``
+    it is on the disk before it takes its name. A link that has its name is replaced, not followed. Errors of the
+    disk are raised as they come.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.unlink(missing_ok=True)
+        with unfinished.open("xb") as file:
+            yield file
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ...benchmark.types import Rows, canonical_json
 from .base import DataError, cache_dir
-from .whole import whole
+from .plain import whole
 
 THREADS = min(os.cpu_count() or 1, 16)
 NAMED = 10

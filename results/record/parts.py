@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from ...benchmark.text import clean, unnameable
 from ...benchmark.types import UserError
 from ...datasets.reading import plain
-from ...datasets.reading.whole import whole
 from . import predictions, seal
 from .checks import fault
 from .schema import MIGRATIONS, OPTIONAL, PREDICTIONS, ROUNDS, SCHEMA_VERSION, TEST_SETS, TRIALS, VERSION_KEY
@@ -148,7 +147,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     A link that has its name is replaced, not followed.
     """
     try:
-        with whole(path, lasting=True) as file:
+        with plain.whole(path, lasting=True) as file:
             file.write(data)
     except OSError as error:
         raise DiskError(f"{path} cannot be written: {error.strerror}") from error

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmark.types import Floats, Labels, Rows, UserError
-from ...datasets.reading.whole import whole
+from ...datasets.reading.plain import whole
 from .look import INK, LOOK, PALETTE, data_uri, png, svg, thumbnail
 
 PANEL = 340  # width and height of a map

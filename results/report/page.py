@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 
 from ...datasets.reading.base import cache_dir
-from ...datasets.reading.whole import whole
+from ...datasets.reading.plain import whole
 from ..measures.tables import IDENTITY
 from .blocks import Block
 

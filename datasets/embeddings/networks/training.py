@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from ....benchmark.types import Labels, Rows
 from ...reading.base import DataError, Inputs, Split, Step
-from ...reading.whole import whole
+from ...reading.plain import whole
 from ..base import Work
 from .apply import seeded
 from .augment import Views

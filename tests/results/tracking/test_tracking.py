@@ -141,7 +141,7 @@ def test_an_sqlite_tracker_holds_what_the_parquet_files_say_and_a_second_sync_ch
 def test_a_mirror_killed_in_the_middle_is_made_level_without_duplicates(tmp_path: Path) -> None:
     directory = write_done(tmp_path / "run", range(3000))
     follower = Follower.start(directory, default_uri(directory))
-    until(lambda: follower.result.trials >= 5, 120)
+    until(lambda: follower.result.trials >= 5, 300)
     follower.stop()
     assert 0 < len(held(directory / "mlflow.db")) < 3000
     add_twin(directory / "mlflow.db")
@@ -182,7 +182,7 @@ def test_parts_that_appear_are_followed_across_compaction_and_a_retried_trial_by
         follower = Follower.start(directory, default_uri(directory))
         store.add_rounds(rounds_of(0, range(2)))
         store.flush()
-        until(lambda: follower.result.rounds == 2, 120)
+        until(lambda: follower.result.rounds == 2, 300)
         assert held(database) == expected(directory)  # live: half a trial is there
         with pytest.raises(TrackingError, match="another process is mirroring this run now"):
             sync(directory, default_uri(directory))
@@ -190,7 +190,7 @@ def test_parts_that_appear_are_followed_across_compaction_and_a_retried_trial_by
         store.add_trials([end_of(1, "failed", 3000)])
         store.flush()
         store.compact()
-        until(lambda: follower.result.rounds == 7, 120)
+        until(lambda: follower.result.rounds == 7, 300)
         store.add_rounds(rounds_of(1, range(3, 5)))
         store.add_trials([end_of(0), end_of(1)])
     assert follower.finish(200) is None
@@ -226,7 +226,7 @@ def test_a_server_tells_its_clients_what_the_parquet_files_say(tmp_path: Path, s
 def test_a_server_that_dies_loses_nothing_that_a_sync_cannot_bring(tmp_path: Path, server: Server) -> None:
     directory = write_done(tmp_path / "large", range(80))
     follower = Follower.start(directory, server.uri)
-    until(lambda: follower.result.trials >= 5, 120)
+    until(lambda: follower.result.trials >= 5, 300)
     server.kill()
     notice = follower.finish(200)
     assert 0 < follower.result.trials < 80
@@ -346,7 +346,7 @@ time.sleep(600)
             assert driver.stdout is not None
             mirror = int(driver.stdout.readline())
             assert os.getpriority(os.PRIO_PROCESS, mirror) == 19
-            until((directory / ".mlflow.lock").exists, 120)  # it is in its first request now
+            until((directory / ".mlflow.lock").exists, 300)  # it is in its first request now
             driver.kill()
         until(lambda: not _lives(mirror), 10)
 
