@@ -7,7 +7,6 @@ what the tracker missed is made up by the next `sync`.
 from __future__ import annotations
 
 import json
-import math
 import os
 import shlex
 import subprocess
@@ -24,8 +23,8 @@ from ...benchmark.types import Outcome, UserError
 from ..record.store import RunStore
 
 LOG, LOCK = "mlflow.log", ".mlflow.lock"
-QUIET_S = 60.0
-"""A mirror that tells nothing for so long hangs: what it waits for is bounded otherwise, and it tells of each step."""
+QUIET_S = 120.0
+"""A mirror that tells nothing for so long hangs: it tells of each step, and what it waits for is bounded otherwise."""
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 _FORCED = {
@@ -146,10 +145,10 @@ class Follower:
         elsewhere = [] if self._uri == default_uri(self._directory) else ["--mlflow", _shown(self._uri)]
         return ["albench", "mlflow-sync", str(self._directory), *elsewhere]
 
-    def wait(self, timeout: float = math.inf) -> str | None:
+    def wait(self, timeout: float | None = None) -> str | None:
         """Ask for the last pass, wait for it and end the child; return None when all is level, else the reason.
 
-        It is given up after ``timeout`` seconds, or when it has told nothing for `QUIET_S`.
+        It is given up after ``timeout`` seconds, or, where there is none, when it has told nothing for `QUIET_S`.
         """
         late = None
         try:
@@ -164,17 +163,18 @@ class Follower:
             return f"the mirror ended with status {status}, see {self._directory / LOG}"
         return self._reason or late
 
-    def _late(self, timeout: float) -> str | None:
+    def _late(self, timeout: float | None) -> str | None:
         """Wait for the end of the child; return why it is not waited for any longer."""
         begin = time.monotonic()
         while self._process.poll() is None:
-            now = time.monotonic()
-            if now - begin >= timeout:
-                return f"not done after {timeout:g} s"
-            if now - max(begin, self._heard) >= QUIET_S:
-                return f"no answer for {QUIET_S:g} s"
+            if timeout is None:
+                left, why = max(begin, self._heard) + QUIET_S - time.monotonic(), f"no answer for {QUIET_S:g} s"
+            else:
+                left, why = begin + timeout - time.monotonic(), f"not done after {timeout:g} s"
+            if left <= 0:
+                return why
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(min(begin + timeout - now, 1.0))
+                self._process.wait(min(left, 1.0))
         return None
 
     def stop(self) -> None:

@@ -109,7 +109,7 @@ def test_a_file_elsewhere_is_nobody_elses_to_replace(mirrored: Path, level: Leve
 def test_a_kill_at_any_time_leaves_no_file_or_a_whole_one(level: Level, tmp_path: Path) -> None:
     """The file is there at once with all of MLflow's tables."""
     directory = write_done(tmp_path / "run", range(2))
-    follower = Follower.start(directory, default_uri(directory))
+    follower = Follower.start(directory, default_uri(directory), modest=False)
     until((directory / "mlflow.db").exists, 300)
     follower.stop()
     assert not list(directory.glob(".*.tmp"))

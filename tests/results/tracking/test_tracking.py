@@ -140,7 +140,7 @@ def test_an_sqlite_tracker_holds_what_the_parquet_files_say_and_a_second_sync_ch
 
 def test_a_mirror_killed_in_the_middle_is_made_level_without_duplicates(tmp_path: Path) -> None:
     directory = write_done(tmp_path / "run", range(3000))
-    follower = Follower.start(directory, default_uri(directory))
+    follower = Follower.start(directory, default_uri(directory), modest=False)
     until(lambda: follower.result.trials >= 5, 300)
     follower.stop()
     assert 0 < len(held(directory / "mlflow.db")) < 3000
@@ -179,7 +179,7 @@ def test_parts_that_appear_are_followed_across_compaction_and_a_retried_trial_by
 ) -> None:
     directory, database = tmp_path / "run", tmp_path / "run" / "mlflow.db"
     with create(directory) as store:
-        follower = Follower.start(directory, default_uri(directory))
+        follower = Follower.start(directory, default_uri(directory), modest=False)
         store.add_rounds(rounds_of(0, range(2)))
         store.flush()
         until(lambda: follower.result.rounds == 2, 300)
@@ -225,7 +225,7 @@ def test_a_server_tells_its_clients_what_the_parquet_files_say(tmp_path: Path, s
 
 def test_a_server_that_dies_loses_nothing_that_a_sync_cannot_bring(tmp_path: Path, server: Server) -> None:
     directory = write_done(tmp_path / "large", range(80))
-    follower = Follower.start(directory, server.uri)
+    follower = Follower.start(directory, server.uri, modest=False)
     until(lambda: follower.result.trials >= 5, 300)
     server.kill()
     notice = follower.finish(200)
@@ -273,7 +273,7 @@ def test_a_tracker_that_never_answers_holds_nobody_up(tmp_path: Path) -> None:
     directory = write_done(tmp_path / "run", range(2))
     with silent_server() as uri:
         begin = time.monotonic()
-        follower = Follower.start(directory, uri)
+        follower = Follower.start(directory, uri, modest=False)
         assert time.monotonic() - begin < 2
         begin = time.monotonic()
         notice = follower.finish(3)
@@ -287,7 +287,7 @@ def test_a_tracker_that_never_answers_holds_nobody_up(tmp_path: Path) -> None:
 def test_an_address_where_nobody_listens_is_said_in_one_line(tmp_path: Path) -> None:
     directory = write_done(tmp_path / "run", range(2))
     uri = f"http://user:secret@127.0.0.1:{free_port()}"
-    follower = Follower.start(directory, uri)
+    follower = Follower.start(directory, uri, modest=False)
     notice = follower.finish(200)
     shown = uri.replace("user:secret@", "")
     assert notice is not None
