@@ -243,7 +243,7 @@ def test_a_server_that_dies_loses_nothing_that_a_sync_cannot_bring(tmp_path: Pat
 
 def test_a_file_holds_row_by_row_what_a_server_is_told(tmp_path: Path, server: Server) -> None:
     """A file is written past MLflow's client, a server through it: a user of MLflow must not see the difference."""
-    rounds = rounds_of(0, range(3)) + rounds_of(1, range(2)) + rounds_of(2, range(1)) + rounds_of(4, range(130))
+    rounds = rounds_of(0, range(3)) + rounds_of(1, range(2)) + rounds_of(2, range(1)) + rounds_of(4, range(9))
     ends = [end_of(0), end_of(1, "failed"), end_of(3, "unsupported"), end_of(5, "timeout")]
     directory = write(tmp_path / "twice", rounds, ends)
     sync(directory, server.uri)
