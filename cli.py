@@ -337,7 +337,7 @@ def mlflow_sync(directory: Path, uri: str | None) -> None:
     with user_errors():
         result = sync(directory, uri or default_uri(directory))
     if result.notice:
-        say(result.notice, err=True)
+        say(result.notice, error=True)
     say(f"level: {result.trials} trials, {result.rounds} rounds; {result.written} trials written now")
 
 
