@@ -18,7 +18,16 @@ from support.plugins import install
 settings.register_profile("albench", deadline=None, derandomize=True)  # machines are shared; a red run can be repeated
 settings.load_profile("albench")
 
-LONG = ("test_resume", "test_engines", "test_tracking", "test_wdbc", "test_sharing", "test_session", "test_mishaps", "test_views")
+LONG = (
+    "test_resume",
+    "test_engines",
+    "test_tracking",
+    "test_wdbc",
+    "test_sharing",
+    "test_session",
+    "test_mishaps",
+    "test_views",
+)
 """The files that take longest: processes that are killed, clusters, servers."""
 
 

@@ -14,7 +14,7 @@ from conftest import Program
 from support.commands import write_grid
 
 SHADOWS = ("random", "queue", "select", "numpy", "datasets", "types")
-RAY = Path(sys.executable).with_name("ray")
+RAY = str(Path(sys.executable).with_name("ray"))
 
 
 @pytest.fixture
