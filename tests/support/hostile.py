@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import resource
 import signal
@@ -107,7 +108,7 @@ def edited(value: Any, edits: list[Edit]) -> str:
     for number, nasty, kind in edits:
         places = list(_places(value))
         holder, key = places[number % len(places)] if places else ([value], 0)
-        _EDITS[kind](holder, key, nasty)
+        _EDITS[kind](holder, key, copy.deepcopy(nasty))
     return json.dumps(value)
 
 
