@@ -242,7 +242,7 @@ def test_without_strategies_it_is_a_picture_of_the_data() -> None:
         (["wine", "--strategy", "tipiclust"], "--strategy: unknown strategy 'tipiclust'; did you mean 'typiclust'?"),
         (["wine", "--learner", "liner"], "--learner: unknown learner 'liner'; did you mean 'linear'?"),
         (["wine", "--embedding", "{name: pca, dims: x}"], "--embedding.dims: expected a whole number, got 'x'"),
-        (["wine", "--embedding", "{name: pca"], "--embedding: '{name: pca' is not YAML"),
+        (["wine", "--embedding", "{name: pca"], "--embedding, line 1: while parsing a flow mapping"),
         (["wine", "--embedding", "{name: pixels, scale: range}"], "scale 'range' is for images, not for table"),
         (["wine", "--strategy", "random", "--n", "0"], "--n: expected a number of labels (at least 1)"),
         (["wine", "--strategy", "random", "--initial", "-1"], "--initial: expected a number of labels (at least 0)"),

@@ -86,7 +86,9 @@ def test_what_nohup_protects_goes_on() -> None:
 
 
 def test_what_it_leaves_behind_ends_with_it() -> None:
-    process = start(f"os.fork() or os.setsid() or {IN_C}; print('up', os.getpid(), flush=True); os._exit(0)")
+    process = start(
+        f"os.fork() or os.setsid() or {IN_C}; print('up', os.getpid(), flush=True); time.sleep(1); os._exit(0)"
+    )
     child = up(process)
     left = [each for each in child.children(recursive=True) if each.is_running()]
     ended(process)

@@ -82,7 +82,7 @@ def test_the_seed_is_that_of_a_resampled_split() -> None:
             ["--dataset: unknown dataset 'win'; did you mean 'wine'?", "--encoder: unknown encoder 'pix"],
         ),
         ("wine", "pca:x", ["--encoder.dims: "]),
-        ("wine", "{name: pca", ["--encoder: '{name: pca' is not YAML"]),
+        ("wine", "{name: pca", ["--encoder, line 1: while parsing a flow mapping"]),
         ("wine", "{name: pixels, scale: range}", ["scale 'range' is for images, not for table"]),
         ("wine", "file:nowhere.npz", ["nowhere.npz: "]),
         ("folder:nowhere", "pixels", ["nowhere: no such folder"]),
