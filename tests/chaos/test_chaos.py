@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -181,10 +182,9 @@ def test_nothing_is_left_in_the_temporary_folder(place: Place) -> None:
 
 def test_one_of_two_nodes_is_lost(place: Place, undisturbed: Path, same_answer: Any) -> None:
     script = Path(__file__).parents[1] / "support" / "two_nodes.py"
-    with subprocess.Popen(
-        [sys.executable, str(script)], env={**os.environ, **place.env}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True,
-    ) as cluster:  # fmt: skip
+    env = {**os.environ, **place.env, "TMPDIR": tempfile.gettempdir()}  # two_nodes.py needs a short path
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, script], env=env, stdin=pipe, stdout=pipe, text=True) as cluster:
         assert cluster.stdin is not None
         assert cluster.stdout is not None
         address = cluster.stdout.readline().strip()
@@ -205,7 +205,7 @@ def test_a_disk_is_full(place: Place, undisturbed: Path, same_answer: Any, which
     folder = place.folder / which
     folder.mkdir(exist_ok=True)
     mount = shutil.which("mount")
-    size = {"run": "200k", "cache": "40k", "tmp": "3m"}[which]
+    size = {"run": "200k", "cache": "12k", "tmp": "3m"}[which]
     if (
         mount is None
         or subprocess.run([mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=False).returncode

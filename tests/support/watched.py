@@ -66,9 +66,12 @@ class Watched:
             status = self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
+            self._process.wait()
             raise AssertionError(f"no end after {PATIENCE_S:g} s; it said: {self._said.decode()}") from None
         self._times.append(time.monotonic())
         self._reader.join(5)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         silences = [b - a for a, b in zip(self._times, self._times[1:], strict=False)]
         return End(status, self._said.decode(errors="replace"), max(silences))
 
