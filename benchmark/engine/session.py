@@ -39,6 +39,8 @@ TOKEN = Path(".ray", "auth_token")  # below the home folder: where Ray looks for
 HEARTS = ("gcs_server", "raylet")  # the processes without which Ray does nothing
 LONGEST = 600  # characters of a cause
 
+log = logging.getLogger("albench")
+
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
@@ -191,6 +193,10 @@ def _authenticate(address: str) -> None:
     asks = _asks_for_a_token(address)
     if asks and not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
         raise EngineError(f"Ray at {address} asks for a token, and there is none here: {_COPY}")
+    if not asks:
+        log.warning(
+            "Ray at %s asks for no token: whoever reaches its ports runs what they like there (README)", address
+        )
     os.environ["RAY_AUTH_MODE"] = "token" if asks else "disabled"
     Config.initialize("")  # Ray keeps what it has read
 
