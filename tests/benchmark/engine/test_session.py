@@ -23,6 +23,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("RAY_TMPDIR", folder + "/r")
         monkeypatch.setenv("HOME", folder)
+        monkeypatch.delenv("RAY_AUTH_MODE", raising=False)  # Ray sets it where a test has started it in this process
         yield Path(folder)
 
 
