@@ -71,6 +71,11 @@ def put(array: NDArray[Any]) -> Array:
     return _THERE[key][1]
 
 
+def take(array: NDArray[Any], rows: NDArray[Any] | slice) -> Array:
+    """Return rows of an array where this trial computes; one that is read-only lies there already."""
+    return put(array)[rows if isinstance(rows, slice) else put(rows)]
+
+
 def fetch(array: Array) -> NDArray[Any]:
     """Return an array as numpy on the host; one that is there is not copied."""
     return array if isinstance(array, np.ndarray) else np.asarray(array.detach().cpu().numpy())

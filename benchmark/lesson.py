@@ -37,7 +37,7 @@ class View:
 
     def take(self, rows: Rows | slice) -> Array:
         """Return the inputs of rows where this trial computes: numpy, or a tensor on its GPU."""
-        return device.put(self.array)[rows if isinstance(rows, slice) else device.put(rows)]
+        return device.take(self.array, rows)
 
     def blocks(self, rows: Rows) -> Iterator[tuple[slice, Array, Rows | None]]:
         """Yield (positions in ``rows``, inputs, which of the inputs are meant) a few megabytes at a time.

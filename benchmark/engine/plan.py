@@ -171,16 +171,16 @@ class Plan:
         unfinished = self._unfinished(chunk)
         exact = len(unfinished) if not chunk.apart and len(unfinished) > 1 else 1
         guilty, others = unfinished[:exact], unfinished[exact:]
-        ends = []
-        if len(guilty) == 1:
+        known, ends = len(guilty) == 1, []
+        if known:
             self._harmful.add(guilty[0].kind)
-        if len(guilty) == 1 and guilty[0].attempts >= tries:
+        if known and guilty[0].attempts >= tries:
             (job,) = guilty
             self._close(job, None)
             why = reason if tries == 1 else f"its worker died {job.attempts} times, last: {reason}"
             ends.append(TrialEnd(job.trial.trial_id, outcome, why, trace, attempts=job.attempts))
             guilty = []
-        for jobs, counted in ((guilty, len(guilty) == 1), (others, False)):
+        for jobs, counted in ((guilty, known), (others, False)):
             if jobs:
                 again = tuple(self._continued(job, int(counted)) for job in jobs)
                 self._put_apart(replace(chunk, jobs=again, share=frozenset(), apart=True))

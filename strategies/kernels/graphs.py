@@ -64,9 +64,7 @@ class _Products:
 
     def there(self, a: Positions, b: Positions | slice) -> Array:
         """Return the closeness (A, B) of rows ``a`` and ``b`` where this trial computes."""
-        if device.active() == "cpu":
-            return self._left[a] @ self._right[b].T
-        return gpu.rows(self._left, a) @ gpu.rows(self._right, b).T
+        return device.take(self._left, a) @ device.take(self._right, b).T
 
 
 def _above(closeness: Array, least: float) -> tuple[Positions, Positions, Closeness]:

@@ -179,12 +179,6 @@ def largest(closeness: torch.Tensor, k: int) -> tuple[Positions, NDArray[np.floa
     return device.fetch(found.indices), device.fetch(found.values[:, -1])
 
 
-def rows(array: NDArray[np.float32], positions: Positions | slice) -> torch.Tensor:
-    """Return rows of an array that is read-only, and so lies on the device already."""
-    there: torch.Tensor = device.put(array)[_there(positions)]
-    return there
-
-
 def above(closeness: torch.Tensor, least: float) -> tuple[Positions, Positions, NDArray[np.float32]]:
     """Return the places (P,), (P,) of a tile that are above a number, row by row, and what is there (P,)."""
     i, j = (closeness > least).nonzero(as_tuple=True)
