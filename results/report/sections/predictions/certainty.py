@@ -73,7 +73,7 @@ def frame(evidence: Evidence) -> pd.DataFrame:
         values = [
             v for b in each for v in ((b.interval.mean, b.interval.low, b.interval.high, b.rows) if b else [np.nan] * 4)
         ]
-        rows.append((*cell.key, cell.n, found["aubc/1"].n_rows, *values))
+        rows.append((*cell.key, cell.n, _n_rows(found), *values))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -107,8 +107,13 @@ def _row(cell: Cell, both: Mapping[str, Both]) -> tuple[str, ...]:
         text = partial(interval_text, digits=1, sign="+") if is_gain else interval_text
         none = cell.is_baseline and is_gain
         texts += ["-" if none else text(over), text(_same(both[name].interval, over)) if name in both else "-"]
-    n_rows = str(both["aubc/1"].n_rows) if both else "-"
+    n_rows = str(_n_rows(both)) if both else "-"
     return (cell.key.strategy, str(cell.n), n_rows, *texts, cell.status)
+
+
+def _n_rows(both: Mapping[str, Both]) -> int:
+    """Return the number of test rows; where test sets are mixed, some measures are missing."""
+    return next(iter(both.values())).n_rows
 
 
 def _same(both: Interval, over_seeds: Interval) -> Interval:
