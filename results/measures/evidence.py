@@ -13,8 +13,9 @@ import pandas as pd
 from ...benchmark import text
 from ..record.schema import FIRSTS
 from ..record.store import RunStore
-from .predicted import Predictions, read_predictions
-from .tables import IDENTITY, LEFT, Summary, curve_values, summarise
+from .certainty import Both, certainties
+from .predicted import Classes, Predictions, read_predictions
+from .tables import IDENTITY, LEFT, Key, Summary, curve_values, summarise
 from .words import count
 
 _NAMES = [*IDENTITY, "seed", "trial_id"]
@@ -81,6 +82,17 @@ class Evidence:
     def predictions(self) -> Predictions:
         """What these trials predicted, of those that have kept it; read when it is asked for."""
         return read_predictions(self.runs.stores, self.finished)
+
+    @cached_property
+    def certainty(self) -> dict[Key, dict[str, Both]]:
+        """How sure the means of each cell are, of those whose predictions are kept."""
+        cells = self.summary.cells.values()
+        return {cell.key: both for cell in cells if (both := certainties(cell, self.summary, self.predictions))}
+
+    @cached_property
+    def classes(self) -> dict[Key, Classes]:
+        """How right each cell, bounds included, is about each class."""
+        return {key: found for key in self.predictions.cells if (found := self.predictions.classes(key))}
 
 
 def read_runs(directories: Sequence[Path]) -> Runs:

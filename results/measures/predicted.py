@@ -12,13 +12,14 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...benchmark.types import Predicted
+from ...benchmark.types import Floats, Predicted
 from ..record.parts import list_parts
 from ..record.store import RunStore
-from .metrics import shares
+from .metrics import class_accuracy, shares
 from .tables import IDENTITY, Key, key_of
 from .words import count
 
+CONFUSED = 3  # pairs of classes
 _SAME = 1e-9  # accuracies that are closer than this are the same
 
 
@@ -47,6 +48,14 @@ class Said:
     last: Predicted
 
 
+class Classes(NamedTuple):
+    """Of a cell: the accuracy of each class by seed (S, C), and the commonest mistakes."""
+
+    names: tuple[str, ...]
+    accuracy: Floats
+    confused: list[tuple[float, str, str]]  # share of the true class's rows, true, predicted; the commonest first
+
+
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """By test set what is true, and by trial id what was said, of each trial that has kept all its predictions.
@@ -64,6 +73,27 @@ class Predictions:
         seeds = self.cells.get(key, {})
         said = {seed: self.trials[trial_id] for seed, trial_id in seeds.items() if trial_id in self.trials}
         return said if len(said) == len(seeds) else {}
+
+    def classes(self, key: Key) -> Classes | None:
+        """Return how right a cell is about each class; None without predictions, or of seeds with other classes."""
+        said = self.of(key)
+        return _counted(said, self.truths) if said else None
+
+
+def _counted(said: Mapping[int, Said], truths: Mapping[str, Truth]) -> Classes | None:
+    pairs = [(truths[each.test_set], each.last) for each in said.values()]
+    names = pairs[0][0].class_names
+    if any(truth.class_names != names for truth, _ in pairs):
+        return None
+    accuracy = np.array([class_accuracy(truth.labels, last, len(names)) for truth, last in pairs])
+    wrong = [(truth.labels[off], last[off]) for truth, last in pairs for off in [truth.labels != last]]
+    codes = np.concatenate([true * np.int64(len(names)) + other for true, other in wrong])
+    found, n = np.unique(codes, return_counts=True)
+    rows = sum(np.bincount(truth.labels, minlength=len(names)) for truth, _ in pairs)
+    share = n / np.asarray(rows)[found // len(names)]
+    worst = np.argsort(-share, kind="stable")[:CONFUSED].tolist()
+    confused = [(float(share[i]), names[found[i] // len(names)], names[found[i] % len(names)]) for i in worst]
+    return Classes(names, accuracy, confused)
 
 
 def read_predictions(stores: Sequence[RunStore], finished: pd.DataFrame) -> Predictions:

@@ -13,6 +13,7 @@ from support.commands import invoke, run, write_grid
 from albench.results.measures.crossed import crossed
 from albench.results.measures.evidence import Evidence, read_runs
 from albench.results.report import report
+from albench.results.report.sections.predictions import certainty
 
 BEFORE = Path(__file__).parents[2] / "data" / "before-rooms" / "run"
 WDBC = "wdbc(split=resampled)"
@@ -149,3 +150,18 @@ def test_of_one_seed_there_is_nothing_to_say(tmp_path: Path) -> None:
     text = reported(tmp_path / "run", tmp_path / "out")
     assert "## How sure" not in text
     assert "## Accuracy of each class" in text
+
+
+def test_gains_stand_where_only_a_seed_without_a_partner_has_another_test_set(made: Path) -> None:
+    """Seeds with test sets A, A, B have no accuracy over both, and those of A have a gain over their partners."""
+    evidence = Evidence.of(read_runs([made]))
+    (key,) = (key for key in evidence.summary.cells if key.strategy == "margin" and key.dataset == "wine")
+    apart = evidence.predictions.of(key)[2]
+    evidence.predictions.truths["another"] = evidence.predictions.truths[apart.test_set]
+    apart.test_set = "another"
+    assert set(evidence.certainty[key]) == {"gain/1 of aubc/1", "gain/1 of final/1"}
+    row = certainty.frame(evidence).query("dataset == 'wine' and strategy == 'margin'").iloc[0]
+    assert row["test_rows"] == 54
+    assert np.isnan(row["aubc/1 low"])
+    assert not np.isnan(row["gain/1 of aubc/1 low"])
+    assert certainty.blocks(evidence)

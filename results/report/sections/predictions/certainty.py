@@ -5,39 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ....measures.crossed import Spread, crossed, interval, nested, share
+from ....measures.certainty import MEASURES, Both
 from ....measures.evidence import Evidence
-from ....measures.predicted import Said, Truth
-from ....measures.stats import Interval, difference_interval, share_interval
+from ....measures.stats import Interval
 from ....measures.tables import IDENTITY, Cell, Setting
 from ....measures.words import interval_text
 from ...blocks import NOT_DONE, Block, stem
 from .absent import absent
 
 TITLE = "How sure: other seeds, another test set"
-MEASURES = ("aubc/1", "gain/1 of aubc/1", "final/1", "gain/1 of final/1")
 _MEANINGS = (
     "over seeds: what other seeds would give on this very test set (where each seed has a split of its own: with other"
     " splits of these rows). It says which strategy is better here, and more seeds narrow it.",
     "over both, seeds and test rows: what other seeds would give on another test set of this size from the same source."
     " It says whether the same would be found on other rows; only a larger test set narrows what they add.",
 )
-Values = dict[int, NDArray[np.float32]]
-"""By seed the values of the test rows (M,): their mean is that seed's."""
-
-
-class Both(NamedTuple):
-    """A mean with its interval over seeds and test rows, and the share of its variance that is from test rows."""
-
-    interval: Interval
-    rows: float
-    n_rows: int
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -66,7 +52,7 @@ def frame(evidence: Evidence) -> pd.DataFrame:
     columns = [*IDENTITY, "n", "test_rows", *(f"{name} {part}" for name in MEASURES for part in parts)]
     rows = []
     for cell in evidence.summary.cells.values():
-        found = _both(evidence, cell)
+        found = evidence.certainty.get(cell.key)
         if not found:
             continue
         each = [found.get(name) for name in MEASURES]
@@ -79,7 +65,7 @@ def frame(evidence: Evidence) -> pd.DataFrame:
 
 def _table(evidence: Evidence, setting: Setting, budget: str) -> Block | None:
     cells = evidence.summary.of(setting, budget)
-    found = {cell.key.strategy: both for cell in cells if (both := _both(evidence, cell))}
+    found = {cell.key.strategy: both for cell in cells if (both := evidence.certainty.get(cell.key))}
     if not found:
         return None
     return Block(
@@ -138,56 +124,3 @@ def _held(cells: list[Cell], found: Mapping[str, Mapping[str, Both]]) -> Iterato
         yield "Every gain/1 of aubc/1 that differs from 0 on this test set does so over both."
     typical = np.median([both.rows for _, both in gains.values()])
     yield f"{typical:.0%} (median) of the variance of these gains is from the test rows: more seeds leave it."
-
-
-def _both(evidence: Evidence, cell: Cell) -> dict[str, Both]:
-    """Return the measures of a cell over seeds and test rows; nothing without predictions of two seeds or more."""
-    predictions, truths = evidence.predictions, evidence.predictions.truths
-    said = predictions.of(cell.key)
-    if len(said) < 2:
-        return {}
-    base = {} if cell.is_baseline else predictions.of(cell.key._replace(strategy=evidence.summary.baseline))
-    pairs = {
-        seed: (said[seed], base[seed])
-        for seed in said.keys() & base.keys()
-        if said[seed].test_set == base[seed].test_set
-    }
-    spreads = {
-        "aubc/1": _spread({seed: each.right for seed, each in said.items()}, said, truths),
-        "final/1": _spread({seed: _final(each, truths) for seed, each in said.items()}, said, truths),
-    }
-    if len(pairs) > 1:
-        aubc = {seed: 100 * (own.right - other.right) for seed, (own, other) in pairs.items()}
-        final = {seed: 100 * (_final(own, truths) - _final(other, truths)) for seed, (own, other) in pairs.items()}
-        spreads["gain/1 of aubc/1"] = _spread(aubc, said, truths, is_gain=True)
-        spreads["gain/1 of final/1"] = _spread(final, said, truths, is_gain=True)
-    return {
-        name: Both((interval if name.startswith("gain") else share)(*spread), spread[0].rows, spread[0].n_rows)
-        for name, spread in spreads.items()
-        if spread
-    }
-
-
-def _final(said: Said, truths: Mapping[str, Truth]) -> NDArray[np.float32]:
-    right: NDArray[np.float32] = (said.last == truths[said.test_set].labels).astype(np.float32)
-    return right
-
-
-def _spread(
-    values: Values, said: Mapping[int, Said], truths: Mapping[str, Truth], is_gain: bool = False
-) -> tuple[Spread, Interval] | None:
-    """Return the spread of values over seeds and rows, and their interval over seeds.
-
-    Crossed where all seeds have one test set, nested where each has its own; none where it is neither.
-    """
-    sets, arrays = [said[seed].test_set for seed in values], list(values.values())
-    by_seed = [array.mean(dtype=np.float64) for array in arrays]
-    over_seeds = (difference_interval if is_gain else share_interval)(by_seed)
-    if min(map(len, arrays)) < 2 or 1 < len(set(sets)) < len(sets):
-        return None
-    if len(set(sets)) == 1:
-        return crossed(np.array(arrays)), over_seeds
-    tests = [truths[each] for each in sets]
-    rows = [test.rows for test in tests if test.rows is not None]
-    whole = min(test.pool_rows + len(test.labels) for test in tests)
-    return nested(arrays, whole, rows if len(rows) == len(tests) else None), over_seeds

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
 from .....benchmark.types import Floats
 from ....measures.evidence import Evidence
-from ....measures.metrics import class_accuracy
-from ....measures.predicted import Said, Truth
+from ....measures.predicted import CONFUSED, Classes
 from ....measures.stats import share_interval
-from ....measures.tables import IDENTITY, Key, Setting
+from ....measures.tables import IDENTITY, Setting
 from ...blocks import NOT_DONE, Block, stem
 from ...terminal import FULL_DATA_ROW
 from .absent import absent
 
 TITLE = "Accuracy of each class"
 MOST = 12  # columns; of more classes those with the lowest accuracy
-CONFUSED = 3  # pairs
-
-
-class Classes(NamedTuple):
-    """Of a cell: the accuracy of each class by seed (S, C), and the commonest mistakes."""
-
-    names: tuple[str, ...]
-    accuracy: Floats
-    confused: list[tuple[float, str, str]]  # share of the true class's rows, true, predicted; the commonest first
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -52,38 +39,16 @@ def frame(evidence: Evidence) -> pd.DataFrame:
     """Return the accuracy of each class of each cell, bounds included."""
     columns = [*IDENTITY, "class", *(f"class-accuracy/1 {part}" for part in ("mean", "low", "high", "n"))]
     rows = []
-    for key in evidence.predictions.cells:
-        if found := _classes(evidence, key):
-            intervals = (share_interval(values[~np.isnan(values)]) for values in found.accuracy.T)
-            rows += [(*key, name, i.mean, i.low, i.high, i.n) for name, i in zip(found.names, intervals, strict=True)]
+    for key, found in evidence.classes.items():
+        intervals = (share_interval(values[~np.isnan(values)]) for values in found.accuracy.T)
+        rows += [(*key, name, i.mean, i.low, i.high, i.n) for name, i in zip(found.names, intervals, strict=True)]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _classes(evidence: Evidence, key: Key) -> Classes | None:
-    said, truths = evidence.predictions.of(key), evidence.predictions.truths
-    return _counted(said, truths) if said else None
-
-
-def _counted(said: Mapping[int, Said], truths: Mapping[str, Truth]) -> Classes | None:
-    pairs = [(truths[each.test_set], each.last) for each in said.values()]
-    names = pairs[0][0].class_names
-    if any(truth.class_names != names for truth, _ in pairs):
-        return None
-    accuracy = np.array([class_accuracy(truth.labels, last, len(names)) for truth, last in pairs])
-    wrong = [(truth.labels[off], last[off]) for truth, last in pairs for off in [truth.labels != last]]
-    codes = np.concatenate([true * np.int64(len(names)) + other for true, other in wrong])
-    found, n = np.unique(codes, return_counts=True)
-    rows = sum(np.bincount(truth.labels, minlength=len(names)) for truth, _ in pairs)
-    share = n / np.asarray(rows)[found // len(names)]
-    worst = np.argsort(-share, kind="stable")[:CONFUSED].tolist()
-    confused = [(float(share[i]), names[found[i] // len(names)], names[found[i] % len(names)]) for i in worst]
-    return Classes(names, accuracy, confused)
 
 
 def _table(evidence: Evidence, setting: Setting, budget: str) -> Block | None:
     summary = evidence.summary
     cells = summary.of(setting, budget)
-    found = {cell.key: classes for cell in cells if (classes := _classes(evidence, cell.key))}
+    found = {cell.key: classes for cell in cells if (classes := evidence.classes.get(cell.key))}
     if not found or len({classes.names for classes in found.values()}) > 1:
         return None
     means = {key: _means(classes) for key, classes in found.items()}
@@ -93,7 +58,7 @@ def _table(evidence: Evidence, setting: Setting, budget: str) -> Block | None:
         _row(cell.key.strategy, cell.n, cell.status, found.get(cell.key), means.get(cell.key), shown) for cell in cells
     ]
     bound = summary.bounds.get(setting)
-    if bound and (whole := _classes(evidence, bound.key)) and whole.names == names:
+    if bound and (whole := evidence.classes.get(bound.key)) and whole.names == names:
         rows.append(_row(FULL_DATA_ROW, bound.n, bound.status, whole, _means(whole), shown))
     return Block(
         f"{setting}, {budget}",
