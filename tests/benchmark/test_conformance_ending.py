@@ -57,7 +57,7 @@ def test_a_rule_that_swallows_the_alarm_is_caught() -> None:
         except BaseException:
             return
 
-    assert "select() did not end within 0.1 s" in said(Rule(swallows))
+    assert said(Rule(swallows)) == "ordinary pool (N=2, 1 labelled, n=1): select() did not end within 0.1 s"
 
 
 def test_a_rule_that_nothing_ends_ends_the_process_with_a_line() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from conftest import Program
 
 KEPT = "; what is done is kept; the same command goes on\n"
 PROGRAM = """
@@ -89,8 +90,10 @@ def test_what_it_leaves_behind_ends_with_it() -> None:
     process = start(
         f"os.fork() or os.setsid() or {IN_C}; print('up', os.getpid(), flush=True); time.sleep(1); os._exit(0)"
     )
-    child = up(process)
-    left = [each for each in child.children(recursive=True) if each.is_running()]
+    up(process)
+    child = up(process)  # its second word comes after the fork
+    left = child.children(recursive=True)
+    assert left
     ended(process)
     assert not [each for each in left if each.is_running()]
 
@@ -114,15 +117,9 @@ def test_a_wait_is_bounded_and_says_what_was_waited_for(hang: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_every_command_ends_so(number: signal.Signals, own_folder: Path) -> None:
+def test_every_command_ends_so(number: signal.Signals, own_folder: Path, albench: Program) -> None:
     Path("slow_rule.py").write_text("import time\nprint('up', flush=True)\ntime.sleep(20)\n", encoding="utf-8")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "albench.cli", "check", "slow_rule:Slow"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = albench.start("check", "slow_rule:Slow")
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     os.killpg(process.pid, number)

@@ -1,13 +1,13 @@
 """Every place that writes under another name and renames leaves nothing behind where the disk takes no more."""
 
-import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import vl_convert
+from support.commands import full_disk
 
 from albench.benchmark.types import UserError
 from albench.datasets.embeddings.networks import training
@@ -35,28 +35,37 @@ def a_checkpoint(folder: Path) -> None:
     training._write(folder / "weights", LARGE)
 
 
-def interrupted(folder: Path) -> None:
-    with whole(folder / "file") as file:
-        file.write(b"some of it")
-        raise KeyboardInterrupt
-
-
 @pytest.fixture
-def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that takes files of at most 10,000 bytes; the cache is in it."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that has the cache in it."""
     monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path))
     monkeypatch.setattr(vl_convert, "javascript_bundle", lambda _: LARGE.decode())
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    yield tmp_path
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    return tmp_path
 
 
-@pytest.mark.parametrize("write", [a_page_script, what_is_known_of_files, a_part, a_checkpoint, interrupted])
-def test_nothing_half_written_stays_behind(write: Callable[[Path], None], full: Path) -> None:
-    with suppress(UserError, OSError, KeyboardInterrupt):
-        write(full)
-    assert [path for path in full.rglob("*") if path.is_file()] == []
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("write", [a_page_script, what_is_known_of_files, a_part, a_checkpoint])
+def test_nothing_half_written_stays_behind(write: Callable[[Path], None], folder: Path) -> None:
+    write(folder)
+    (made,) = files(folder)  # where there is room
+    made.unlink()
+    with full_disk(10_000), suppress(UserError, OSError):
+        write(folder)
+    assert files(folder) == []
+
+
+def test_what_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with whole(tmp_path / "file") as file:
+            file.write(b"some of it")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert files(tmp_path) == []
 
 
 def test_a_link_under_the_name_is_replaced_not_followed(tmp_path: Path) -> None:

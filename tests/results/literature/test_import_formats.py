@@ -168,11 +168,11 @@ RUNS = "labels,acc_run\n10,0.5\n20,0.6\n"
         (BARS, 6, 0.200),
         (BARS.replace("|", ","), 6, 0.200),
         (COUNTS, 6, 0.70),
-        (SPREAD, 4, 0.7838),
+        (SPREAD, 4, 0.7525),
         (MIXED, 2, 0.008),
         (GERMAN, 2, 0.82),
         (RUNS, 2, 0.5),
-        ("n,random,margin\n10,0.5,0.6\n20,0.6,0.7\n", 4, 0.5),
+        ("n,random,margin\n10,0.5,0.6\n20,0.6,0.7\n", 4, 0.6),
         ("rule,10,20,30\nrandom,0.5,0.6,0.7\nmargin,0.5,0.7,0.8\n", 6, 0.5),
         ("a,b,c,d,e\ntoys,random,0,10,0.5\ntoys,random,0,20,0.6\n", 2, 0.5),
     ],
@@ -191,12 +191,7 @@ def test_what_is_not_clear_is_refused_with_a_command_that_reads_it(
     assert invoke(*words[1:]).status == 0
     curves = read_curves(file, parse_columns(words[-1]))
     assert len(curves.rows) == n
-    assert curves.rows.sort_values(["strategy", "dataset", "seed", "n_labels"])["accuracy"].iloc[0] in {
-        first,
-        0.6,
-        0.762,
-        0.7525,
-    }
+    assert curves.rows.sort_values(["strategy", "dataset", "seed", "n_labels"])["accuracy"].iloc[0] == first
 
 
 @pytest.mark.parametrize(
