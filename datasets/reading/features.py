@@ -30,14 +30,13 @@ def as_features(train: Source, test: Source, label: str, problems: list[str]) ->
             problems.append(f"{source.what} holds {source.array.dtype}, not numbers{_converted(source.array)}")
         elif source.array.ndim != 2:
             problems.append(f"{source.what} has shape {source.array.shape}; features are (rows, features)")
-    if problems or not train.array.size or train.array.shape[1] != test.array.shape[1]:  # said where splits are checked
-        plain = [source.array.ndim == 2 and source.array.dtype.kind in "fiub" for source in (train, test)]
-        none = np.empty((0, 0), np.float32)
-        rows = [_cast(s.array) if fine else none for s, fine in zip((train, test), plain, strict=True)]
-        return rows[0], rows[1]
+    if problems:
+        return np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)
+    pool, tested = _cast(train.array), _cast(test.array)
+    if not pool.size or pool.shape[1] != tested.shape[1]:  # said where splits are checked
+        return pool, tested
     sample = train.array[:: -(-len(train.array) // SAMPLE)].astype(np.float64)
     middle, spread = _where(sample)
-    pool, tested = _cast(train.array), _cast(test.array)
     with np.errstate(all="ignore"):
         lost = np.abs(sample - _cast(sample)).max(axis=0)
         merged = np.flatnonzero((lost > LOST * spread) & (spread > 0) & np.isfinite(lost + middle))

@@ -36,9 +36,9 @@ def read_sparse(path: str) -> Features:
         about = {key: source.array for key, source in read_npz(path, ("format", "shape")).items()}
         kind, shape = about["format"].astype(str).item(), tuple(int(length) for length in about["shape"])
         parts = {key: s.array for key, s in read_npz(path, ("data", *PARTS[kind])).items()}
+    except DataError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError([f"{path}: format or shape are damaged; legal formats: {', '.join(PARTS)}"]) from error
     if len(shape) != 2 or parts["data"].dtype.kind not in "fiub":
         raise DataError([f"{path}: holds {parts['data'].dtype} of shape {shape}; needed are numbers, (rows, features)"])
@@ -47,9 +47,9 @@ def read_sparse(path: str) -> Features:
         fewer = "svd = TruncatedSVD(256); train = svd.fit_transform(train); test = svd.transform(test)"
         raise DataError([f"{path}: is {size}; give fewer columns, by scikit-learn's {fewer}, say"])
     try:
-        rest = [parts[key] for key in PARTS[kind]]
-        of = (parts["data"].astype(np.float32), tuple(rest) if kind == "coo" else rest[0], *rest[1:])
-        matrix = getattr(sparse, f"{kind}_array")(of[:2] if kind == "coo" else of, shape=shape)
+        data, rest = parts["data"].astype(np.float32), tuple(parts[key] for key in PARTS[kind])
+        of = (data, rest) if kind == "coo" else (data, *rest)
+        matrix = getattr(sparse, f"{kind}_array")(of, shape=shape)
         if hasattr(matrix, "check_format"):
             matrix.check_format(full_check=True)  # what points outside would be written outside
         return np.asarray(matrix.toarray())

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -288,7 +289,7 @@ def cut(path: Path) -> None:
         ("train.npy", cut, "{less} bytes, {size} were written"),
         ("test_labels.npy", Path.unlink, "missing"),
         ("manifest.json", flip, None),
-        ("manifest.json", cut, "is no JSON ("),
+        ("manifest.json", cut, "is no JSON (ANY)"),
         ("manifest.json", Path.unlink, "unreadable (No such file or directory)"),
     ],
 )
@@ -310,7 +311,8 @@ def test_a_corrupt_entry_is_an_error_that_says_what_mends_it(
     assert faults() == [f"corrupt {first.fingerprint[:12]}  {caught.value}"]
     assert start.startswith(f"{folder / name}: ")
     if fault is not None:
-        assert start.startswith(f"{folder / name}: {fault.format(size=size, less=size - 7)}")
+        line = f"{folder / name}: {fault.format(size=size, less=size - 7)}"
+        assert re.fullmatch(re.escape(line).replace("ANY", "[^\n]+"), start)
     assert np.array_equal(embed(Wine(), Pixels(), recompute=True).features, expected)
     assert faults() == []
     assert entry(cache) == folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import signal
 import subprocess
@@ -139,7 +140,7 @@ def damage(path: Path, how: str) -> None:
         ("draw.npy", "truncated", "151 bytes, 152 were written"),
         ("draw.npy", "flipped", "its bytes are not those that were written (sha256)"),
         ("ids.npy", "missing", "missing"),
-        ("manifest.json", "truncated", "is no JSON ("),
+        ("manifest.json", "truncated", "is no JSON (ANY)"),
     ],
 )
 def test_a_damaged_artefact_is_named_and_not_computed_again(cache: Path, file: str, how: str, fault: str) -> None:
@@ -147,11 +148,11 @@ def test_a_damaged_artefact_is_named_and_not_computed_again(cache: Path, file: s
     damage(folder(cache) / file, how)
     with pytest.raises(CorruptEntryError) as error:
         pool().derived.get("some/1", unexpected)
-    assert str(error.value).startswith(f"{folder(cache) / file}: {fault}")
-    assert "; 'albench cache remove 0123456789ab' removes" in str(error.value)
+    line = re.escape(f"{folder(cache) / file}: {fault}").replace("ANY", "[^\n]+")
+    assert re.match(line + re.escape("; 'albench cache remove 0123456789ab' removes"), str(error.value))
     assert "\n" not in str(error.value)
     (found,) = artefacts.faults(FINGERPRINT)
-    assert found.startswith(f"{folder(cache) / file}: {fault}")
+    assert re.fullmatch(line, found)
     discard(cache / FINGERPRINT)
     assert pool().derived.get("some/1", several)["ids"].tolist() == [0, 1, 2, 3]
 
