@@ -31,8 +31,8 @@ _STR, _INT, _FLOAT, _BOOL, _NULL, _MAP, _SEQ, _MERGE = (
 _WORDS: dict[str, bool | None] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 _PLAIN = {
-    _NULL: re.compile("~|null|Null|NULL|"),
-    _BOOL: re.compile("true|True|TRUE|false|False|FALSE"),
+    _NULL: re.compile("|".join(word for word, value in _WORDS.items() if value is None)),
+    _BOOL: re.compile("|".join(word for word, value in _WORDS.items() if value is not None)),
     _INT: re.compile("[-+]?(0|[1-9][0-9]*)"),
     _FLOAT: re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"),
     _MERGE: re.compile("<<"),

@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from ...benchmark.registry import suggestion
+from ..measures.words import more_than_one
 from .foreign_cells import Table, headed, unpivoted
 from .foreign_columns import HEADINGS, REQUIRED
 from .foreign_guess import proposal
 from .foreign_text import TableError, read_sheet
-from .foreign_values import NAMES, Values, more_than_one, with_columns
+from .foreign_values import NAMES, Values, with_columns
 
 
 @dataclass(frozen=True, eq=False)

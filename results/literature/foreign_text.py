@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...benchmark.types import UserError
-from ..measures.words import count
+from ..measures.words import count, more_than_one
 from .foreign_columns import known
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -61,8 +61,7 @@ def read_sheet(file: Path) -> Sheet:
         raise TableError(file, [f"has one column: {', '.join(SEPARATORS.values())} can separate columns"])
     if ragged := [(line, len(row)) for line, row in read[1:] if len(row) != width]:
         line, n = ragged[0]
-        more = f" (and {len(ragged) - 1} more)" if len(ragged) > 1 else ""
-        raise TableError(file, [f"line {line} has {n} fields, the header {width}{more}"])
+        raise TableError(file, [f"line {line} has {n} fields, the header {width}{more_than_one(len(ragged))}"])
     return Sheet([row for _, row in read], [line for line, _ in read], _heading(comments, separator, width), notes)
 
 

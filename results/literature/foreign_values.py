@@ -12,6 +12,7 @@ from math import isfinite, nan
 import pandas as pd
 
 from ...benchmark.types import FULL_DATA
+from ..measures.words import more_than_one
 from .foreign_cells import CELLS, Table
 from .foreign_columns import SCORES, as_text
 from .foreign_numbers import Format, decimal_format, each, shares
@@ -70,8 +71,7 @@ class Values:
 
     def _whole(self, name: str, least: int) -> pd.Series[float]:
         text, style = self._text(name), self._style
-        first, *others = (style.numbers(term, whole=True) for term in self.table.terms(name))
-        numbers = sum(others, first)
+        numbers = self._sum(name, whole=True)
         wrong = ~((numbers % 1 == 0) & (numbers >= least) & (numbers < 2**53))
         doubt = " (1.000 may be 1 or 1,000: write it without the mark)" if each(text, style.in_doubt).any() else ""
         self._wrong(wrong, text, f"{name} must be a whole number from {least}{doubt}")
@@ -99,12 +99,14 @@ class Values:
     def _seconds(self, name: str) -> pd.Series[float] | float:
         if name not in self.table.columns:
             return nan
-        text = self._text(name)
-        first, *others = (self._style.numbers(term) for term in self.table.terms(name))
-        seconds = sum(others, first)
+        text, seconds = self._text(name), self._sum(name)
         self._wrong((text != "") & ~seconds.map(isfinite), text, f"{name} must be a number")
         self._wrong(seconds < 0, text, f"{name} must not be negative")
         return seconds
+
+    def _sum(self, name: str, *, whole: bool = False) -> pd.Series[float]:
+        first, *others = (self._style.numbers(term, whole=whole) for term in self.table.terms(name))
+        return sum(others, first)
 
     def _wrong(self, where: pd.Series[bool], text: pd.Series[str], rule: str) -> None:
         if where.any():
@@ -125,8 +127,3 @@ class Values:
 def with_columns(command: str, columns: Mapping[str, Sequence[str]]) -> str:
     """Return a command with what `foreign_columns.parse_columns` reads."""
     return f"{command} --columns {shlex.quote(as_text(columns))}"
-
-
-def more_than_one(n: int) -> str:
-    """Return how many besides the first there are, in brackets; nothing for one."""
-    return f" (and {n - 1} more)" if n > 1 else ""

@@ -12,6 +12,11 @@ def count(n: int, thing: str) -> str:
     return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
+def more_than_one(n: int) -> str:
+    """Return how many besides the first there are, in brackets; nothing for one."""
+    return f" (and {n - 1} more)" if n > 1 else ""
+
+
 def interval_text(interval: Interval, digits: int = 3, sign: str = "") -> str:
     """Return ``0.812 [0.790, 0.833]``; without brackets where there is no interval, a dash where there is no value."""
     if isnan(interval.mean):

@@ -83,35 +83,44 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, counting_plugin: dict[
     return quiet.out
 
 
-def _kill(kind: str, with_signal: int) -> Callable[[Place, Watched], None]:
-    def act(place: Place, _: Watched) -> None:
-        for process in random_of(running(place.left(), kind)):
+Act = Callable[[Place, Watched], bool]
+"""What happens to a run; it says whether it hit something."""
+
+
+def _kill(kind: str, with_signal: int) -> Act:
+    def act(place: Place, _: Watched) -> bool:
+        found = random_of(running(place.left(), kind))
+        for process in found:
             process.send_signal(with_signal)
+        return bool(found)
 
     return act
 
 
-def _freeze(kind: str) -> Callable[[Place, Watched], None]:
-    def act(place: Place, driver: Watched) -> None:
-        for process in random_of(running(place.left(), kind)):
+def _freeze(kind: str) -> Act:
+    def act(place: Place, driver: Watched) -> bool:
+        found = random_of(running(place.left(), kind))
+        for process in found:
             process.suspend()
             driver.wait(FROZEN_S)
             if process.is_running():
                 process.resume()
+        return bool(found)
 
     return act
 
 
-def _twice(with_signal: int) -> Callable[[Place, Watched], None]:
-    def act(_: Place, driver: Watched) -> None:
-        driver.send(with_signal)
+def _twice(with_signal: int) -> Act:
+    def act(_: Place, driver: Watched) -> bool:
+        hit = driver.send(with_signal)
         time.sleep(0.3)
         driver.send(with_signal)
+        return hit
 
     return act
 
 
-ACTS: dict[str, tuple[int, Callable[[Place, Watched], None]]] = {  # how often, beside the others
+ACTS: dict[str, tuple[int, Act]] = {  # how often, beside the others
     "driver SIGKILL": (12, lambda _, driver: driver.send(signal.SIGKILL)),
     "driver SIGTERM": (8, lambda _, driver: driver.send(signal.SIGTERM)),
     "driver SIGHUP": (8, lambda _, driver: driver.send(signal.SIGHUP)),
@@ -147,8 +156,7 @@ def test_a_hundred_faults(tmp_path_factory: pytest.TempPathFactory, counting_plu
             driver.wait_for_life(place.left)
             while done.total() < FAULTS and driver.wait(_RANDOM.uniform(0.0, 4.0)) is None:
                 act = _RANDOM.choices(names, weights)[0]
-                done[act] += 1
-                ACTS[act][1](place, driver)
+                done[act] += ACTS[act][1](place, driver)
             end = driver.end()
             ends[end.status] += 1
             assert end.status in ENDS, end
@@ -163,6 +171,7 @@ def test_a_hundred_faults(tmp_path_factory: pytest.TempPathFactory, counting_plu
         same_answer(undisturbed, place.out)
     print(f"\nfaults: {dict(done)}\nends: {dict(ends)}\nlongest silence: {longest:.1f} s")
     assert longest < 60
+    assert FAULTS < 50 or {f"{kind} SIGKILL" for kind in ("worker", "raylet", "gcs", "mirror")} <= set(+done)
     assert shared_memory() <= before, "shared memory is left"
 
 

@@ -43,9 +43,12 @@ class Watched:
             self._said += chunk
             self._times.append(time.monotonic())
 
-    def send(self, number: int) -> None:
-        if self._process.poll() is None:
+    def send(self, number: int) -> bool:
+        """Send a signal, and return whether there was somebody to hear it."""
+        alive = self._process.poll() is None
+        if alive:
             self._process.send_signal(number)
+        return alive
 
     def wait(self, seconds: float) -> int | None:
         """Return the exit status when it ends within so many seconds."""
