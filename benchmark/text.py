@@ -30,6 +30,11 @@ def clean(text: str, limit: int | None = None) -> str:
     return _UNPRINTABLE.sub(_escape, text)
 
 
+def reason(error: BaseException, limit: int = 200) -> str:
+    """Return what an exception of somebody else's code says, on one line and bounded; or its kind."""
+    return clean(" ".join(str(error).split()), limit) or type(error).__name__
+
+
 def spelled(text: str) -> str:
     r"""Return how a thing is called: `clean`, on one line, in Unicode's composed form (NFC).
 

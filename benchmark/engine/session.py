@@ -157,7 +157,7 @@ class Session:
 
 def cause(error: BaseException) -> str:
     """Return all that an error says, on one line and bounded: what matters stands at the end of Ray's."""
-    return text.clean(" ".join(str(error).split()), LONGEST) or type(error).__name__
+    return text.reason(error, LONGEST)
 
 
 _COPY = "copy ~/.ray/auth_token from the machine of `ray start --head`, or set RAY_AUTH_TOKEN"

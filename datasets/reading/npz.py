@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ...benchmark.text import clean
+from ...benchmark.text import clean, reason
 from .base import DataError
 
 HEAD = 2**14
@@ -109,12 +109,6 @@ def check_swell(path: str, unpacked: int) -> None:
         raise DataError([f"{path}: {swollen}, as a bomb does; if they are data, save them unpacked with np.save"])
     if unpacked > (memory := psutil.virtual_memory().total):
         raise DataError([f"{path}: {unpacked / 2**30:,.1f} GiB of numbers; this machine has {memory / 2**30:,.1f}"])
-
-
-def reason(error: BaseException) -> str:
-    """Return the first line of what an exception says, bounded, or its kind."""
-    lines = str(error).splitlines()
-    return clean(lines[0], 200) if lines else type(error).__name__
 
 
 def _archive(path: str, file: IO[bytes]) -> zipfile.ZipFile:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...benchmark.text import reason
 from .base import DataError
-from .npz import check_swell, opened, reason
+from .npz import check_swell, opened
 
 if TYPE_CHECKING:
     import pyarrow as pa

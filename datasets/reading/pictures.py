@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...benchmark.text import reason
 from .sources import UnreadableError
 
 if TYPE_CHECKING:
@@ -58,8 +59,7 @@ def decoded(content: bytes, pixels: tuple[int, int, int], resize: Resize) -> NDA
     except UnidentifiedImageError:
         raise UnreadableError(f"not an image ({', '.join(FORMATS)})") from None
     except Exception as error:  # each decoder has exceptions of its own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UnreadableError(f"damaged ({reason})") from error
+        raise UnreadableError(f"damaged ({reason(error)})") from error
     return array if array.ndim == 3 else array[..., None]
 
 

@@ -23,6 +23,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...benchmark.text import reason
 from ...benchmark.types import Rows, canonical_json
 from .base import DataError, cache_dir
 from .plain import whole
@@ -99,7 +100,7 @@ class Zipped:
         except UnreadableError:
             raise
         except Exception as error:  # each way of packing has exceptions of its own
-            raise UnreadableError(f"damaged ({str(error) or type(error).__name__})") from error
+            raise UnreadableError(f"damaged ({reason(error)})") from error
 
     def stamps(self, names: Sequence[str]) -> Rows:
         return np.tile(np.array(_stamped(Path(self.path).expanduser()), dtype=np.int64), (len(names), 1))
@@ -163,7 +164,7 @@ def opened(path: str, tops: Sequence[str] = (), *, depth: int) -> tuple[Source, 
         with zipfile.ZipFile(root) as archive:
             names = _visible(archive.namelist())
     except Exception as error:  # a damaged list of members has many ends
-        raise DataError([f"{path}: damaged ({str(error) or type(error).__name__})"]) from error
+        raise DataError([f"{path}: damaged ({reason(error)})"]) from error
     first = {name.split("/")[0] for name in names}
     top = f"{first.pop()}/" if len(first) == 1 and not first & set(tops) else ""
     return Zipped(path, top), [name.removeprefix(top) for name in names if name != top]

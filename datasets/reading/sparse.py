@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...benchmark.text import reason
 from ...benchmark.types import Features
 from .base import DataError
-from .npz import keys, read_npz, reason
+from .npz import keys, read_npz
 
 DENSE = 2**31
 """Bytes of float32 up to which all numbers are written out; rules and learners see rows of numbers."""

@@ -22,6 +22,7 @@ Closeness = NDArray[np.float32]
 
 EPS = float(np.finfo(np.float32).eps)
 CHUNK = 512  # picks of a product
+PAIRS_BYTES = 2**23  # of the differences of pairs of rows
 BLOCK = 2048  # rows of a block: a tile of float32 distances is 16 MiB
 
 
@@ -64,6 +65,16 @@ class Distances(Protocol):
 
     def exact(self, rows: Positions, picks: Positions) -> Floats:
         """Return the squared distances (R, P) in double precision: one number for a pair, whatever else is asked."""
+
+
+def pair_squares(a: Features, i: Positions, b: Features, j: Positions) -> Floats:
+    """Return the squared distances (P,) of P pairs, a row of ``a`` and one of ``b``, in double precision."""
+    found, size = np.empty(len(i)), max(1, PAIRS_BYTES // (8 * a.shape[1]))
+    for start in range(0, len(i), size):
+        part = slice(start, start + size)
+        apart = np.subtract(a[i[part]], b[j[part]], dtype=np.float64)
+        found[part] = np.einsum("pd,pd->p", apart, apart)
+    return found
 
 
 def euclidean(rows: Features) -> Euclidean | gpu.Euclidean:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ...benchmark import device
 from ...benchmark.types import Array, Arrays, Features, Floats, Query
-from .distances import Positions, blocks, pool_units, squared_distances
+from .distances import Positions, blocks, pair_squares, pool_units, squared_distances
 from .gpu import products as gpu
 
 TILE = 2048  # rows of a tile: its products are 16 MiB
@@ -32,11 +32,7 @@ Closeness = NDArray[np.float32]
 
 def distances(rows: Features, i: Positions, j: Positions) -> Floats:
     """Return the distances (P,) of the P pairs of rows, in double precision; that of (i, j) is that of (j, i)."""
-    found = np.empty(len(i))
-    for start in range(0, len(i), 2048):
-        part = slice(start, start + 2048)
-        offsets = np.subtract(rows[i[part]], rows[j[part]], dtype=np.float64)
-        found[part] = np.sqrt(np.einsum("pd,pd->p", offsets, offsets))
+    found: Floats = np.sqrt(pair_squares(rows, i, rows, j))
     return found
 
 

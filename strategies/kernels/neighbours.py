@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmark.types import Features, Floats
-from .distances import Positions
+from .distances import Positions, pair_squares
 
 TILE = 4096  # rows that are looked at at once
 TILE_BYTES = 2**23  # of their distances to some of those asked about
@@ -56,7 +56,7 @@ def _merge(
     place = np.arange(len(i)) - (np.cumsum(counts) - counts)[i]
     shape = len(ids), int(counts.max())
     found, far = np.zeros(shape, np.int64), np.full(shape, np.inf)
-    found[i, place], far[i, place] = start + j, _squares(asked, i, tile, j)
+    found[i, place], far[i, place] = start + j, pair_squares(asked, i, tile, j)
     found, far = np.hstack([ids, found]), np.hstack([squares, far])
     order = np.argsort(far, axis=1, kind="stable")[:, : ids.shape[1]]  # lower numbers stand first
     ids[:], squares[:] = np.take_along_axis(found, order, axis=1), np.take_along_axis(far, order, axis=1)
@@ -66,14 +66,3 @@ def _made(rows: Features, mean: Floats) -> Floats:
     """Return rows (m, D + 1) whose products with those asked about are squared distances, less these' own lengths."""
     centred = rows - mean
     return np.column_stack([centred, np.einsum("md,md->m", centred, centred)])
-
-
-def _squares(asked: Features, i: Positions, rows: Features, j: Positions) -> Floats:
-    """Return the squared distances (P,) of P pairs, in double precision on their differences."""
-    found = np.empty(len(i))
-    size = max(1, TILE_BYTES // (8 * rows.shape[1]))
-    for start in range(0, len(i), size):
-        part = slice(start, start + size)
-        apart = np.subtract(asked[i[part]], rows[j[part]], dtype=np.float64)
-        found[part] = np.einsum("pd,pd->p", apart, apart)
-    return found
