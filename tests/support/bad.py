@@ -123,7 +123,6 @@ HARM = {
     "memory": lambda: raise_(MemoryError("enough")),
     "segfault": lambda: ctypes.string_at(0),
     "os-exit": lambda: os._exit(7),
-    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "sleep": sleep_on,
     "swallow": swallow,
     "hold": hold,

@@ -33,6 +33,7 @@ SAID = {  # how it is bad: outcome, the whole reason or its beginning
     "huge": ("failed", "RuntimeError: xxx"),
     "memory": ("out-of-memory", "MemoryError: enough"),
     "array": ("done", ""),
+    "daemon": ("done", ""),
 }
 GOOD = ["random", "margin"]
 
@@ -53,6 +54,7 @@ HARMED = {
     "segfault": ("failed", "its worker died 2 times, last: signal SIGSEGV"),
     "os-exit": ("failed", "its worker died 2 times, last: exit code 7"),
     "sleep": NEVER,
+    "swallow": NEVER,
     "hold": NEVER,
     "daemon-and-die": ("failed", "its worker died 3 times, last: signal SIGKILL"),
 }
@@ -89,9 +91,10 @@ def left_behind() -> list[int]:
 def test_inline_whatever_a_rule_raises_is_a_row(albench: Program, bad: dict[str, str]) -> None:
     write_grid(Path("grid.yaml"), strategies=[*GOOD, *({"name": "bad", "how": how} for how in SAID)])
     command = ["run", "--grid", "grid.yaml", "--out", "out", "--engine", "inline", "--mlflow", "off"]
-    status, out, err = albench.run(*command, env=bad)
+    status, out, err = albench.run(*command, env={**bad, "LEFT": LEFT})
     assert (status, err) == (1, "")
     said(ends("out"), out)
+    assert not left_behind()
 
 
 def test_no_rule_costs_another_trial_whatever_it_does(albench: Program, bad: dict[str, str]) -> None:
