@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...strategies.kernels.gpu import logistic as logistic_gpu
-from ...strategies.kernels.logistic import optimum
+from ...strategies.kernels.head.logistic import optimum
 from ..device import fetch, put
 from ..registry import learner
 from ..types import Array, Draw, Features, Floats, Labels, Lesson
@@ -31,7 +31,7 @@ class Linear:
 
     Minimises ``C · Σ cross-entropy + ½ ‖W‖²`` over weights W (D, C) and free intercepts. That is scikit-learn's
     objective, also in that two classes share one weight vector; probabilities agree with its optimum within 1e-4.
-    How it is found is in `strategies.kernels.logistic`; from one table there is one answer, whatever was fitted before.
+    How it is found is in `strategies.kernels.head.logistic`; one table has one answer, whatever was fitted before.
 
     ``passes`` says what other weights the labels leave possible: samples of a Laplace approximation, fits on
     bootstrap samples, or these weights with features dropped out with chance ``p`` (the fit itself knows no dropout).

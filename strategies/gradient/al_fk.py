@@ -5,7 +5,7 @@ import numpy as np
 from ...benchmark.registry import strategy
 from ...benchmark.types import Answers, Features, Query, Rows
 from ..kernels.distances import Matrix, Positions, blocks, unit_rows
-from ..kernels.gradients import errors
+from ..kernels.head.gradients import errors
 from ..kernels.scores import argmax
 
 DEPTH, WIDTH = 32, 256  # matches of a centre that are looked up at first, and centres that are compared at once

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
-from ..kernels.gradients import gradients
+from ..kernels.head.gradients import gradients
 from ..kernels.sampling import spread
 from ..kernels.scores import argmax, fill
 from ..kernels.space import Space, needs, unlabelled_in

@@ -6,7 +6,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
 from ..kernels.distances import euclidean, unit_rows
 from ..kernels.farthest import farthest
-from ..kernels.gcn import Training, hidden_features
+from ..kernels.nets.gcn import Training, hidden_features
 
 
 @strategy(

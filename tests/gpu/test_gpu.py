@@ -27,8 +27,8 @@ from albench.benchmark.loop import run_trial
 from albench.benchmark.types import Array, Budget, Count, Features, Learner, Lesson, Part, Pool, Segment, Trial
 from albench.strategies.kernels.distances import euclidean
 from albench.strategies.kernels.farthest import farthest
-from albench.strategies.kernels.gradients import gradients
 from albench.strategies.kernels.graphs import ball_graph, nearest_neighbours
+from albench.strategies.kernels.head.gradients import gradients
 from albench.strategies.kernels.herding import gaussian, herd
 from albench.strategies.kernels.kmeans import kmeans
 from albench.strategies.kernels.sampling import spread

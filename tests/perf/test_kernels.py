@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from albench.benchmark.types import Features, Floats
 from albench.strategies.kernels.distances import Euclidean
 from albench.strategies.kernels.farthest import farthest
-from albench.strategies.kernels.gradients import gradients
+from albench.strategies.kernels.head.gradients import gradients
 from albench.strategies.kernels.herding import Gaussian, herd
 from albench.strategies.kernels.kmeans import kmeans
 from albench.strategies.kernels.sampling import spread

@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
@@ -295,31 +297,7 @@ def test_impossible_parameters_are_refused(make: object, message: str) -> None:
         make()
 
 
-GOLDEN = {
-    "al-fk": [26, 8, 20, 23],
-    "badge": [16, 5, 15, 20],
-    "bait-binary": [16, 17, 12, 24],
-    "bald": [1, 2, 10, 13],
-    "batchbald": [1, 2, 0, 13],
-    "boss-oracle": [16, 5, 22, 14],
-    "ceal": [10, 21, 6, 15],
-    "cluster-quota": [6, 12, 8, 10],
-    "core-gcn": [6, 5, 10, 21],
-    "coreset": [16, 6, 5, 22],
-    "entropy": [10, 21, 6, 15],
-    "epig": [1, 13, 10, 5],
-    "galaxy": [6, 8, 21, 24],
-    "iterative-proximity": [6, 10, 12, 8],
-    "kmeans": [16, 13, 9, 20],
-    "least-confidence": [10, 6, 21, 12],
-    "margin": [6, 10, 12, 8],
-    "max-herding": [8, 6, 10, 0],
-    "power": [5, 8, 0, 17],
-    "probcover": [5, 1, 21, 17],
-    "random": [5, 16, 27, 23],
-    "selectal": [13, 27, 28, 0],
-    "typiclust": [13, 27, 28, 0],
-}
+GOLDEN: dict[str, list[int]] = yaml.safe_load((Path(__file__).parent / "golden.yaml").read_text(encoding="utf-8"))
 
 
 def golden_query(validation: bool) -> Query:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ....benchmark import device
 from ....benchmark.types import Array, Floats, Labels
-from ..logistic import FINE, MAX_PRODUCTS, MAX_STEPS, NOTHING, REACH, ROUGH, SMALL, TOLERANCE
+from ..head.logistic import FINE, MAX_PRODUCTS, MAX_STEPS, NOTHING, REACH, ROUGH, SMALL, TOLERANCE
 
 if TYPE_CHECKING:  # seconds to import, for which only trials on a GPU wait
     import torch

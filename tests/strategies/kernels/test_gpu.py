@@ -13,12 +13,12 @@ from scipy.special import softmax
 from albench.benchmark import device
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.types import Features, Floats, Lesson
-from albench.strategies.kernels import logistic
 from albench.strategies.kernels.distances import Euclidean, euclidean
 from albench.strategies.kernels.farthest import farthest
 from albench.strategies.kernels.gpu import logistic as logistic_gpu
-from albench.strategies.kernels.gradients import Gradients, gradients
 from albench.strategies.kernels.graphs import ball_graph, distance_to_other, nearest_neighbours
+from albench.strategies.kernels.head import logistic
+from albench.strategies.kernels.head.gradients import Gradients, gradients
 from albench.strategies.kernels.herding import covers, gaussian, herd
 from albench.strategies.kernels.kmeans import kmeans
 from albench.strategies.kernels.sampling import spread

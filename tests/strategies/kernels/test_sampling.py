@@ -13,7 +13,7 @@ from scipy.stats import chisquare
 from albench.benchmark.types import Features, Floats
 from albench.strategies.kernels import distances, sampling
 from albench.strategies.kernels.distances import Distances, Euclidean
-from albench.strategies.kernels.gradients import Gradients, errors
+from albench.strategies.kernels.head.gradients import Gradients, errors
 
 SEEDS = st.integers(0, 10**6)
 

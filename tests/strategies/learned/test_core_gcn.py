@@ -11,7 +11,7 @@ from support.queries import cloud, query, random_probs
 from albench.benchmark import device
 from albench.benchmark.types import Floats
 from albench.strategies.kernels.distances import unit_rows
-from albench.strategies.kernels.gcn import Graph, Training, hidden_features
+from albench.strategies.kernels.nets.gcn import Graph, Training, hidden_features
 from albench.strategies.learned.core_gcn import CoreGCN
 
 PAPER = Training(hidden=128, dropout=0.3, weight=1.2, rate=1e-3, decay=5e-4, epochs=200)

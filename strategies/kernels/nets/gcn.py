@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace
 
-from ...benchmark import device
-from ...benchmark.types import Array, Features
-from .distances import blocks
+from ....benchmark import device
+from ....benchmark.types import Array, Features
+from ..distances import blocks
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from sklearn.datasets import load_digits, load_wine
 from support.newton import optimal_probs
 
-from albench.strategies.kernels import logistic
+from albench.strategies.kernels.head import logistic
 
 Floats = NDArray[np.float64]
 Features = NDArray[np.floating[Any]]

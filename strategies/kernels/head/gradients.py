@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...benchmark import device
-from ...benchmark.types import Features, Floats, Labels
-from .distances import EPS, Closeness, Distances, Euclidean, Matrix, Positions, blocks, mended
-from .gpu import products as gpu
+from ....benchmark import device
+from ....benchmark.types import Features, Floats, Labels
+from ..distances import EPS, Closeness, Distances, Euclidean, Matrix, Positions, blocks, mended
+from ..gpu import products as gpu
 
 
 def gradients(probs: Features, hidden: Features) -> Gradients | gpu.Gradients:
