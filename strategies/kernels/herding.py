@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...benchmark import device
 from ...benchmark.types import Features, Floats
@@ -116,18 +117,29 @@ def _kept(similarity: Similarity, M: int, T: int) -> Similarity:
     return read
 
 
-def gaussian(candidates: Features, targets: Features, width: float) -> Gaussian | gpu.Gaussian:
-    """Return exp(-(|x - y| / width)²) between x (M, D) and y (T, D), where this trial computes."""
-    return (Gaussian if device.active() == "cpu" else gpu.Gaussian)(candidates, targets, width)
+def gaussian(
+    candidates: Features, targets: Features, width: float, weights: Floats | None = None
+) -> Gaussian | gpu.Gaussian:
+    """Return exp(-(|x - y| / width)²) between x (M, D) and y (T, D), where this trial computes.
+
+    With ``weights`` (T,), above 0 and at most 1, each target's similarities are multiplied by its own: what a pick adds
+    to its cover is then weighted.
+    """
+    logs = None if weights is None else np.log(weights).astype(np.float32)
+    return (Gaussian if device.active() == "cpu" else gpu.Gaussian)(candidates, targets, width, logs)
 
 
 class Gaussian:
-    """exp(-(|x - y| / width)²) between candidates x (M, D) and targets y (T, D)."""
+    """exp(-(|x - y| / width)²) between candidates x (M, D) and targets y (T, D), times e to the targets' ``logs``."""
 
-    def __init__(self, candidates: Features, targets: Features, width: float) -> None:
+    def __init__(
+        self, candidates: Features, targets: Features, width: float, logs: NDArray[np.float32] | None = None
+    ) -> None:
         self._scale = np.float32(2 / width**2)
         self._left, self._right = candidates, targets
         self._halves = [np.einsum("md,md->m", rows, rows) * (self._scale / 2) for rows in (candidates, targets)]
+        if logs is not None:
+            self._halves[1] -= logs
 
     def __call__(self, candidates: Positions, targets: Positions) -> Closeness:
         similar: Closeness = self._left[candidates] @ self._right[targets].T

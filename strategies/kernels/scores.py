@@ -6,7 +6,8 @@ tensor alike. Positions are indices of the argument's rows; the caller maps them
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -35,6 +36,15 @@ def entropy(p: Array) -> Array:
     """Return -sum p log p of (..., C), (...); a p of 0 adds 0."""
     xp = array_namespace(p)
     return -xp.sum(p * xp.log(xp.where(p > 0, p, 1.0)), axis=-1)
+
+
+Uncertainty = Literal["least-confidence", "margin", "entropy"]
+UNCERTAINTIES: Mapping[Uncertainty, Callable[[Array], Array]] = {
+    "least-confidence": least_confidence,
+    "margin": margin,
+    "entropy": entropy,
+}
+"""By the names of the rules that pick the largest."""
 
 
 def expected_entropy(passes: Array) -> Array:

@@ -119,10 +119,14 @@ class Gradients(OnDevice):
 class Gaussian:
     """exp(-(|x - y| / width)²) between candidates x (M, D) and targets y (T, D), in single precision (`herding`)."""
 
-    def __init__(self, candidates: Features, targets: Features, width: float) -> None:
+    def __init__(
+        self, candidates: Features, targets: Features, width: float, logs: NDArray[np.float32] | None = None
+    ) -> None:
         self._scale = 2 / width**2
         self._left, self._right = device.put(candidates), device.put(targets)
         self._halves = [rows.square().sum(dim=1) * (self._scale / 2) for rows in (self._left, self._right)]
+        if logs is not None:
+            self._halves[1] -= device.put(logs)
 
     def there(self, candidates: Positions, targets: Positions) -> torch.Tensor:
         """Return the similarities (R, R') on the device."""
