@@ -129,8 +129,8 @@ class Euclidean:
         """Return rows (P, D), centred."""
         return self.rows[positions]
 
-    def assign(self, centres: Features) -> tuple[Positions, Floats, Floats]:
-        """Return each row's nearest centre (M,), its squared distance (M,), and the sum of a centre's rows (K, D)."""
+    def assign(self, centres: Features, weights: Closeness) -> tuple[Positions, Floats, Floats]:
+        """Return each row's nearest centre (M,), its squared distance (M,), and the weighted sum of a centre's rows."""
         from scipy import sparse  # noqa: PLC0415 - a fifth of a second that only clusterings should pay
 
         nearest, squares = np.empty(len(self), np.int64), np.empty(len(self))
@@ -143,7 +143,7 @@ class Euclidean:
             best = np.take_along_axis(closeness, found[:, None], axis=1)[:, 0]
             squares[part] = np.maximum(self.norms[part] - 2 * best.astype(np.float64), 0)
             ends = np.arange(len(found) + 1)
-            members = sparse.csr_array((np.ones(len(found), np.float32), found, ends), shape=(len(found), len(centres)))
+            members = sparse.csr_array((weights[part], found, ends), shape=(len(found), len(centres)))
             sums += members.T @ self.rows[part]
         return nearest, squares, sums
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...benchmark import device
 from ...benchmark.types import Features, Floats
-from .distances import Closeness, Positions
+from .distances import Closeness, Positions, unit_rows
 from .gpu import products as gpu
 
 BATCH = 256  # candidates with the largest bounds that are brought up to date together
@@ -148,3 +148,14 @@ class Gaussian:
         similar -= self._halves[1][targets]
         np.minimum(similar, 0, out=similar)
         return np.exp(similar, out=similar)
+
+
+def cosine(rows: Features) -> Similarity:
+    """Return the cosine between rows (M, D), 0 where it is negative; a row of zeros is like none."""
+    units = unit_rows(rows)
+
+    def similar(a: Positions, b: Positions) -> Closeness:
+        products: Closeness = units[a] @ units[b].T
+        return np.clip(products, 0, 1, out=products)
+
+    return similar

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...benchmark.types import Floats
 from .distances import Distances, Positions, lower
 
 DRAWS = 64  # proposals looked at in one product
 PRICE = 1024  # a rejected proposal costs about as much as so many distances in a large product
 
 
-def spread(distances: Distances, first: int, n: int, rng: np.random.Generator) -> Positions:
+def spread(
+    distances: Distances, first: int, n: int, rng: np.random.Generator, weights: Floats | None = None
+) -> Positions:
     """Return at most ``n`` distinct positions by D² sampling (k-means++, Arthur & Vassilvitskii 2007, section 2.2).
 
-    Each next position is drawn with probability proportional to its squared distance to the nearest earlier one.
-    Fewer than ``n`` when everything coincides with something that was drawn.
+    Each next position is drawn with probability proportional to its squared distance to the nearest earlier one, times
+    its weight (M,) where there are weights. Fewer than ``n`` when everything of any weight coincides with something
+    that was drawn.
 
     Distances only fall, so proposals are drawn from stale ones and accepted with probability true / stale: what is
     accepted is distributed exactly as by the plain algorithm. All are brought up to date when the proposals rejected
@@ -27,7 +31,7 @@ def spread(distances: Distances, first: int, n: int, rng: np.random.Generator) -
     while count < n:
         if rejected * PRICE >= len(distances) * (count - seen):
             lower(distances, stale, picks[seen:count])
-            sums, seen, rejected = stale.cumsum(), count, 0
+            sums, seen, rejected = (stale if weights is None else stale * weights).cumsum(), count, 0
             if not sums[-1]:
                 break
         proposed = np.searchsorted(sums, rng.random(DRAWS) * sums[-1], side="right").clip(max=len(stale) - 1)

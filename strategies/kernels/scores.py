@@ -83,3 +83,11 @@ def fill(positions: Positions, n: int, size: int, rng: np.random.Generator) -> P
     """Return ``positions`` followed by draws from the rest of ``range(size)``, without replacement, up to ``n``."""
     rest = np.setdiff1d(np.arange(size), positions)
     return np.concatenate([positions, rng.choice(rest, n - len(positions), replace=False)])
+
+
+def turns(cluster: Positions, order: Positions) -> Positions:
+    """Return how many of its own cluster (M,) come before each thing in ``order`` (M,), a permutation: (M,)."""
+    by_cluster = order[np.argsort(cluster[order], kind="stable")]
+    own, turn = cluster[by_cluster], np.empty(len(cluster), np.int64)
+    turn[by_cluster] = np.arange(len(own)) - np.searchsorted(own, own)
+    return turn

@@ -79,8 +79,8 @@ class Euclidean(OnDevice):
         """Return rows (P, D), centred."""
         return device.fetch(self.rows[_there(positions)]).astype(np.float32)
 
-    def assign(self, centres: Features) -> tuple[Positions, Floats, Floats]:
-        """Return each row's nearest centre (M,), its squared distance (M,), and the sum of a centre's rows (K, D)."""
+    def assign(self, centres: Features, weights: NDArray[np.float32]) -> tuple[Positions, Floats, Floats]:
+        """Return each row's nearest centre (M,), its squared distance (M,), and the weighted sum of a centre's rows."""
         import torch  # noqa: PLC0415 - see above
 
         there = device.put(centres).double()
@@ -91,7 +91,7 @@ class Euclidean(OnDevice):
             nearest.append(found)
             squares.append((self.norms[part[0] : part[-1] + 1] - 2 * best).clamp(min=0))
         owner = torch.cat(nearest)
-        sums = torch.zeros_like(there).index_add_(0, owner, self.rows)
+        sums = torch.zeros_like(there).index_add_(0, owner, self.rows * device.put(weights)[:, None])
         return device.fetch(owner), device.fetch(torch.cat(squares)), device.fetch(sums)
 
 

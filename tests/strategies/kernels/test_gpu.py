@@ -82,9 +82,10 @@ def test_distances_between_gradients_are_the_same(seed: int) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 5, 40, 60])
-def test_clusters_are_the_same(k: int) -> None:
+@pytest.mark.parametrize("weights", [None, np.arange(60.0)], ids=["equal", "weighted"])
+def test_clusters_are_the_same(k: int, weights: Floats | None) -> None:
     rows = points(0)
-    (centres, nearest), (there, found) = both(lambda: kmeans(rows, k, np.random.default_rng(0)))
+    (centres, nearest), (there, found) = both(lambda: kmeans(rows, k, np.random.default_rng(0), weights))
     assert np.array_equal(nearest, found)
     assert np.allclose(centres, there, atol=1e-5)
 

@@ -62,3 +62,41 @@ def test_the_inertia_is_about_that_of_scikit_learn(k: int) -> None:
 
     theirs = [KMeans(k, n_init=1, random_state=s).fit(rows).inertia_ for s in range(10)]
     assert np.mean([inertia(s) for s in range(10)]) < 1.02 * np.mean(theirs)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.integers(2, 60), st.integers(1, 6))
+def test_centres_are_the_weighted_means_of_their_members(seed: int, size: int, k: int) -> None:
+    rows, rng = cloud(seed, size), np.random.default_rng(seed)
+    weights = rng.exponential(size=size) * (rng.random(size) < 0.7)
+    weights[0] = 2.0
+    centres, nearest = kmeans.kmeans(rows, k, np.random.default_rng(seed), weights)
+    offsets = cdist(rows, centres)
+    assert len(centres) == min(k, np.count_nonzero(weights))
+    assert np.allclose(offsets[np.arange(size), nearest], offsets.min(axis=1), atol=1e-5)
+    inertia = float(weights @ np.square(offsets.min(axis=1)))
+    best = [np.average(rows[nearest == j], axis=0, weights=weights[nearest == j]) for j in set(nearest[weights > 0])]
+    moved = float(weights @ np.square(cdist(rows, best).min(axis=1)))
+    assert moved >= (1 - kmeans.PAYS) * inertia - 1e-6  # the next iteration would not have paid
+
+
+def test_a_weight_counts_like_so_many_equal_rows() -> None:
+    rows, times = cloud(0, 40, dims=2), 1 + np.arange(40) % 4
+    many = np.repeat(rows, times, axis=0)
+
+    def inertia(weighted: bool, seed: int) -> float:
+        rng = np.random.default_rng(seed)
+        centres, _ = kmeans.kmeans(rows, 4, rng, times.astype(np.float64)) if weighted else kmeans.kmeans(many, 4, rng)
+        return float(np.square(cdist(many, centres).min(axis=1)).sum())
+
+    assert np.mean([inertia(True, s) for s in range(40)]) == pytest.approx(
+        np.mean([inertia(False, s) for s in range(40)]), rel=0.03
+    )
+
+
+def test_central_rows_are_the_nearest_members_in_turns() -> None:
+    rows = np.array([[0.0], [1], [2.5], [10], [10.5]], np.float32)
+    picks = kmeans.central(
+        rows, np.array([[0.9], [10]], np.float32), np.array([0, 0, 0, 1, 1]), 5, np.random.default_rng(0)
+    )
+    assert (set(picks[:2].tolist()), set(picks[2:4].tolist()), picks[4]) == ({1, 3}, {0, 4}, 2)

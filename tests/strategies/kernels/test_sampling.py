@@ -55,19 +55,21 @@ def test_distances_of_gradients_equal_those_of_explicit_ones(seed: int) -> None:
     assert np.allclose(factorised.Q * factorised.H, (explicit**2).sum(axis=1))
 
 
-def chance(squares: Floats, first: int, rest: tuple[int, ...]) -> float:
+def chance(squares: Floats, weights: Floats, first: int, rest: tuple[int, ...]) -> float:
     """Return the probability that the plain algorithm draws ``rest`` after ``first``."""
     drawn, nearest, p = [first], squares[first], 1.0
     for pick in rest:
         nearest = np.minimum(nearest, squares[drawn[-1]])
-        p *= nearest[pick] / nearest.sum()
+        p *= weights[pick] * nearest[pick] / (weights @ nearest)
         drawn.append(pick)
     return p
 
 
-def check_frequencies(things: Distances, squares: Floats, times: int = 2000) -> None:
-    drawn = [tuple(sampling.spread(things, 0, 4, rng)[1:].tolist()) for rng in np.random.default_rng(7).spawn(times)]
-    expected = {rest: times * chance(squares, 0, rest) for rest in permutations(range(1, len(squares)), 3)}
+def check_frequencies(things: Distances, squares: Floats, weights: Floats | None = None, times: int = 2000) -> None:
+    rngs = np.random.default_rng(7).spawn(times)
+    drawn = [tuple(sampling.spread(things, 0, 4, rng, weights)[1:].tolist()) for rng in rngs]
+    weight = np.ones(len(squares)) if weights is None else weights
+    expected = {rest: times * chance(squares, weight, 0, rest) for rest in permutations(range(1, len(squares)), 3)}
     assert math.isclose(sum(expected.values()), times)
     assert set(drawn) <= {rest for rest, often in expected.items() if often}
     often = {rest: count for rest, count in expected.items() if count >= 5}
@@ -79,6 +81,11 @@ def check_frequencies(things: Distances, squares: Floats, times: int = 2000) -> 
 def test_sequences_of_rows_are_as_frequent_as_by_the_plain_algorithm(sizes: None) -> None:
     rows = np.array([[0, 0], [1, 0], [1, 0], [3, 1], [0, 4], [-2, -2]], dtype=np.float32)
     check_frequencies(Euclidean(rows), cdist(rows, rows, "sqeuclidean"))
+
+
+def test_weights_are_odds(sizes: None) -> None:
+    rows = np.array([[0, 0], [1, 0], [1, 0], [3, 1], [0, 4], [-2, -2]], dtype=np.float32)
+    check_frequencies(Euclidean(rows), cdist(rows, rows, "sqeuclidean"), np.array([0.5, 1, 3, 2, 0.2, 1]))
 
 
 def test_sequences_of_gradients_are_as_frequent_as_by_the_plain_algorithm(sizes: None) -> None:
