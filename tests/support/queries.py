@@ -1,11 +1,12 @@
 """Queries over small pools with a model whose answers are given, for the tests of the rules."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.query import FROM_THE_MODEL, FROM_THE_TRIAL, Answers, Desk
@@ -32,6 +33,12 @@ class Table:
 
     def predict(self, inputs: Rows) -> Labels:
         return np.asarray(self.table[inputs].argmax(axis=1), dtype=np.int64)
+
+    def head(self) -> tuple[Features, Features]:
+        """Return a head whose logits are the features: what `table` says does not come from it."""
+        return np.eye(self.pool.shape[1], self.table.shape[1], dtype=np.float32), np.zeros(
+            self.table.shape[1], np.float32
+        )
 
 
 def query(
@@ -74,6 +81,42 @@ def query(
         oracle=Oracle(hidden, View(pool), hidden),
     )
     return Query(pool, bought, hidden[bought], rest, n, C, rng, derived, (len(bought),), desk)
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A model that is linear in the features: weights (D, C), bias (C,); -inf is the bias of a class without labels."""
+
+    weights: Floats
+    bias: Floats
+
+    def scores(self, inputs: Features) -> Floats:
+        return np.asarray(softmax(inputs.astype(np.float64) @ self.weights + self.bias, axis=1))
+
+    def predict(self, inputs: Features) -> Labels:
+        return np.asarray(self.scores(inputs).argmax(axis=1), dtype=np.int64)
+
+    def hidden(self, inputs: Features) -> Features:
+        return inputs
+
+    def head(self) -> tuple[Features, Features]:
+        return self.weights.astype(np.float32), self.bias.astype(np.float32)
+
+
+def linear_query(
+    features: NDArray[np.floating],
+    n: int,
+    weights: Floats,
+    bias: Floats,
+    labelled: Sequence[int] = (),
+    seed: int = 0,
+    truth: Sequence[int] | None = None,
+) -> Query:
+    """Return the query for ``n`` rows of a pool whose model is a linear head of single precision."""
+    asked = query(features, n, labelled, seed=seed, truth=truth)
+    head = Head(weights.astype(np.float32).astype(np.float64), bias.astype(np.float32).astype(np.float64))
+    model = Answers(head, View(asked.features), asked.unlabelled, asked.desk.needs, lambda: np.random.default_rng(seed))
+    return replace(asked, n_classes=len(bias), desk=replace(asked.desk, model=model))
 
 
 def cloud(seed: int, size: int, dims: int = 3) -> NDArray[np.float64]:
