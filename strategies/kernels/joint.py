@@ -42,6 +42,22 @@ def information_on_targets(passes: Array, targets: Array) -> Array:
     return without_rounding(xp.concat(found))
 
 
+def information_at_most(passes: Array, targets: Array) -> Array:
+    """Return a bound on `information_on_targets`, (b,) float64: the mean over the targets of log(1 + chi²).
+
+    chi², the mean square by which the joint distribution is off independence, bounds the divergence so, and it is a
+    product: 1 + chi² = sum_kl S_kl T_kl / K², S_kl = sum_c p_k(c) p_l(c) / mean p(c), T of the target likewise. Cost
+    O(b K² (C + M)), and b M logarithms.
+    """
+    xp = array_namespace(passes)
+    of_target = _overlaps(_normalised(xp.asarray(targets, device=device(passes), copy=True)))
+    found = []
+    for rows in _slices(passes.shape[1], max(1, ENTRIES // max(len(of_target), of_target.shape[1]))):
+        together = _overlaps(_normalised(passes[:, rows, :])) @ of_target.T / len(passes) ** 2
+        found.append(xp.mean(xp.log(xp.where(together > 1, together, 1.0)), axis=1))
+    return without_rounding(xp.concat(found))
+
+
 def information_beyond(passes: Array, configurations: Floats) -> Array:
     """Return what the label of each row (K, b, C) says of the model beyond the labels of picked rows, (b,) float64.
 
@@ -81,6 +97,14 @@ def _normalised(passes: Array) -> Array:
     xp = array_namespace(passes)
     p = xp.astype(passes, xp.float64)
     return p / xp.sum(p, axis=-1, keepdims=True)
+
+
+def _overlaps(p: Array) -> Array:
+    """Return sums over the classes of p_k p_l / mean p for passes p (K, b, C), (b, K * K)."""
+    xp = array_namespace(p)
+    mean = xp.mean(p, axis=0)
+    scaled = xp.permute_dims(p / xp.sqrt(xp.where(mean > 0, mean, 1.0)), (1, 0, 2))  # (b, K, C)
+    return xp.reshape(scaled @ xp.matrix_transpose(scaled), (p.shape[1], -1))
 
 
 def _products(p: Array, right: Array) -> Array:

@@ -1,10 +1,10 @@
-"""D² sampling, the seeding of k-means++, by rejection. Axes: M things, n picks."""
+"""Draws of rows: D² sampling, the seeding of k-means++, by rejection, and bootstrap samples. M things, n picks."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ...benchmark.types import Floats
+from ...benchmark.types import Floats, Labels
 from .distances import Distances, Positions, lower
 
 DRAWS = 64  # proposals looked at in one product
@@ -49,3 +49,13 @@ def spread(
             else:
                 rejected += 1
     return picks[:count]
+
+
+def resampled(rng: np.random.Generator, targets: Labels) -> Positions:
+    """Return M positions drawn with replacement, and one of each class that fell out, drawn among its own.
+
+    So every class stays one, and ten labels of ten classes give members that differ by the weight of each label.
+    """
+    rows = rng.integers(len(targets), size=len(targets))
+    fallen = np.setdiff1d(targets, targets[rows])
+    return np.concatenate([rows, *([rng.choice(np.flatnonzero(targets == c))] for c in fallen)]).astype(np.int64)

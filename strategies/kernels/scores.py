@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from ...benchmark.types import Array
@@ -58,9 +58,34 @@ def mutual_information(passes: Array) -> Array:
 
     In [0, log C], and 0 where the passes do not differ.
     """
+    return without_rounding(entropy(average(passes)) - expected_entropy(passes))
+
+
+def average(passes: Array) -> Array:
+    """Return the mean over the passes (K, b, C), (b, C) float64; exactly the passes where all are one."""
+    return array_namespace(passes).sum(passes, axis=0, dtype=array_namespace(passes).float64) / len(passes)
+
+
+def variance(passes: Array) -> Array:
+    """Return the mean square over the passes (K, b, C) of what they differ from their mean by, (b, C) float64."""
+    mean = average(passes)
+    return sum((passes[k, ...] - mean) ** 2 for k in range(len(passes))) / len(passes)
+
+
+def votes(passes: Array) -> Array:
+    """Return the share of the passes (K, b, C) whose best class is each class, (b, C) float64.
+
+    Where classes are equally likely in a pass, the first of them has its vote.
+    """
     xp = array_namespace(passes)
-    mean = xp.sum(passes, axis=0, dtype=xp.float64) / len(passes)
-    return without_rounding(entropy(mean) - expected_entropy(passes))
+    classes = xp.arange(passes.shape[2], device=device(passes))
+    best = (xp.argmax(passes[k, ...], axis=-1, keepdims=True) == classes for k in range(len(passes)))
+    return sum(xp.astype(vote, xp.float64) for vote in best) / len(passes)
+
+
+def variation_ratio(passes: Array) -> Array:
+    """Return the share of the passes (K, b, C) that do not vote for the class with most votes, (b,) float64."""
+    return 1.0 - array_namespace(passes).max(votes(passes), axis=-1)
 
 
 def without_rounding(information: Array) -> Array:
@@ -72,6 +97,25 @@ def top(scores: Matrix, n: int, rng: np.random.Generator) -> Positions:
     """Return the positions of the ``n`` largest scores (M,), largest first; ties in random order, NaN last."""
     shuffled = rng.permutation(len(scores))
     return shuffled[np.argsort(-scores[shuffled], kind="stable")[:n]]
+
+
+def settled(
+    bounds: NDArray[np.float32], n: int, score: Callable[[Positions], NDArray[Any]], look: int
+) -> NDArray[np.float32]:
+    """Return scores (M,) whose ``n`` largest are those of ``score``; what is smaller may be a bound that is still.
+
+    ``score`` gives the scores, at least 0, of the positions it is asked about, ``look`` at once and those of the
+    largest bounds first: no more are asked about than may be among the ``n`` largest.
+    """
+    scores, open_ = bounds.copy(), bounds > 0
+    while True:
+        known = scores[~open_]
+        least = np.partition(known, -n)[-n] if len(known) >= n else 0.0
+        due = np.flatnonzero(open_ & (scores >= least))
+        if not len(due):
+            return scores
+        asked = due[np.argsort(-scores[due], kind="stable")[:look]]
+        scores[asked], open_[asked] = score(asked), False
 
 
 def argmax(values: NDArray[Any], rng: np.random.Generator) -> int:

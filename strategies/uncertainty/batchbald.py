@@ -1,13 +1,15 @@
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Floats, Query, Rows
+from ..kernels.distances import Positions
 from ..kernels.joint import information_beyond, with_label
-from ..kernels.scores import argmax, fill, mutual_information, top
+from ..kernels.scores import argmax, fill, mutual_information, settled, top
 
 LOOK = 512  # rows whose gain is computed at once
 
@@ -56,7 +58,7 @@ class BatchBALD:
             if picks:
                 labels = query.of(query.unlabelled[picks[-1:]]).passes(self.passes)[:, 0]
                 configurations = with_label(configurations, labels, self.configurations, query.rng)
-                self._look(query, gain, configurations)
+                gain = self._looked(query, gain, configurations)
             if not gain.any():
                 break
             picks.append(argmax(gain, query.rng))
@@ -71,11 +73,11 @@ class BatchBALD:
         gain[best] = bald[best]
         return gain
 
-    def _look(self, query: Query, gain: NDArray[np.float32], configurations: Floats) -> None:
-        """Bring the largest of the gains (U,) up to date, and those that may be as large."""
+    def _looked(self, query: Query, gain: NDArray[np.float32], configurations: Floats) -> NDArray[np.float32]:
+        """Return the gains (U,) with the largest up to date, and those that may have been as large."""
         beyond = partial(information_beyond, configurations=configurations)
-        stale, best = gain > 0, 0.0
-        while len(due := np.flatnonzero(stale & (gain >= best))):
-            rows = due[np.argsort(-gain[due], kind="stable")[:LOOK]]
-            gain[rows] = query.of(query.unlabelled[rows]).rowwise_passes(self.passes, beyond)
-            stale[rows], best = False, max(best, float(gain[rows].max()))
+
+        def score(rows: Positions) -> NDArray[Any]:
+            return query.of(query.unlabelled[rows]).rowwise_passes(self.passes, beyond)
+
+        return settled(gain, 1, score, LOOK)

@@ -20,8 +20,10 @@ PROBABILITIES = frozenset({"probabilities"})
 
 
 CHEAPER = {
+    "balanced-entropy": {"passes": 10},
     "boss-oracle": {"candidates": 2},
     "core-gcn": {"epochs": 10},
+    "qbc": {"members": 3},
     "selectal": {"splits": 1, "draws": 2},
 }
 """Parameters of rules whose defaults would take the suite a minute."""

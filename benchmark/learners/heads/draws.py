@@ -12,7 +12,8 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.special import softmax
 
-from ...types import Features, Floats, Labels, Rows
+from ....strategies.kernels.sampling import resampled
+from ...types import Features, Floats, Labels
 
 Weights = Callable[[np.random.Generator], Iterator[Floats]]
 """Endless draws of the weights of one model."""
@@ -42,16 +43,6 @@ def bootstrap(
     while True:
         rows = resampled(rng, targets)
         yield fit(features[rows], targets[rows])
-
-
-def resampled(rng: np.random.Generator, targets: Labels) -> Rows:
-    """Return M positions drawn with replacement, and one of each class that fell out, drawn among its own.
-
-    So every class stays one, and ten labels of ten classes give members that differ by the weight of each label.
-    """
-    rows = rng.integers(len(targets), size=len(targets))
-    fallen = np.setdiff1d(targets, targets[rows])
-    return np.concatenate([rows, *([rng.choice(np.flatnonzero(targets == c))] for c in fallen)]).astype(np.int64)
 
 
 def laplace(rng: np.random.Generator, weights: Floats, features: Features, prior: float) -> Iterator[Floats]:

@@ -15,6 +15,7 @@ from albench.benchmark.grid.params import choose, part_of
 from albench.benchmark.learners.heads import draws
 from albench.benchmark.learners.linear import Linear, LinearModel
 from albench.benchmark.types import Features, Floats, Labels, Lesson
+from albench.strategies.kernels.sampling import resampled
 
 KINDS = ("laplace", "bootstrap", "dropout")
 Passes = Literal["none", "laplace", "bootstrap", "dropout"]
@@ -90,7 +91,7 @@ def test_two_classes_have_the_prior_of_the_one_vector_they_share() -> None:
 
 def test_a_resample_has_the_size_of_the_labels_and_every_class() -> None:
     targets = np.array([0, 0, 0, 0, 1, 0, 0])
-    found = [draws.resampled(np.random.default_rng(seed), targets) for seed in range(200)]
+    found = [resampled(np.random.default_rng(seed), targets) for seed in range(200)]
     lost = [len(rows) - len(targets) for rows in found]
     assert {*lost} == {0, 1}  # what fell out came in addition
     assert all({*targets[rows]} == {0, 1} for rows in found)
@@ -111,7 +112,7 @@ def test_bootstrap_members_are_fits_on_resamples_made_when_they_are_asked_for() 
     next(endless)
     assert len(fitted) == 1
     model, x, y = linear("bootstrap")
-    rows = draws.resampled(np.random.default_rng(5), y)
+    rows = resampled(np.random.default_rng(5), y)
     (member,) = model.draws(1, np.random.default_rng(5))
     again = Linear().fit(Lesson.of(x[rows], y[rows], 11, np.random.default_rng(0)))
     np.testing.assert_array_equal(member(x), again.scores(x))
