@@ -211,9 +211,12 @@ def list_(kind: str, name: str | None) -> None:
         return
     plugins: Registry = getattr(registry, kind)
     with user_errors():
-        width = max(map(len, plugins.names()))
-        lines = [f"{each:{width}}  {plugins.get(each).summary}" for each in plugins.names()]
-        say("\n".join(describe(plugins.get(name)) if name else lines))
+        if name:
+            say("\n".join(describe(plugins.get(name))))
+            return
+        summaries = plugins.summaries()
+        width = max(map(len, summaries))
+        say("\n".join(f"{each:{width}}  {summary}" for each, summary in summaries.items()))
 
 
 @main.command()

@@ -2,7 +2,7 @@
 
 A plugin is a class under one of the decorators `strategy`, `learner`, `dataset`, `encoder`. It is found because its
 file lies in the folder of its kind, or in a room of that folder, or because another package names it in the
-entry-point group of its kind.
+entry-point group of its kind. Those of a `Family` are another library's and are made when they are asked for.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Plugin:
 
     ``version`` is bumped when the plugin's numbers change; it is part of the identity of every trial. ``cite`` is
     printed by the report. ``needs`` is what a rule asks for (`query.FROM_THE_MODEL`, `query.FROM_THE_TRIAL`).
-    ``notes`` holds what a kind declares besides (a dataset's licence, say).
+    ``notes`` holds what a kind declares besides (a dataset's licence, say). ``library`` is the one, with its version,
+    whose code it is where that is not ours.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Plugin:
     version: int
     needs: frozenset[str] = frozenset()
     notes: Mapping[str, Note] = field(default_factory=dict)
+    library: str = ""
 
     @property
     def summary(self) -> str:
@@ -64,8 +66,26 @@ class Plugin:
         return f"{self.cls.__module__}:{self.cls.__qualname__}"
 
 
+@dataclass(frozen=True)
+class Family:
+    """Plugins of another library, called ``prefix:member``.
+
+    Both functions load the library: ``members`` returns the names of those that there are, ``make`` the plugin of a
+    member; they raise `UnknownNameError` for a member that there is not, `PluginError` for what cannot be had.
+    """
+
+    prefix: str
+    members: Callable[[], list[str]]
+    make: Callable[[str], Plugin]
+
+    @property
+    def pattern(self) -> str:
+        """What stands for its members in a list of names."""
+        return f"{self.prefix}:*"
+
+
 class PluginError(UserError):
-    """A plugin of another package cannot be loaded; ``str()`` is one line that names it and the reason."""
+    """A plugin of another package cannot be had; ``str()`` is one line that names it and the reason."""
 
 
 class UnknownNameError(UserError, LookupError):
@@ -92,6 +112,8 @@ class Registry:
         self._package = package  # e.g. "strategies", below the package this file belongs to
         self._group = group
         self._plugins: dict[str, Plugin] = {}
+        self._families: dict[str, Family] = {}
+        self._made: dict[str, Plugin] = {}  # those of families that were asked for
         self._loaded = False
 
     def add(self, plugin: Plugin) -> None:
@@ -111,21 +133,60 @@ class Registry:
             raise ValueError(f"{self.kind} {plugin.name!r} is declared twice: {other.origin} and {plugin.origin}")
         self._plugins[plugin.name] = plugin
 
+    def add_family(self, family: Family) -> None:
+        """Register what makes the plugins ``prefix:member``."""
+        self._families[family.prefix] = family
+
     def names(self) -> list[str]:
-        """Return all registered names, sorted."""
+        """Return all registered names, sorted; without those of families, whose libraries may be slow to load."""
         self._load()
         return sorted(self._plugins)
 
+    def legal(self) -> list[str]:
+        """Return the names as a message lists them: a family stands in one."""
+        return sorted([*self.names(), *(family.pattern for family in self._families.values())])
+
     def get(self, name: str) -> Plugin:
-        """Return the plugin of this name, or raise `UnknownNameError`."""
+        """Return the plugin of this name.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is none.
+        PluginError
+            When it is a family's, and cannot be had.
+        """
         self._load()
-        if name not in self._plugins:
-            raise UnknownNameError(self.kind, name, self._plugins)
-        return self._plugins[name]
+        prefix, _, member = name.partition(":")
+        if prefix in self._families and name not in self._made:
+            self._made[name] = self._families[prefix].make(member)
+        plugin = self._plugins.get(name) or self._made.get(name)
+        if plugin is None:
+            raise UnknownNameError(self.kind, name, self.legal())
+        return plugin
+
+    def split(self, said: str) -> tuple[str, str | None]:
+        """Return name and value of ``name:value``, or ``prefix:member:value`` where the name is a family's."""
+        self._load()
+        name, colon, value = said.partition(":")
+        if colon and name in self._families:
+            member, colon, value = value.partition(":")
+            name = f"{name}:{member}"
+        return name, value if colon else None
+
+    def summaries(self) -> dict[str, str]:
+        """Return name -> first line of all plugins; of a family that cannot be had, why."""
+        found = {name: self.get(name).summary for name in self.names()}
+        for prefix, family in self._families.items():
+            try:
+                found |= {name: self.get(name).summary for name in (f"{prefix}:{one}" for one in family.members())}
+            except PluginError as error:
+                found[family.pattern] = str(error)
+        return found
 
     def of(self, cls: type) -> Plugin | None:
         """Return the plugin that a class was declared as, or None for an undeclared class."""
-        return next((p for p in self._plugins.values() if p.cls is cls), None)
+        return next((p for p in (*self._plugins.values(), *self._made.values()) if p.cls is cls), None)
 
     def _load(self) -> None:
         if self._loaded:
@@ -190,14 +251,20 @@ MARKS = {
     "oracle": "reads the hidden labels: an upper bound, never ranked",
     "reveals": "has the labels of a batch revealed one by one",
     "trains": "changes the training of its rounds: not ranked with the others",
+    "theirs": "is another library's code, asked through a wrapper",
 }
 """What every table says of a rule that is not asked like the others, in words."""
 
 
 def marks_of(strategy: object) -> tuple[str, ...]:
     """Return the `MARKS` of a rule."""
-    needs = needs_of(strategy)
-    has = {"oracle": "oracle" in needs, "reveals": "reveal" in needs, "trains": hasattr(strategy, "pseudo_labels")}
+    needs, plugin = needs_of(strategy), strategies.of(type(strategy))
+    has = {
+        "oracle": "oracle" in needs,
+        "reveals": "reveal" in needs,
+        "trains": hasattr(strategy, "pseudo_labels"),
+        "theirs": bool(plugin and plugin.library),
+    }
     return tuple(mark for mark in MARKS if has[mark])
 
 

@@ -48,6 +48,7 @@ FOREIGN = {
     "vl_convert": "results.report",
     "click": "cli benchmark.engine.program",
     "rich": "cli benchmark.engine results.report",
+    "skactiveml": "strategies.theirs",
 }
 FILES = [
     path

@@ -92,7 +92,8 @@ def check_named(name: str) -> list[CheckResult]:
     LoadError
         When there is no such module or class, the class has no ``@strategy``, or it needs a parameter.
     """
-    plugin = _declared(*name.split(":", 1)) if ":" in name else strategies.get(name)
+    registered = strategies.split(name)[1] is None  # else what stands before the colon is a module
+    plugin = strategies.get(name) if registered else _declared(*name.split(":", 1))
     required = [f.name for f in fields(plugin.cls) if f.default is MISSING and f.default_factory is MISSING]
     if required:
         raise LoadError(

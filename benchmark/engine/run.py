@@ -42,7 +42,10 @@ from .plan import Plan
 from .progress import RunProgress, StepProgress
 from .worker import Ended, Event, RoundDone
 
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "faiss-gpu", "faiss-cpu", "ray", "mlflow", "pyarrow", "pandas")
+LIBRARIES = (
+    *("numpy", "scipy", "scikit-learn", "torch", "faiss-gpu", "faiss-cpu", "ray", "mlflow", "pyarrow", "pandas"),
+    "scikit-activeml",
+)
 TRACKING_WAIT_S = 120.0
 POOLS_KEPT = 4
 

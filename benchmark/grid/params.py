@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..registry import MARKS, Plugin, Registry, UnknownNameError, marks_of, needs_of, strategies, suggestion
+from ..registry import (
+    MARKS,
+    Plugin,
+    PluginError,
+    Registry,
+    UnknownNameError,
+    marks_of,
+    needs_of,
+    strategies,
+    suggestion,
+)
 from ..text import spelled
 from ..types import Part, Scored, Strategy, canonical_json
 from .structure import check, from_text, show
@@ -34,14 +44,14 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
 
     Appends to ``problems`` and returns None where that is not possible.
     """
-    name, params = _name_and_params(said)
+    name, params = _name_and_params(registry, said)
     if name is None:
         expected = f"the name of {_a(registry.kind)}, or {{name: ..., parameter: ...}}"
         problems.append(f"{where}: expected {expected}, got {show(said)}")
         return None
     try:
         plugin = registry.get(name)
-    except UnknownNameError as error:
+    except (UnknownNameError, PluginError) as error:
         problems.append(f"{where}: {error}")
         return None
     fields = {field.name: field for field in _fields(plugin.cls)}
@@ -74,6 +84,7 @@ def describe(plugin: Plugin) -> list[str]:
         "family": plugin.family,
         "cite": plugin.cite,
         "needs": ", ".join(sorted(needs_of(rule))),
+        "library": plugin.library,
         **plugin.notes,
     }
     lines = [f"{plugin.name} (version {plugin.version}): {plugin.summary}"]
@@ -105,10 +116,10 @@ def _a(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
-def _name_and_params(said: object) -> tuple[str | None, dict[str, Any] | str]:
+def _name_and_params(registry: Registry, said: object) -> tuple[str | None, dict[str, Any] | str]:
     if isinstance(said, str) and said:
-        name, colon, value = said.partition(":")
-        return spelled(name), value if colon else {}
+        name, value = registry.split(said)
+        return spelled(name), {} if value is None else value
     if isinstance(said, Mapping) and isinstance(said.get("name"), str):
         return spelled(said["name"]), {str(key): value for key, value in said.items() if key != "name"}
     return None, {}

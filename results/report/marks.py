@@ -9,8 +9,8 @@ from ...benchmark.registry import MARKS
 from ..measures.tables import Summary
 from .blocks import Block
 
-SIGNS = {"oracle": "°", "reveals": "†", "trains": "‡"}
-PLAIN_SIGNS = {"oracle": "(o)", "reveals": "(r)", "trains": "(t)"}
+SIGNS = {"oracle": "°", "reveals": "†", "trains": "‡", "theirs": "§"}
+PLAIN_SIGNS = {"oracle": "(o)", "reveals": "(r)", "trains": "(t)", "theirs": "(th)"}
 """For a terminal that has no other letters."""
 
 

@@ -15,7 +15,7 @@ from albench.benchmark import registry
 pytestmark = pytest.mark.usefixtures("own_folder")
 
 DATASETS, ENCODERS, LEARNERS, STRATEGIES = (
-    ", ".join(r.names()) for r in (registry.datasets, registry.encoders, registry.learners, registry.strategies)
+    ", ".join(r.legal()) for r in (registry.datasets, registry.encoders, registry.learners, registry.strategies)
 )
 COUNT = "a number of labels (at least {}), or a number per class (such as 5/class)"
 KEYS = "name, datasets, embeddings, learners, strategies, budgets, seeds, resources, keep"
