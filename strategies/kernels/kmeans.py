@@ -57,3 +57,8 @@ def central(rows: Features, centres: Features, cluster: Positions, n: int, rng: 
     tie = rng.random(len(rows))
     turn = turns(cluster, np.lexsort((tie, np.concatenate(apart))))
     return np.lexsort((tie, turn))[:n]
+
+
+def representatives(rows: Features, n: int, rng: np.random.Generator) -> Positions:
+    """Return the positions of the `central` rows of ``n`` clusters of rows (M, D), or of all where they are no more."""
+    return central(rows, *kmeans(rows, n, rng), n, rng) if len(rows) > n else np.arange(len(rows))
