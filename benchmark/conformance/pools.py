@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,7 @@ class Case:
     sharpness: float = 1.0
     kind: Kind = "probabilities"
     apart: bool = False
-
-    n_classes: ClassVar[int] = 3
+    n_classes: int = 3
 
     def __str__(self) -> str:
         kind = ", decision values" if self.kind == "decisions" else ""

@@ -22,7 +22,7 @@ class AlfaMix:
     """A spread of the rows whose prediction changes when they are mixed a little with what is known of some class.
 
     A row h (H,), what the model's last layer sees, is mixed with an anchor a, the mean of a class's labelled rows (of
-    all labelled rows where it has none): h + α (a - h), elementwise α = ε |a - h| / |∇| · ∇ / (a - h), ∇ the gradient
+    all labelled rows where it has none): h + t (a - h), elementwise t = ε |a - h| / |∇| · ∇ / (a - h), ∇ the gradient
     of its loss under the predicted class, ε = cap / √H (the paper's closed form). The cap is ``cap``, twice that, ...
     until the predictions of more than n rows change, or it is 1. They are clustered by k-means into n clusters, as unit
     rows, and the row nearest each centre is bought. Where too few change, all are, and the rest is drawn.
@@ -30,7 +30,7 @@ class AlfaMix:
     That mix is a step of length ε |a - h| along ∇, whatever the direction of a; and along a line the predicted class
     of a linear head ends once. So with s the length where it ends a row's prediction changes from ε = s / max |a - h|
     on, for all anchors and caps at once: O(U (H C + C²)) and k-means. ``cap`` is what the authors' README runs with the
-    closed form; their default draws α. Where we differ: they draw the rest with replacement and may buy too few, and
+    closed form; their default draws t. Where we differ: they draw the rest with replacement and may buy too few, and
     leave features alone in which a row equals an anchor.
     """
 

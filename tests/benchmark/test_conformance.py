@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.cheaper import CHEAPER
 
 from albench.benchmark.conformance.checks import CHECKS, check_named, check_strategy
 from albench.benchmark.registry import UnknownNameError, needs_of, strategies
@@ -17,16 +18,6 @@ from albench.strategies.coverage.typiclust import TypiClust
 
 NONE: frozenset[str] = frozenset()
 PROBABILITIES = frozenset({"probabilities"})
-
-
-CHEAPER = {
-    "balanced-entropy": {"passes": 10},
-    "boss-oracle": {"candidates": 2},
-    "core-gcn": {"epochs": 10},
-    "qbc": {"members": 3},
-    "selectal": {"splits": 1, "draws": 2},
-}
-"""Parameters of rules whose defaults would take the suite a minute."""
 
 
 @pytest.mark.parametrize("name", strategies.names())
