@@ -15,7 +15,7 @@ import numpy as np
 
 from ...benchmark.registry import Family, Plugin, PluginError, UnknownNameError, strategies
 from ...benchmark.types import Query, Rows
-from ..kernels import lookup
+from ..kernels.theirs import lookup
 
 LIBRARY, PREFIX = "scikit-activeml", "skactiveml"
 CITE = "Herde et al., scikit-activeml: A Comprehensive and User-Friendly Active Learning Library, JMLR 27(184), 2026"

@@ -13,9 +13,8 @@ from albench.benchmark.seeds import generator
 
 
 def test_an_unknown_name_is_met_with_the_legal_ones_and_the_nearest() -> None:
-    with pytest.raises(
-        UnknownNameError, match="unknown strategy 'typiclst'; did you mean 'typiclust'\\? legal: .*, badge, "
-    ):
+    said = r"unknown strategy 'typiclst'; did you mean 'typiclust'\? legal: .*, badge, "
+    with pytest.raises(UnknownNameError, match=said):
         registry.strategies.get("typiclst")
 
 

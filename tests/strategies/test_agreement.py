@@ -3,6 +3,7 @@
 `random` is left out. Theirs without ours: ContrastiveAL, Quire, CostEmbeddingAL and expected error reduction.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,22 @@ from scipy.stats import chisquare
 from support.queries import cloud, query, random_passes, random_probs
 
 from albench.benchmark.registry import strategies
-from albench.benchmark.types import Floats, Query, Strategy
+from albench.benchmark.types import Answers, Floats, Labels, Query, Rows, Strategy
 from albench.strategies.coverage.max_herding import MaxHerding
 from albench.strategies.coverage.probcover import ProbCover
 from albench.strategies.coverage.typiclust import TypiClust
 from albench.strategies.diversity.coreset import CoreSet
 from albench.strategies.gradient.badge import Badge
+from albench.strategies.hybrid.clue import Clue
+from albench.strategies.hybrid.falcun import Falcun
 from albench.strategies.kernels.distances import pool_units
 from albench.strategies.uncertainty.bald import BALD
 from albench.strategies.uncertainty.batchbald import BatchBALD
 from albench.strategies.uncertainty.entropy import Entropy
 from albench.strategies.uncertainty.least_confidence import LeastConfidence
 from albench.strategies.uncertainty.margin import Margin
+from albench.strategies.uncertainty.qbc import QBC
+from albench.strategies.uncertainty.variation_ratio import VariationRatio
 
 pytest.importorskip("skactiveml.pool", reason="scikit-activeml is not installed (pip install -e '.[test]')")
 
@@ -43,7 +48,7 @@ def utilities(member: str, asked: Query, labelled: list[int], n: int = 1, **how:
 
     y = np.full(len(asked.features), np.nan)
     y[labelled] = np.arange(len(labelled)) % 2
-    asks = {key: how.pop(key) for key in ("X", "clf", "fit_clf") if key in how}
+    asks = {key: how.pop(key) for key in ("X", "clf", "fit_clf", "ensemble", "fit_ensemble") if key in how}
     strategy = getattr(skactiveml.pool, member)(random_state=0, **how)
     _, found = strategy.query(**({"X": asked.features} | asks), y=y, batch_size=n, return_utilities=True)
     return np.asarray(found)
@@ -99,6 +104,15 @@ def test_typiclust_where_the_clusters_are_told(seed: int) -> None:
     assert picks.tolist() == theirs("TypiClust", asked, k=5)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_clue_where_the_clusters_are_told(seed: int) -> None:
+    """Theirs takes the row nearest each centre wherever it is, ours the nearest of its cluster."""
+    rng = np.random.default_rng(seed)
+    points = np.repeat(10 * np.eye(5), 8, axis=0)[rng.permutation(N)] + rng.normal(size=(N, 5))
+    asked = query(points, 5, [], scores=random_probs(seed, N))
+    assert sorted(Clue().select(asked).tolist()) == sorted(theirs("Clue", asked))
+
+
 # --- the same scores, where ties are drawn ---------------------------------------------------------------------------
 
 
@@ -130,6 +144,33 @@ def test_probcover_at_a_given_radius(seed: int) -> None:
     assert gains[0] > 1
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_variation_ratio_is_their_committee_of_passes(seed: int) -> None:
+    passes = random_passes(seed, 10, N)
+    asked = query(cloud(seed, N), 1, LABELLED, passes=passes)
+    how = {"ensemble": [classifier(one) for one in passes], "fit_ensemble": False, "method": "variation_ratios"}
+    [found] = utilities("QueryByCommittee", asked, [], X=np.arange(N)[:, None], **how)
+    assert np.allclose(VariationRatio(passes=10).score(asked), found[asked.unlabelled])
+
+
+@pytest.mark.parametrize(("measure", "method"), [("vote-entropy", "vote_entropy"), ("kl", "KL_divergence")])
+def test_qbc_of_one_committee(measure: Any, method: str) -> None:
+    """Theirs takes any committee; it is handed the one that ours has fitted. Theirs counts 1e-7 for what is less."""
+    asked, members = query(cloud(2, N), 1, LABELLED, scores=random_probs(2, N)), []
+
+    def fit(rows: Rows, labels: Labels) -> Answers:
+        members.append(asked.fit(rows, labels))
+        return members[-1]
+
+    score = QBC(measure=measure).score(replace(asked, desk=replace(asked.desk, fit=fit)))
+    ensemble = [classifier(member.of(np.arange(N)).probs.astype(float)) for member in members]
+    how = {"ensemble": ensemble, "fit_ensemble": False, "method": method}
+    [found] = utilities("QueryByCommittee", asked, [], X=np.arange(N)[:, None], **how)
+    assert len(ensemble) == 10
+    assert score.max() > 0.03
+    assert np.allclose(score, found[asked.unlabelled], atol=1e-5)
+
+
 # --- the same but for one thing --------------------------------------------------------------------------------------
 
 
@@ -145,7 +186,8 @@ def test_badge_begins_alike_and_then_theirs_takes_the_origin_for_a_centre() -> N
     D = np.square(cdist(g, g[[longest]]))[:, 0]
     capped = np.minimum(D, np.square(g).sum(axis=1))
 
-    model = lookup_classifier(probs)
+    model = classifier(probs)
+    model.answer = lambda _: probs.copy()
     [first, second] = utilities("Badge", asked, [], n=2, X=beside, clf=model, fit_clf=False)
     assert first.argmax() == longest
     assert np.allclose(np.delete(second, longest), np.delete(capped / capped.sum(), longest), atol=1e-6)
@@ -158,9 +200,27 @@ def test_badge_begins_alike_and_then_theirs_takes_the_origin_for_a_centre() -> N
     assert chisquare(times[others], size * (capped / capped.sum())[others]).pvalue < 1e-6
 
 
-def lookup_classifier(probs: Floats) -> Any:
-    """Return a classifier of theirs that has these probabilities (N, C) for the N rows it is asked about."""
-    from albench.strategies.kernels.lookup import Lookup
+def test_falcun_begins_alike_and_then_theirs_scales_otherwise() -> None:
+    """Theirs begins as ours does with ``distance``, goes on as with ``sum``, and scales over the drawn rows too."""
+    probs, gamma, size = random_probs(3, 12, 3), 3, 800
+    u = 1 - np.diff(np.sort(probs, axis=1)[:, -2:])[:, 0]
+    how = {"X": np.arange(12)[:, None], "clf": classifier(probs), "fit_clf": False, "gamma": gamma}
+    [first, second] = utilities("Falcun", query(cloud(3, 12), 2), [], n=2, **how)
+    picks = [Falcun(gamma, "distance").select(query(cloud(3, 12), 1, scores=probs, seed=s))[0] for s in range(size)]
+    assert chisquare(np.bincount(picks, minlength=12), size * first).pvalue > 1e-3
+
+    drawn = int(np.flatnonzero(np.isnan(second))[0])
+    others = np.arange(12) != drawn
+    near = np.minimum(u, np.abs(probs - probs[drawn]).sum(axis=1))
+    odds = [(u + near / near.max())[others], Falcun(gamma, "sum")._relevance(near[others], u[others])]
+    scaled, ours = (each**gamma / (each**gamma).sum() for each in odds)
+    assert np.allclose(second[others], scaled, atol=1e-6)
+    assert np.abs(ours - scaled).max() > 0.01
+
+
+def classifier(probs: Floats) -> Any:
+    """Return a classifier of theirs that has these probabilities (N, C); it is asked by row numbers (b, 1)."""
+    from albench.strategies.kernels.theirs.lookup import Lookup
 
     strategies.get("skactiveml:Badge")  # has their library loaded, which then knows our classifiers
-    return Lookup(lambda _: probs.copy(), probs.shape[1])
+    return Lookup(lambda X: probs[np.asarray(X)[:, 0].astype(int)], probs.shape[1])

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.base import BaseEstimator
 
-from ...benchmark.types import Answers, Floats, Labels, Query, Rows
+from ....benchmark.types import Answers, Floats, Labels, Query, Rows
 
 Answer = Callable[[Any], Any]
 """From inputs to probabilities (b, C), or to those and what the last layer sees, (b, H)."""
