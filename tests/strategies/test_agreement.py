@@ -148,7 +148,11 @@ def test_probcover_at_a_given_radius(seed: int) -> None:
 def test_variation_ratio_is_their_committee_of_passes(seed: int) -> None:
     passes = random_passes(seed, 10, N)
     asked = query(cloud(seed, N), 1, LABELLED, passes=passes)
-    how = {"ensemble": [classifier(one) for one in passes], "fit_ensemble": False, "method": "variation_ratios"}
+    how: dict[str, Any] = {
+        "ensemble": [classifier(one) for one in passes],
+        "fit_ensemble": False,
+        "method": "variation_ratios",
+    }
     [found] = utilities("QueryByCommittee", asked, [], X=np.arange(N)[:, None], **how)
     assert np.allclose(VariationRatio(passes=10).score(asked), found[asked.unlabelled])
 
@@ -164,7 +168,7 @@ def test_qbc_of_one_committee(measure: Any, method: str) -> None:
 
     score = QBC(measure=measure).score(replace(asked, desk=replace(asked.desk, fit=fit)))
     ensemble = [classifier(member.of(np.arange(N)).probs.astype(float)) for member in members]
-    how = {"ensemble": ensemble, "fit_ensemble": False, "method": method}
+    how: dict[str, Any] = {"ensemble": ensemble, "fit_ensemble": False, "method": method}
     [found] = utilities("QueryByCommittee", asked, [], X=np.arange(N)[:, None], **how)
     assert len(ensemble) == 10
     assert score.max() > 0.03
