@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -20,20 +21,23 @@ class Direct:
     """As many rows for each class, around the place that best separates its labels from the others.
 
     For each class k all rows stand in a line: by p_k - max p, then by max p, the surest k first, equal ones at random.
-    The separation is the cut with the most labels k before it and the fewest after it; of equally good cuts the first.
-    A share ``explore`` of the batch goes into the gaps of doubt, the rarest classes first, drawn among the unlabelled
-    rows between the last label k before any other label and the first other label after all labels k. The rest is
-    dealt over the classes in random order, and each buys the unlabelled rows nearest to its separation.
+    The separation is the cut with the most labels k before it and the fewest after it; of equally good ones (all of a
+    gap between two labels are) the one nearest to the last row that is predicted k. A share ``explore`` of the batch
+    goes into the gaps of doubt, evenly, the rarer classes first: it is drawn among the unlabelled rows between the
+    last label k before any other label and the first other label after all labels k. The rest is dealt over the
+    classes in random order, and each buys the unlabelled rows nearest to its separation.
 
     That is the authors' code (LabelBench) with all labels of a batch asked for at once; the paper itself was not at
     hand. Where we differ: their code has the labels revealed, so many in parallel, which narrows a gap between two
     draws and moves the separation before the rest is bought; here no label is seen within a batch, and the draws serve
-    the next one. It gives a fixed number to each class explored; here the share is dealt evenly, one more to the rarer.
+    the next one. Of equally good cuts it takes the first (``cut: first``): in a gap that nobody has narrowed that is
+    the end where the model is sure. It gives a fixed number to each class that it explores.
 
     Cost: O(C N log N), one line at a time, and memory O(N C).
     """
 
     explore: float = 0.5
+    cut: Literal["model", "first"] = "model"
 
     def __post_init__(self) -> None:
         if not 0 <= self.explore <= 1:
@@ -53,7 +57,7 @@ class Direct:
             gap = lines.gap(int(k)) if share else np.empty(0, np.int64)
             lines.take(rng.choice(gap, min(share, len(gap)), replace=False))
         for k, share in zip(rng.permutation(C), _shares(query.n - len(lines.taken), C), strict=True):
-            lines.take(lines.around(int(k))[:share])
+            lines.take(lines.around(int(k), self.cut)[:share])
         return rows[surest[lines.taken]]
 
 
@@ -85,12 +89,15 @@ class Lines:
         between = line[first + 1 : last]
         return between[self.free[between]]
 
-    def around(self, k: int) -> Positions:
+    def around(self, k: int, which: Literal["model", "first"]) -> Positions:
         """Return the free rows in order of how near they are to the separation, the surer k first."""
         line = self.line(k)
         labels = self.labels[line]
         votes = np.where(labels < 0, 0, np.where(labels == k, 1, -1))
-        cut = np.concatenate([[0], votes.cumsum()]).argmax()
+        before = np.concatenate([[0], votes.cumsum()])
+        best = np.flatnonzero(before == before.max())
+        own = np.count_nonzero(self.best == self.probs[:, k]) if which == "model" else 0
+        cut = best[np.abs(best - own).argmin()]
         places = np.flatnonzero(self.free[line])
         return line[places[np.argsort(np.abs(2 * (places - cut) + 1), kind="stable")]]
 

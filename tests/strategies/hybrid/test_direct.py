@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def on_a_line(size: int) -> Floats:
     return np.column_stack([1 - p, p])
 
 
-def walk(query: Query, explore: float, seed: int) -> list[int]:
+def walk(query: Query, explore: float, which: str, seed: int) -> list[int]:
     """DIRECT as one would say it aloud, with the draws of the rule."""
     rng, C = np.random.default_rng(seed), query.n_classes
     rows = [*query.labelled.tolist(), *query.unlabelled.tolist()]
@@ -55,16 +56,12 @@ def walk(query: Query, explore: float, seed: int) -> list[int]:
             sum(label.get(row) == k for row in on[:cut]) - sum(label.get(row, k) != k for row in on[:cut])
             for cut in range(len(on) + 1)
         ]
-        cut = right.index(max(right))
-        for step in range(len(on) + 1):
-            for place in (cut - 1 - step, cut + step):
-                if 0 <= place < len(on) and on[place] not in label and on[place] not in taken:
-                    taken.append(on[place])
-                if len(taken) == query.n - left + sum(left // C + (j < left % C) for j in range(i + 1)):
-                    break
-            else:
-                continue
-            break
+        best = [place for place, how_many in enumerate(right) if how_many == max(right)]
+        own = sum(p[k] == p.max() for p in probs)
+        cut = min(best, key=lambda place: (abs(place - own), place)) if which == "model" else best[0]
+        walked = [place for step in range(len(on) + 1) for place in (cut - 1 - step, cut + step)]
+        free = [on[p] for p in walked if 0 <= p < len(on) and on[p] not in label and on[p] not in taken]
+        taken += free[: left // C + (i < left % C)]
     return taken
 
 
@@ -75,8 +72,11 @@ def walk(query: Query, explore: float, seed: int) -> list[int]:
     classes=st.integers(2, 5),
     rough=st.booleans(),
     explore=st.sampled_from([0.0, 0.5, 1.0]),
+    cut=st.sampled_from(["model", "first"]),
 )
-def test_direct_walks_the_lines(seed: int, size: int, classes: int, rough: bool, explore: float) -> None:
+def test_direct_walks_the_lines(
+    seed: int, size: int, classes: int, rough: bool, explore: float, cut: Literal["model", "first"]
+) -> None:
     rng = np.random.default_rng(seed)
     probs = rng.dirichlet(np.ones(classes), size=size)
     if rough:  # equal rows, and rows of equal margin
@@ -85,15 +85,20 @@ def test_direct_walks_the_lines(seed: int, size: int, classes: int, rough: bool,
     truth = [int(rng.choice(classes, p=p)) for p in probs]
     labelled = rng.permutation(size)[: rng.integers(1, size)].tolist()
     n = int(rng.integers(1, size - len(labelled) + 1))
-    picks = Direct(explore).select(asked(probs, truth, labelled, n, seed)).tolist()
-    assert picks == walk(asked(probs, truth, labelled, n, seed), explore, seed)
+    picks = Direct(explore, cut).select(asked(probs, truth, labelled, n, seed)).tolist()
+    assert picks == walk(asked(probs, truth, labelled, n, seed), explore, cut, seed)
 
 
-def test_half_of_a_batch_lies_in_the_gap_and_half_at_its_edge() -> None:
+@pytest.mark.parametrize(
+    ("cut", "rows"),
+    [("model", {*range(40, 60)}), ("first", {*range(10, 20), *range(80, 90)})],
+    ids=["model", "first"],
+)
+def test_half_of_a_batch_lies_in_the_gap_and_half_at_the_cut(cut: Literal["model", "first"], rows: set[int]) -> None:
     truth = [0] * 50 + [1] * 50
-    picks = Direct().select(asked(on_a_line(100), truth, [*range(10), *range(90, 100)], 16)).tolist()
+    picks = Direct(cut=cut).select(asked(on_a_line(100), truth, [*range(10), *range(90, 100)], 16)).tolist()
     assert set(picks[:8]) <= set(range(10, 90))
-    assert set(picks[8:]) <= set(range(10, 20)) | set(range(80, 90))  # the cut is behind the last label of its own
+    assert set(picks[8:]) <= rows
 
 
 def test_one_wrong_label_does_not_move_the_separation() -> None:
