@@ -1,15 +1,10 @@
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
-
-import numpy as np
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
 from ..kernels.distances import pool_units
 from ..kernels.kmeans import kmeans
-from ..kernels.scores import top
-from ..kernels.typicality import typicality
+from ..kernels.typicality import walk
 
 
 @strategy(
@@ -44,29 +39,4 @@ class TypiClust:
         units = pool_units(query)
         k = min(len(query.labelled) + query.n, self.max_clusters)
         centres, cluster = kmeans(units, k, query.rng)
-        size = np.bincount(cluster, minlength=len(centres))
-        labelled = np.bincount(cluster[query.labelled], minlength=len(centres))
-        order = np.lexsort((query.rng.random(len(centres)), -size, labelled))
-        is_open = np.zeros(len(units), dtype=bool)
-        is_open[query.unlabelled] = True
-
-        def queue(c: int) -> Iterator[int]:  # a generator, so a cluster that is never visited costs nothing
-            members = np.flatnonzero(cluster == c)
-            best_first = members[top(typicality(units[members], self.neighbours), len(members), query.rng)]
-            yield from best_first[is_open[best_first]].tolist()
-
-        large = [queue(c) for c in order if size[c] > self.min_size]
-        small = [queue(c) for c in order if size[c] <= self.min_size]
-        picks = islice(chain(_in_turn(large), _in_turn(small)), query.n)
-        return np.fromiter(picks, dtype=np.int64)
-
-
-def _in_turn(queues: list[Iterator[int]]) -> Iterator[int]:
-    """Yield one item of each queue in order, round and round, until all are empty."""
-    while queues:
-        left = []
-        for queue in queues:
-            for item in islice(queue, 1):
-                left.append(queue)
-                yield item
-        queues = left
+        return walk(query, units, cluster, len(centres), self.min_size, self.neighbours)

@@ -25,7 +25,7 @@ DIMS = 512
 LIMIT_S, LIMIT_MIB = 60, 4096
 LONGER = {"cluster-margin": "all distances of the pool, once an embedding; a batch takes a second"}
 """Rules that may take longer at 50,000 rows, and why."""
-GROWTH = {"cluster-margin": 2, "max-herding": 2, "probcover": 2}
+GROWTH = {"cluster-margin": 2, "dcom": 2, "max-herding": 2, "probcover": 2, "typiclust-dc": 2}
 """The power of N in what a rule's docstring declares, where it is not 1."""
 NOISE = 0.3  # of an exponent: caches end somewhere between 10,000 and 100,000 rows
 

@@ -8,4 +8,5 @@ CHEAPER: dict[str, dict[str, Any]] = {
     "core-gcn": {"epochs": 10},
     "qbc": {"members": 3},
     "selectal": {"splits": 1, "draws": 2},
+    "typiclust-dc": {"steps": 10},
 }
