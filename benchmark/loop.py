@@ -16,7 +16,7 @@ from .bench import Bench
 from .lesson import Learner, Model, sees
 from .purchase import InvalidSelectionError, Purchase, Recorded, buy
 from .query import Strategy
-from .types import Pool, Resources, Round, Rows, Trial
+from .types import Batch, Pool, Resources, Round, Trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Job:
     strategy: Strategy | Recorded
     learner: Learner
     resources: Resources
-    history: tuple[Rows, ...] = ()
+    history: tuple[Batch, ...] = ()
     attempts: int = 1
     keeps_predictions: bool = False
 
@@ -57,7 +57,7 @@ def start(trial: Trial, pool: Pool, learner: Learner) -> Start | None:
     bench = Bench(trial, pool, learner)
     if not len(bench.initial):
         return None
-    model, round_ = _learn(bench, 0, [], Purchase(bench.initial, "initial", 0.0), None)
+    model, round_ = _learn(bench, 0, [], Purchase(Batch(bench.initial), "initial", 0.0), None)
     return Start(model, round_)
 
 
@@ -66,7 +66,7 @@ def run_trial(
     pool: Pool,
     strategy: Strategy | Recorded,
     learner: Learner,
-    history: Sequence[Rows] = (),
+    history: Sequence[Batch] = (),
     begin: Start | None = None,
 ) -> Iterator[Round]:
     """Yield the rounds of a trial that are not in ``history`` yet.
@@ -74,7 +74,7 @@ def run_trial(
     Parameters
     ----------
     history
-        The rows bought in the rounds already on record, in order; the trial continues behind them, and every draw
+        What was bought in the rounds already on record, in order; the trial continues behind them, and every draw
         is derived from its round's name, so the rest is the same as without the interruption. Where a model takes up
         the one before (`registry.chained`) the trial is run again from its first round, and must buy the same rows.
     begin
@@ -96,29 +96,29 @@ def run_trial(
         model = begin.model
         if not bought:
             yield begin.round
-            bought.append(begin.round.selected)
+            bought.append(begin.round.batch)
     first = 0 if len(bench.initial) else 1
     for index in range(first + len(bought), len(sizes) + 1):
         if model is None and bought:
             model = _fit(bench, index - 1, bought, None, None)
         purchase = buy(bench, strategy, bought, sizes[index - 1], index, model)
         model, round_ = _learn(bench, index, bought, purchase, model)
-        bought.append(purchase.rows)
+        bought.append(purchase.batch)
         yield round_
 
 
-def _again(rounds: Iterator[Round], history: Sequence[Rows]) -> Iterator[Round]:
+def _again(rounds: Iterator[Round], history: Sequence[Batch]) -> Iterator[Round]:
     """Pass the rounds over that are on record, having checked that they came out the same; yield the others."""
     for number, round_ in enumerate(rounds):
         if number >= len(history):
             yield round_
-        elif not np.array_equal(round_.selected, history[number]):
+        elif not np.array_equal(round_.selected, history[number].rows):
             raise InvalidSelectionError(f"run again, round {round_.index} bought other rows than are on record")
 
 
-def _fit(bench: Bench, index: int, bought: Sequence[Rows], purchase: Purchase | None, previous: Model | None) -> Model:
+def _fit(bench: Bench, index: int, bought: Sequence[Batch], purchase: Purchase | None, previous: Model | None) -> Model:
     """Fit the model of a round on all that is bought by then, and on what the rule adds to this round alone."""
-    rows = np.concatenate([*bought, *([purchase.rows] if purchase else [])])
+    rows = np.concatenate([batch.rows for batch in (*bought, *([purchase.batch] if purchase else []))])
     labels = bench.pool.labels[rows]
     if purchase is not None and purchase.extra is not None:
         rows, labels = (np.concatenate(pair) for pair in zip((rows, labels), purchase.extra, strict=True))
@@ -126,13 +126,13 @@ def _fit(bench: Bench, index: int, bought: Sequence[Rows], purchase: Purchase | 
 
 
 def _learn(
-    bench: Bench, index: int, bought: Sequence[Rows], purchase: Purchase, previous: Model | None
+    bench: Bench, index: int, bought: Sequence[Batch], purchase: Purchase, previous: Model | None
 ) -> tuple[Model, Round]:
     began = time.perf_counter()
     model = _fit(bench, index, bought, purchase, previous)
     fitted = time.perf_counter()
     scores, predicted = bench.score(model)
-    labelled = np.concatenate([*bought, purchase.rows])
+    labelled = np.concatenate([*(batch.rows for batch in bought), purchase.rows])
     return model, Round(
         index=index,
         selected=purchase.rows,
@@ -145,6 +145,7 @@ def _learn(
         eval_s=time.perf_counter() - fitted,
         peak_rss_mb=_peak_rss_mb(),
         predicted=predicted,
+        chosen_by=purchase.batch.chosen_by,
     )
 
 

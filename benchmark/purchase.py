@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from . import registry
 from .bench import Bench
 from .lesson import Model
-from .query import FROM_THE_MODEL, WITHOUT_LABELS, Answers, Desk, Oracle, Query, Strategy
+from .query import FROM_THE_MODEL, Answers, Batch, Chooser, Desk, Oracle, Query, Strategy
 from .seeds import generator
 from .types import Labels, Rows
 
@@ -22,15 +24,19 @@ class InvalidSelectionError(RuntimeError):
 
 
 class Purchase(NamedTuple):
-    """Rows bought at once, who chose them (`Round.bought_by`), and the seconds that took.
+    """A batch, who bought it (`Round.bought_by`), and the seconds that took.
 
     ``extra`` are rows and labels that the rule adds to this round's training alone (its own guesses, not bought).
     """
 
-    rows: Rows
+    batch: Batch
     bought_by: Literal["initial", "strategy", "random"]
     select_s: float
     extra: tuple[Rows, Labels] | None = None
+
+    @property
+    def rows(self) -> Rows:
+        return self.batch.rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,27 +91,24 @@ class Revealer:
 
 
 def buy(
-    bench: Bench, strategy: Strategy | Recorded, bought: list[Rows], n: int, index: int, model: Model | None
+    bench: Bench, strategy: Strategy | Recorded, bought: Sequence[Batch], n: int, index: int, model: Model | None
 ) -> Purchase:
-    """Ask the strategy, or ``random`` in its place where it needs labels and there are none yet.
+    """Ask the strategy; where it needs labels and there are none yet, its `beginning`, or ``random`` in its place.
 
     Raises
     ------
     InvalidSelectionError
         When the answer is anything but exactly n distinct unlabelled rows, or a revealed row is not among them.
     """
-    labelled = np.concatenate([np.empty(0, np.int64), *bought])
+    labelled = np.concatenate([np.empty(0, np.int64), *(batch.rows for batch in bought)])
     unlabelled, label = bench.unlabelled(labelled), bench.trial.strategy.label
     if isinstance(strategy, Recorded):
         again = strategy.after(labelled)
         _check(again.rows, unlabelled, n, label)
         return again
     began = time.perf_counter()
-    needs = registry.needs_of(strategy)
-    random = bool(needs - WITHOUT_LABELS) and not len(labelled)
-    asked: Strategy = registry.strategies.get("random").cls() if random else strategy
+    asked = strategy if len(labelled) else registry.beginning(strategy)
     revealer = Revealer(bench.pool.labels, unlabelled, n)
-    desk = Desk() if random else _desk(bench, needs, unlabelled, index, model, revealer)
     query = Query(
         features=bench.pool.features,
         labelled=labelled.copy(),  # copies: a rule that writes by force does not change what it is checked against
@@ -115,18 +118,21 @@ def buy(
         n_classes=bench.pool.n_classes,
         rng=generator(*bench.trial.names("select", index)),
         derived=bench.pool.derived,
-        purchases=tuple(map(len, bought)),
-        desk=desk,
+        purchases=tuple(len(batch.rows) for batch in bought),
+        chosen_by=tuple(chain.from_iterable(batch.chosen_by or ("",) * len(batch.rows) for batch in bought)),
+        desk=_desk(bench, registry.needs_of(asked), unlabelled, index, model, revealer),
     )
-    rows = asked.select(query)
-    if isinstance(rows, np.ndarray):
+    chosen = registry.ask(asked, query) if isinstance(strategy, Chooser) else Batch(asked.select(query))
+    if isinstance(rows := chosen.rows, np.ndarray):
         rows = np.array(rows)  # a copy that the rule does not hold, and no subclass of an array
     _check(rows, unlabelled, n, label)
+    batch = Batch(rows, checked_choosers(chosen.chosen_by, n, label) if isinstance(strategy, Chooser) else ())
     extra = None
     if guess := getattr(asked, "pseudo_labels", None):
         extra = checked_guess(guess(query, rows.copy()), np.setdiff1d(unlabelled, rows), bench.pool.n_classes, label)
     revealer.check(rows, label)
-    return Purchase(rows, "random" if random else "strategy", time.perf_counter() - began, extra)
+    at_random = asked is not strategy and registry.label(asked) == "random"
+    return Purchase(batch, "random" if at_random else "strategy", time.perf_counter() - began, extra)
 
 
 def _desk(
@@ -165,6 +171,20 @@ def _check(rows: Rows, unlabelled: Rows, n: int, name: str) -> None:
         raise InvalidSelectionError(f"{name} returned rows that are labelled already or not in the pool")
     if len(np.unique(rows)) != n:
         raise InvalidSelectionError(f"{name} returned {n} rows of which only {len(np.unique(rows))} are distinct")
+
+
+def checked_choosers(chosen_by: tuple[str, ...], n: int, name: str) -> tuple[str, ...]:
+    """Return who a rule says chose each of its rows, (n,).
+
+    Raises
+    ------
+    InvalidSelectionError
+        When it does not name one rule for each row.
+    """
+    names = isinstance(chosen_by, tuple) and all(isinstance(by, str) and by for by in chosen_by)
+    if not names or len(chosen_by) != n:
+        raise InvalidSelectionError(f"{name} must name the rule that chose each of {n} rows, got {chosen_by!r:.80}")
+    return chosen_by
 
 
 def checked_guess(extra: tuple[Rows, Labels], left: Rows, n_classes: int, name: str) -> tuple[Rows, Labels]:

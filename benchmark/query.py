@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -159,13 +159,24 @@ class Desk:
     oracle: Oracle | None = None
 
 
+class Batch(NamedTuple):
+    """Rows (n,) bought at once, in order; ``chosen_by`` are the rules that chose each, (n,), by their labels.
+
+    It is empty where the rule that was asked chose itself, and for initial labels.
+    """
+
+    rows: Rows
+    chosen_by: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Query:
     """All that a rule may know when it buys ``n`` rows.
 
     ``features`` (N, D) float32 are the pool's. ``labelled`` is in order of purchase and ``labels`` beside it;
-    ``unlabelled`` (U,) is ascending; ``purchases`` are the sizes bought so far, the initial labels first. All arrays
-    are read-only.
+    ``unlabelled`` (U,) is ascending; ``purchases`` are the sizes bought so far, the initial labels first. ``chosen_by``
+    says of each labelled row which rule chose it (`Batch`), "" where the rule that was asked did. All arrays are
+    read-only.
     """
 
     features: Features
@@ -178,6 +189,7 @@ class Query:
     derived: Derived
     purchases: tuple[int, ...] = ()
     desk: Desk = field(default=Desk(), repr=False)
+    chosen_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for array in (self.features, self.labelled, self.labels, self.unlabelled, *(self.desk.validation or ())):
@@ -277,7 +289,8 @@ class Strategy(Protocol):
 
     A rule that is one score a row has ``score(query)`` besides, (U,), larger first, and others are composed over it.
     One that changes the training of its rounds has ``pseudo_labels(query, rows)``: rows and labels that are added to
-    the training of this round, and not bought.
+    the training of this round, and not bought. One that needs a model may have a rule ``beginning``, which buys in its
+    place while nothing is labelled; else that is `random`.
     """
 
     def select(self, query: Query) -> Rows:
@@ -290,6 +303,14 @@ class Scored(Strategy, Protocol):
 
     def score(self, query: Query) -> NDArray[Any]:
         """Return the score of each unlabelled row, (U,); the largest are bought first."""
+
+
+@runtime_checkable
+class Chooser(Strategy, Protocol):
+    """A rule that leaves its rows to other rules; the record says which of them chose which row."""
+
+    def choose(self, query: Query) -> Batch:
+        """Return the rows that `select` returns, and the rule that chose each."""
 
 
 def _declared(question: str, declared: frozenset[str], *needs: str) -> None:

@@ -11,15 +11,16 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, TypeVar
 
-from .query import FROM_THE_MODEL, FROM_THE_TRIAL
+from .query import FROM_THE_MODEL, FROM_THE_TRIAL, WITHOUT_LABELS, Batch, Chooser, Query, Strategy
 from .text import listing
-from .types import UserError
+from .types import Part, UserError, canonical_json
 
 C = TypeVar("C", bound=type)
 
@@ -245,6 +246,76 @@ def needs_of(strategy: object) -> frozenset[str]:
 def rule(name: str) -> Callable[[], Any]:
     """Return what makes a rule with its default parameters, for the default of a rule that is composed over it."""
     return lambda: strategies.get(name).cls()
+
+
+def parameters(cls: type) -> list[Field[Any]]:
+    """Return the parameters of a plugin, its own before those that its whole kind has (they are keyword-only)."""
+    return sorted((field for field in fields(cls) if field.init), key=lambda field: field.kw_only is True)
+
+
+def required(field: Field[Any]) -> bool:
+    """Return whether a parameter has no default."""
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def default(field: Field[Any]) -> Any:
+    """Return the default of a parameter that has one."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def named(value: object) -> tuple[str, list[Any]] | None:
+    """Return label and identity of the rule, or the several, that a parameter holds; None where it holds none."""
+    if isinstance(value, tuple):
+        several = [one for each in value if (one := named(each))]
+        return ("+".join(label for label, _ in several), [identity for _, identity in several]) if several else None
+    plugin = strategies.of(type(value))
+    if plugin is None:
+        return None
+    part = part_of(value, plugin)
+    return part.label, part.identity()
+
+
+def part_of(value: Any, plugin: Plugin) -> Part:
+    """Return how a trial names a plugin with these parameters; a rule among them is named with its own."""
+    known = {field.name: field for field in parameters(plugin.cls)}
+    said = {key: getattr(value, key) for key, field in known.items() if not field.metadata.get("path")}
+    own = {key: v for key, v in said.items() if not (known[key].metadata.get("later") and v == known[key].default)}
+    rules = {key: rule for key, v in own.items() if (rule := named(v))}
+    # an integer given for a float is the same number: one identity
+    hints = typing.get_type_hints(plugin.cls)
+    own = {key: float(v) if hints[key] is float else v for key, v in own.items()}
+    labels_itself = hasattr(value, "label")  # and then says itself what every use of it must say
+    base = value.label() if labels_itself else plugin.name
+    shown = {key: v for key, v in own.items() if not (labels_itself and required(known[key]))}
+    special = ", ".join(
+        f"{key}={rules[key][0] if key in rules else v}" for key, v in shown.items() if v != default(known[key])
+    )
+    own |= {key: identity for key, (_, identity) in rules.items()}
+    return Part(plugin.name, canonical_json(own), plugin.version, f"{base}({special})" if special else base)
+
+
+def label(rule: object) -> str:
+    """Return how tables print a rule: its name, and the parameters that are not at their default."""
+    plugin = strategies.of(type(rule))
+    return part_of(rule, plugin).label if plugin else type(rule).__name__
+
+
+def ask(rule: Strategy, query: Query) -> Batch:
+    """Return what another rule buys, and that it chose it; where that rule leaves the choice to others, who chose."""
+    if isinstance(rule, Chooser):
+        return rule.choose(query)
+    return Batch(rule.select(query), (label(rule),) * query.n)
+
+
+def beginning(strategy: Strategy) -> Strategy:
+    """Return the rule that buys in place of this one while nothing is labelled: itself where it needs no labels.
+
+    Else it is the rule's own `beginning`, or ``random`` where it has none, or one that needs labels too.
+    """
+    if needs_of(strategy) <= WITHOUT_LABELS:
+        return strategy
+    own: Strategy | None = getattr(strategy, "beginning", None)
+    return own if own is not None and needs_of(own) <= WITHOUT_LABELS else strategies.get("random").cls()
 
 
 MARKS = {

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..datasets.reading.base import Report, silent
 from ..results.measures.evidence import Runs, read_runs
+from ..results.record.schema import batch_of
 from ..results.record.store import RunStore
 from . import registry
 from .grid import grid as grids
@@ -124,11 +123,12 @@ def _past(directory: Path) -> _Past:
 
 
 def _purchases(runs: Runs) -> dict[str, tuple[Purchase, ...]]:
-    columns = ("trial_id", "selected", "bought_by", "select_s")
+    columns = ("trial_id", "selected", "chosen_by", "bought_by", "select_s")
     rounds = runs.rounds.sort_values(["trial_id", "round"])
     bought: dict[str, list[Purchase]] = {}
-    for trial_id, rows, bought_by, select_s in zip(*(rounds[name] for name in columns), strict=True):
-        bought.setdefault(trial_id, []).append(Purchase(np.asarray(rows, dtype=np.int64), bought_by, select_s))
+    for trial_id, rows, chosen_by, bought_by, select_s in zip(*(rounds[name] for name in columns), strict=True):
+        batch = batch_of(rows, chosen_by)
+        bought.setdefault(trial_id, []).append(Purchase(batch, bought_by, select_s))
     return {trial_id: tuple(purchases) for trial_id, purchases in bought.items()}
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .lesson import Draw, Learner, Lesson, Model, View
-from .query import Answers, Oracle, Query, Scored, Strategy
+from .query import Answers, Batch, Chooser, Oracle, Query, Scored, Strategy
 from .text import clean, spelled
 from .values import Array, Arrays, Derived, Features, Floats, Keep, Labels, Predicted, Rows, UserError, canonical_json
 
@@ -27,7 +27,9 @@ __all__ = [
     "Answers",
     "Array",
     "Arrays",
+    "Batch",
     "Budget",
+    "Chooser",
     "Count",
     "Derived",
     "Draw",
@@ -281,7 +283,8 @@ class Round:
     """The state after the strategy's r-th purchase. Round 0 is the initial labelled set; when empty it has no row.
 
     ``selected`` are the rows bought in this round, in order; ``bought_by`` is ``initial``, ``strategy`` or
-    ``random`` (a rule that needs labels met an empty labelled set and bought exactly as ``random`` does).
+    ``random`` (a rule that needs labels met an empty labelled set and bought exactly as ``random`` does). ``chosen_by``
+    names the rule that chose each of them (`Batch`), and is empty where the strategy itself did.
     Seconds are wall time; ``peak_rss_mb`` is the peak of the process so far, in MiB. ``predicted`` is the class that
     the model gives each test row (M,); None where predictions are not kept.
     """
@@ -297,6 +300,11 @@ class Round:
     eval_s: float
     peak_rss_mb: float
     predicted: Predicted | None = None
+    chosen_by: tuple[str, ...] = ()
+
+    @property
+    def batch(self) -> Batch:
+        return Batch(self.selected, self.chosen_by)
 
 
 @dataclass(frozen=True)

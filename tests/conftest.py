@@ -94,15 +94,15 @@ def albench() -> Program:
 
 def answer(directory: Path) -> pd.DataFrame:
     """Return all that a run answers: its rounds, timing columns aside, with the predictions that are kept of them."""
-    from albench.results.record.schema import TIMING
+    from albench.results.record.schema import LISTS, TIMING
     from albench.results.record.store import RunStore
 
     rounds = RunStore.open(directory).rounds().drop(columns=list(TIMING))
     rounds["predicted"] = (
         kept_predictions(directory).reindex(list(zip(rounds["trial_id"], rounds["round"], strict=True))).to_numpy()
     )
-    for column in ("class_counts", "selected"):
-        rounds[column] = rounds[column].map(lambda values: tuple(values.tolist()))
+    for column in LISTS:
+        rounds[column] = rounds[column].map(lambda values: None if values is None else tuple(values.tolist()))
     return rounds
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..purchase import checked_choosers
 from ..query import Answers
+from ..registry import strategies
 from ..seeds import generator
-from ..types import Arrays, Derived, Features, Query, Strategy
+from ..types import Arrays, Chooser, Derived, Features, Query, Rows, Strategy
 from .calls import NonConformanceError, answer, few, pick
 from .pools import Case, cases, many_ties, pool, queries
 from .state import kept, shared_generators, states
@@ -25,10 +27,12 @@ Check = Callable[[Strategy, frozenset[str]], None]
 def exact_batches(strategy: Strategy, needs: frozenset[str]) -> None:
     """Exactly n distinct unlabelled rows, (n,) int64, with no warning and no NaN on the way, asking what is declared.
 
-    A label that is revealed is that of a row of this batch.
+    A label that is revealed is that of a row of this batch. A rule that leaves its rows to others says who chose them.
     """
     for where, query in queries(needs):
-        pick(strategy, query, where)
+        rows = pick(strategy, query, where)
+        if isinstance(strategy, Chooser):
+            _choosers_told(strategy, query, rows, where)
 
 
 def inputs_unchanged(strategy: Strategy, needs: frozenset[str]) -> None:
@@ -56,8 +60,8 @@ def fixed_by_the_generator(strategy: Strategy, needs: frozenset[str]) -> None:
             "again on artefacts that the first call left in query.derived": (strategy, query.derived),
         }
         for what, (rule, derived) in repeats.items():
-            artefacts = derived or Derived(query.features, lambda key: generator("conformance", 1, key))
-            same = _anew(replace(query, rng=generator("conformance", 1), derived=artefacts))
+            same = _again(query, 1)
+            same = same if derived is None else replace(same, derived=derived)
             _equal(first, answer(rule, same, where), f"{where}: {what} gives other rows")
 
 
@@ -99,6 +103,37 @@ def renumbering(strategy: Strategy, needs: frozenset[str]) -> None:
     ordinary = pool("ordinary pool", 60, 4, 4)  # one class has no label: probabilities of 0 are ordinary
     _same_points(replace(ordinary, hidden=np.minimum(ordinary.hidden, 1)), 200, strategy, needs)
     _same_points(many_ties(), 40, strategy, needs)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A rule by what it says when it is asked who chose; that is noted."""
+
+    rule: Chooser
+    said: list[tuple[str, ...]] = field(default_factory=list)
+
+    def select(self, query: Query) -> Rows:
+        batch = self.rule.choose(query)
+        self.said.append(checked_choosers(batch.chosen_by, query.n, "choose()"))
+        return batch.rows
+
+
+def _choosers_told(strategy: Chooser, query: Query, rows: Rows, where: str) -> None:
+    """The rows of ``select`` are those of ``choose``, and each was chosen by a registered rule, the same every time."""
+    told = _Told(strategy)
+    for _ in range(2):
+        _equal([rows], [pick(told, _again(query, 0), where)], f"{where}: select() and choose() give other rows")
+    if told.said[0] != told.said[1]:
+        raise NonConformanceError(f"{where}: choose() names other rules when it is asked again")
+    known = strategies.names()
+    if unknown := [by for by in told.said[0] if by.partition("(")[0] not in known]:
+        raise NonConformanceError(f"{where}: choose() names {unknown[0]!r}, which is no registered rule")
+
+
+def _again(query: Query, seed: int) -> Query:
+    """Return the query with nothing computed, revealed or drawn yet."""
+    artefacts = Derived(query.features, lambda key: generator("conformance", seed, key))
+    return _anew(replace(query, rng=generator("conformance", seed), derived=artefacts))
 
 
 def _given(query: Query) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import cycle, islice
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ VALIDATION = 6  # rows of the set that the budget paid for, at most
 S = TypeVar("S", bound=np.generic)
 
 TEST = 20  # rows of the test set
+CHOOSERS = ("", "random", "margin", "badge", "typiclust")  # who chose the labelled rows, by turns
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +95,7 @@ class Case:
             derived=derived or Derived(self.features, lambda key: generator("conformance", seed, key)),
             purchases=(len(self.labelled),) if len(self.labelled) else (),
             desk=self._desk(needs, unlabelled, seed),
+            chosen_by=tuple(islice(cycle(CHOOSERS), len(self.labelled))),
         )
 
     def _desk(self, needs: frozenset[str], unlabelled: Rows, seed: int) -> Desk:

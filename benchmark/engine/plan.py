@@ -20,7 +20,7 @@ from heapq import heappop, heappush, heapreplace
 from typing import Any
 
 from ..loop import Job
-from ..types import Outcome, Resources, Rows, TrialEnd
+from ..types import Batch, Outcome, Resources, TrialEnd
 from .costs import Costs, Kind
 from .worker import Ended, Event, RoundDone, Started
 
@@ -81,7 +81,7 @@ class Plan:
         self._home: Counter[Resources] = Counter()  # trials that are not handed out
         self._open: dict[str, Job] = {}
         self._open_pools: Counter[str] = Counter()
-        self._received: dict[str, list[Rows]] = {}
+        self._received: dict[str, list[Batch]] = {}
         self._suspects: deque[Chunk] = deque()  # at home, to be run apart
         self._harmful: set[Kind] = set()  # of trials under which a worker died; others of the kind run apart at once
         for job in jobs:
@@ -145,7 +145,7 @@ class Plan:
     def note(self, event: Event, handle: Any = None) -> None:
         """Learn from what a worker reported; ``handle`` is the engine's handle of a `Started` event's state."""
         if isinstance(event, RoundDone):
-            self._received.setdefault(event.trial_id, []).append(event.round.selected)
+            self._received.setdefault(event.trial_id, []).append(event.round.batch)
         elif isinstance(event, Started):
             if event.start_id in self._groups:
                 self._groups[event.start_id].handle = handle

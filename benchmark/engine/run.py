@@ -160,7 +160,7 @@ def _left(study: Study, store: RunStore, options: Options) -> tuple[list[Job], C
     for job in study.jobs:
         history = tuple(purchases.get(job.trial.trial_id, ()))
         outcome = recorded.get(job.trial.trial_id, Outcome.LOST)
-        if outcome is Outcome.DONE and sum(map(len, history)) < study.total(job.trial):
+        if outcome is Outcome.DONE and sum(len(batch.rows) for batch in history) < study.total(job.trial):
             outcome = Outcome.LOST  # a damaged part took some of its rounds
         if outcome is not Outcome.LOST and outcome not in options.retry:
             outcomes[outcome] += 1

@@ -15,13 +15,18 @@ from ..registry import (
     PluginError,
     Registry,
     UnknownNameError,
+    default,
     marks_of,
+    named,
     needs_of,
+    parameters,
+    part_of,
+    required,
     strategies,
     suggestion,
 )
 from ..text import spelled
-from ..types import Part, Scored, Strategy, canonical_json
+from ..types import Part, Scored, Strategy
 from .structure import check, from_text, show
 
 SEVERAL = tuple[Strategy, ...]
@@ -54,7 +59,7 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
     except (UnknownNameError, PluginError) as error:
         problems.append(f"{where}: {error}")
         return None
-    fields = {field.name: field for field in _fields(plugin.cls)}
+    fields = {field.name: field for field in parameters(plugin.cls)}
     if isinstance(params, str):
         first = next(iter(fields), None)
         if first is None or fields[first].kw_only:
@@ -92,24 +97,18 @@ def describe(plugin: Plugin) -> list[str]:
     lines += [f"  {key}: {value}" for key, value in said.items() if value]
     lines += [f"  marked: it {MARKS[mark]}" for mark in marks_of(rule)]
     hints = typing.get_type_hints(plugin.cls)
-    for field in _fields(plugin.cls):
+    for field in parameters(plugin.cls):
         hint = hints[field.name]
         kind = hint.__name__ if isinstance(hint, type) else re.sub(r"(\w+\.)+", "", str(hint))
-        default = "required" if _required(field) else f"default {_shown(_default(field))}"
-        lines.append(f"  parameter {field.name}: {kind}, {default}")
+        given = "required" if required(field) else f"default {_shown(default(field))}"
+        lines.append(f"  parameter {field.name}: {kind}, {given}")
     return lines
 
 
 def _by_default(plugin: Plugin) -> object:
     """Return a rule with its default parameters, by which its needs may go; its class where it has none."""
-    bare = plugin.kind != "strategy" or any(map(_required, _fields(plugin.cls)))
+    bare = plugin.kind != "strategy" or any(map(required, parameters(plugin.cls)))
     return plugin.cls if bare else plugin.cls()
-
-
-def _fields(cls: type) -> list[dataclasses.Field[Any]]:
-    """Return the parameters of a plugin, its own before those that its whole kind has (they are keyword-only)."""
-    fields = [field for field in dataclasses.fields(cls) if field.init]
-    return sorted(fields, key=lambda field: field.kw_only is True)
 
 
 def _a(noun: str) -> str:
@@ -137,13 +136,9 @@ def _check(
     for key, field in fields.items():
         if key in params and hints[key] not in RULES:
             check(hints[key], params[key], f"{where}.{key}", problems)
-        elif key not in params and _required(field):
+        elif key not in params and required(field):
             problems.append(f"{where}: {plugin.name!r} needs the parameter {key!r}")
     return problems
-
-
-def _required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _with_rules(plugin: Plugin, params: Mapping[str, Any], where: str, problems: list[str]) -> dict[str, Any]:
@@ -172,41 +167,6 @@ def _rule(said: object, kind: Any, where: str, problems: list[str]) -> Any:
     return rule.value if rule else None
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-
-
 def _shown(value: object) -> str:
-    named = _named(value)
-    return named[0] if named else repr(value)
-
-
-def _named(value: object) -> tuple[str, list[Any]] | None:
-    """Return label and identity of the rule, or the several, that a parameter holds; None where it holds none."""
-    if isinstance(value, tuple):
-        several = [named for one in value if (named := _named(one))]
-        return ("+".join(label for label, _ in several), [identity for _, identity in several]) if several else None
-    plugin = strategies.of(type(value))
-    if plugin is None:
-        return None
-    part = part_of(value, plugin)
-    return part.label, part.identity()
-
-
-def part_of(value: Any, plugin: Plugin) -> Part:
-    """Return how a trial names a plugin with these parameters; a rule among them is named with its own."""
-    fields = {field.name: field for field in _fields(plugin.cls)}
-    said = {key: getattr(value, key) for key, field in fields.items() if not field.metadata.get("path")}
-    own = {key: v for key, v in said.items() if not (fields[key].metadata.get("later") and v == fields[key].default)}
-    rules = {key: named for key, v in own.items() if (named := _named(v))}
-    # an integer given for a float is the same number: one identity
-    hints = typing.get_type_hints(plugin.cls)
-    own = {key: float(v) if hints[key] is float else v for key, v in own.items()}
-    labels_itself = hasattr(value, "label")  # and then says itself what every use of it must say
-    base = value.label() if labels_itself else plugin.name
-    shown = {key: v for key, v in own.items() if not (labels_itself and _required(fields[key]))}
-    special = ", ".join(
-        f"{key}={rules[key][0] if key in rules else v}" for key, v in shown.items() if v != _default(fields[key])
-    )
-    own |= {key: identity for key, (_, identity) in rules.items()}
-    return Part(plugin.name, canonical_json(own), plugin.version, f"{base}({special})" if special else base)
+    rule = named(value)
+    return rule[0] if rule else repr(value)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import ArrayLike
 
-from ...benchmark.types import Round, Trial, TrialEnd
+from ...benchmark.types import Batch, Round, Trial, TrialEnd
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"albench_schema"
@@ -39,6 +41,7 @@ ROUNDS = pa.schema(
         ("ece", pa.float64()),  # null where the learner gives no probabilities
         ("class_counts", pa.list_(pa.int32())),
         ("selected", pa.list_(pa.int64())),
+        ("chosen_by", pa.list_(pa.string())),  # by row of ``selected``; null where the strategy itself chose
         ("select_s", pa.float64()),
         ("fit_s", pa.float64()),
         ("eval_s", pa.float64()),
@@ -106,11 +109,14 @@ FIRSTS = pa.schema(
 )
 """One row per row of a pool that some strategy buys first on most seeds: the report shows it without the dataset."""
 
-OPTIONAL = {"n_bought", "rows"}
+OPTIONAL = {"n_bought", "rows", "chosen_by"}
 """Columns that the same version has and has not; null where they are missing."""
 
 MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}
 """Version v -> the function that turns a table of version v into one of version v + 1. Version 1 is the first."""
+
+LISTS = ("class_counts", "selected", "chosen_by")
+"""Columns of ``ROUNDS`` that hold several values a row."""
 
 TIMING = ("select_s", "fit_s", "eval_s", "peak_rss_mb", "ended_at")
 """Columns of ``ROUNDS`` that are not part of the answer: they differ when a round is done again."""
@@ -131,12 +137,18 @@ def round_row(trial: Trial, round_: Round, ended_at: int) -> dict[str, Any]:
         "ece": scores.ece,
         "class_counts": round_.class_counts.tolist(),
         "selected": round_.selected.tolist(),
+        "chosen_by": list(round_.chosen_by) or None,
         "select_s": round_.select_s,
         "fit_s": round_.fit_s,
         "eval_s": round_.eval_s,
         "peak_rss_mb": round_.peak_rss_mb,
         "ended_at": ended_at,
     }
+
+
+def batch_of(selected: ArrayLike, chosen_by: Iterable[str] | None) -> Batch:
+    """Return what a row of ``ROUNDS`` says was bought."""
+    return Batch(np.asarray(selected, dtype=np.int64), tuple(chosen_by) if chosen_by is not None else ())
 
 
 def prediction_row(trial: Trial, round_: Round, test_set: str) -> dict[str, Any]:

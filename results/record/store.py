@@ -19,14 +19,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
 from ...benchmark import text
-from ...benchmark.types import Trial
+from ...benchmark.types import Batch, Trial
 from ...datasets.reading import plain
 from . import manifests, parts
 from .parts import TABLES, CorruptPartError, StorageError
-from .schema import FIRSTS, PLAN, TIMING, plan_row
+from .schema import FIRSTS, LISTS, PLAN, TIMING, batch_of, plan_row
 
 __all__ = ["RunStore", "StorageError"]
 
@@ -266,21 +265,21 @@ class RunStore:
         latest = frame.drop_duplicates("trial_id", keep="last").set_index("trial_id", drop=False)
         return latest.loc[order].reset_index(drop=True)
 
-    def purchases(self) -> dict[str, list[NDArray[np.int64]]]:
-        """Return what each trial has bought so far, one array of rows per round without a gap, for resuming it.
+    def purchases(self) -> dict[str, list[Batch]]:
+        """Return what each trial has bought so far, one batch per round without a gap, for resuming it.
 
         The first round is 0, or 1 where the trial starts without labels. What follows a gap (a lost part) is left
         out, so that it is done again.
         """
         frame = self.rounds()
-        bought: dict[str, list[NDArray[np.int64]]] = {}
+        bought: dict[str, list[Batch]] = {}
         total: dict[str, int] = {}
-        columns = (frame[name] for name in ("trial_id", "n_labelled", "class_counts", "selected"))
-        for trial_id, n_labelled, counts, rows in zip(*columns, strict=True):
+        columns = (frame[name] for name in ("trial_id", "n_labelled", "class_counts", "selected", "chosen_by"))
+        for trial_id, n_labelled, counts, rows, chosen_by in zip(*columns, strict=True):
             now = total.get(trial_id, 0) + len(rows)
             # nothing is missing between the last row and this; the counts hold no validation set, which no round buys
             if now in (n_labelled, int(np.sum(counts))):
-                bought.setdefault(trial_id, []).append(np.asarray(rows, dtype=np.int64))
+                bought.setdefault(trial_id, []).append(batch_of(rows, chosen_by))
                 total[trial_id] = now
         return bought
 
@@ -312,8 +311,8 @@ class RunStore:
 
     def _report_disagreement(self, repeated: pd.DataFrame) -> None:
         answer = repeated.drop(columns=list(TIMING))
-        for column in ("class_counts", "selected"):
-            answer[column] = answer[column].map(lambda values: tuple(values.tolist()))
+        for column in LISTS:
+            answer[column] = answer[column].map(lambda values: None if values is None else tuple(values.tolist()))
         several = answer.drop_duplicates()
         several = several[several.duplicated(["trial_id", "round"])]
         if len(several):

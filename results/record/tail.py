@@ -15,14 +15,13 @@ import pyarrow.compute as pc
 
 from ...benchmark.types import Outcome
 from .parts import CorruptPartError, list_parts, read_part
-from .schema import PLAN, ROUNDS
+from .schema import LISTS, PLAN, ROUNDS
 
 Row = dict[str, Any]
 
 _END = ["outcome", "reason", "wall_s", "ended_at"]
-_LISTS = ("class_counts", "selected")
 _NAMES = [name for name in PLAN.names if name in ROUNDS.names]  # what tells trials apart
-_KEPT = ["trial_id", *(name for name in ROUNDS.names if name not in _NAMES and name not in _LISTS)]
+_KEPT = ["trial_id", *(name for name in ROUNDS.names if name not in _NAMES and name not in LISTS)]
 _ROWS_AT_ONCE = 50_000
 
 

@@ -30,7 +30,6 @@ from .sections import (
     balance,
     costs,
     curves,
-    forensics,
     gains,
     leaderboard,
     literature,
@@ -41,13 +40,14 @@ from .sections import (
     reading,
     savings,
 )
+from .sections.picks import choosers, forensics
 from .sections.predictions import certainty, classes
 from .terminal import earlier, unfinished
 
 DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
 INDEX = "files.txt"  # what a report is made of, for the next one to know what it replaces
 _OURS = re.compile(r"((tables|figures)/)?[\w.-]+\.(md|html|csv|tex|svg|png)")  # a list is no way out of the folder
-CSV_TABLES = ("cells", "bounds", "not_done", "curves", "cost", "certainty", "classes")
+CSV_TABLES = ("cells", "bounds", "not_done", "curves", "cost", "certainty", "classes", "choosers")
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ TABLES: tuple[Section, ...] = (reading, moved, overview, leaderboard, accuracy, 
 """Those that take no statistics and no charts."""
 SECTIONS: tuple[Section, ...] = (
     *(reading, moved, overview, leaderboard, curves, accuracy, gains, certainty, savings, ranks, costs),
-    *(balance, classes, literature, forensics, provenance),
+    *(balance, classes, literature, forensics, choosers, provenance),
 )
 
 
@@ -125,8 +125,12 @@ def write_report(
 
 
 def _more(evidence: Evidence) -> dict[str, pd.DataFrame]:
-    """Return the values of sections that are not in `TABLES`; those that rest on predictions where there are some."""
-    found = {"certainty": certainty.frame(evidence), "classes": classes.frame(evidence)}
+    """Return the values of sections that are not in `TABLES`; those that few runs have where there are some."""
+    found = {
+        "certainty": certainty.frame(evidence),
+        "classes": classes.frame(evidence),
+        "choosers": choosers.frame(evidence.finished),
+    }
     return {"cost": costs.frame(evidence.finished)} | {name: frame for name, frame in found.items() if len(frame)}
 
 

@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from ...benchmark.registry import needs_of, rule, strategy
-from ...benchmark.types import Features, Labels, Query, Rows, Strategy
+from ...benchmark.registry import ask, needs_of, rule, strategy
+from ...benchmark.types import Batch, Features, Labels, Query, Rows, Strategy
 from ..kernels.distances import Positions, unit_rows
 from ..kernels.kmeans import kmeans
 from ..kernels.scores import argmax, top
@@ -64,7 +64,11 @@ class SelectAL:
         return needs_of(self.low) | needs_of(self.middle) | needs_of(self.high)
 
     def select(self, query: Query) -> Rows:
-        return self.suited(query).select(query)
+        return self.choose(query).rows
+
+    def choose(self, query: Query) -> Batch:
+        """Return what the suited rule buys."""
+        return ask(self.suited(query), query)
 
     def suited(self, query: Query) -> Strategy:
         """Return the rule that the removal test chooses."""

@@ -2,8 +2,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...benchmark.registry import needs_of, rule, strategy
-from ...benchmark.types import Query, Rows, Strategy
+from ...benchmark.registry import ask, needs_of, rule, strategy
+from ...benchmark.types import Batch, Query, Rows, Strategy
 from ..kernels.scores import argmax
 
 
@@ -49,15 +49,19 @@ class BossOracle:
         return frozenset().union(*map(needs_of, self.rules))
 
     def select(self, query: Query) -> Rows:
-        batches = [self.proposed(query) for _ in range(self.candidates)]
-        return batches[argmax(np.array([correct(query, batch) for batch in batches]), query.rng)]
+        return self.choose(query).rows
 
-    def proposed(self, query: Query) -> Rows:
+    def choose(self, query: Query) -> Batch:
+        """Return the best batch, and whose it is."""
+        batches = [self.proposed(query) for _ in range(self.candidates)]
+        return batches[argmax(np.array([correct(query, batch.rows) for batch in batches]), query.rng)]
+
+    def proposed(self, query: Query) -> Batch:
         """Return a batch (n,) of one of the rules."""
         U, rng = len(query.unlabelled), query.rng
         size = rng.integers(min(4 * query.n, U), min(max(4 * query.n, self.largest), U), endpoint=True)
         part = rng.choice(query.unlabelled, size, replace=False)
-        return self.rules[rng.integers(len(self.rules))].select(query.among(part))
+        return ask(self.rules[rng.integers(len(self.rules))], query.among(part))
 
 
 def correct(query: Query, batch: Rows) -> int:

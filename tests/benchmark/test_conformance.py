@@ -2,8 +2,9 @@
 
 import random
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from support.cheaper import CHEAPER
 
 from albench.benchmark.conformance.checks import CHECKS, check_named, check_strategy
 from albench.benchmark.registry import UnknownNameError, needs_of, strategies
-from albench.benchmark.types import Features, Query, Rows, Strategy
+from albench.benchmark.types import Batch, Features, Query, Rows, Strategy
 from albench.strategies.coverage.probcover import ProbCover
 from albench.strategies.coverage.typiclust import TypiClust
 
@@ -206,6 +207,42 @@ def test_a_rule_with_a_memory_is_caught() -> None:
 
     [result] = [r for r in check_strategy(Remembers()) if r.name == "fixed_by_the_generator"]
     assert "gives other rows" in result.message
+
+
+def drawn(query: Query) -> Rows:
+    return query.rng.permutation(query.unlabelled)[: query.n]
+
+
+@dataclass(frozen=True)
+class Chooses(Rule):
+    """A rule that says of each of its rows that somebody else chose it."""
+
+    by: str
+    turns: Iterator[str] = field(default_factory=lambda: cycle(["margin", "badge"]))
+
+    def choose(self, query: Query) -> Batch:
+        rows = drawn(query)
+        by = {"any": query.rng.choice(["margin", "badge"]), "unsteady": next(self.turns)}.get(self.by, self.by)
+        return Batch(rows, (str(by),) * (query.n if self.by else 1))
+
+
+@pytest.mark.parametrize(
+    ("select", "by", "message"),
+    [
+        (drawn, "random", ""),
+        (drawn, "any", ""),
+        (index_order, "random", "select() and choose() give other rows"),
+        (drawn, "rnadom", "choose() names 'rnadom', which is no registered rule"),
+        (drawn, "unsteady", "choose() names other rules when it is asked again"),
+        (drawn, "", "choose() must name the rule that chose each of"),
+    ],
+)
+def test_a_rule_that_leaves_its_rows_to_others_must_say_to_whom(
+    select: Callable[[Query], object], by: str, message: str
+) -> None:
+    result = check_strategy(Chooses(select, by))[0]
+    assert (result.name, result.passed) == ("exact_batches", not message)
+    assert message in result.message
 
 
 def test_a_rule_for_any_scores_meets_decision_values() -> None:

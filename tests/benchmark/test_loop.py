@@ -18,6 +18,7 @@ from albench.benchmark.learners.linear import Linear
 from albench.benchmark.purchase import InvalidSelectionError
 from albench.benchmark.types import (
     FULL_DATA,
+    Batch,
     Budget,
     Count,
     Pool,
@@ -36,7 +37,7 @@ def strategy_of(trial: Trial) -> Strategy:
     return built
 
 
-def rounds_of(trial: Trial, pool: Pool | None = None, history: tuple[Rows, ...] = ()) -> list[Round]:
+def rounds_of(trial: Trial, pool: Pool | None = None, history: tuple[Batch, ...] = ()) -> list[Round]:
     """Run a trial with a learner that gives all that a rule may need."""
     return list(loop.run_trial(trial, pool or make_pool(), strategy_of(trial), Linear(passes="dropout"), history))
 
@@ -90,7 +91,7 @@ def test_a_trial_goes_on_from_any_round_with_the_same_answer(name: str, initial:
     trial = make_trial(name, initial=initial, rounds=3, validation=10)
     whole = rounds_of(trial)
     for done in range(len(whole) + 1):
-        rest = rounds_of(trial, make_pool(), tuple(r.selected for r in whole[:done]))
+        rest = rounds_of(trial, make_pool(), tuple(r.batch for r in whole[:done]))
         assert [answer(r) for r in rest] == [answer(r) for r in whole[done:]]
 
 

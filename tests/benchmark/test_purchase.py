@@ -1,8 +1,9 @@
 """What the loop puts behind a query, on real trials: only what is declared, and nothing that spoils the record."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from albench.benchmark import loop, registry
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.purchase import InvalidSelectionError
 from albench.benchmark.query import UndeclaredError
-from albench.benchmark.types import Count, Labels, Query, Round, Rows, Trial
+from albench.benchmark.types import Batch, Count, Labels, Query, Round, Rows, Strategy, Trial
 from albench.results.measures.tables import finished_rounds
 from albench.results.record.store import RunStore
+from albench.strategies.diversity.coreset import CoreSet
 
 Select = Callable[[Query], Rows]
 
@@ -187,7 +189,7 @@ def test_a_validation_set_moves_no_initial_label() -> None:
 def test_a_trial_with_a_validation_set_goes_on_where_it_stopped() -> None:
     whole = list(loop.run_trial(with_validation(8), make_pool(), Rule(first_rows), Linear()))
     for done in range(len(whole)):
-        history = [round_.selected for round_ in whole[:done]]
+        history = [round_.batch for round_ in whole[:done]]
         rest = list(loop.run_trial(with_validation(8), make_pool(), Rule(first_rows), Linear(), history))
         assert [(r.n_labelled, r.selected.tolist(), r.scores) for r in rest] == [
             (r.n_labelled, r.selected.tolist(), r.scores) for r in whole[done:]
@@ -302,3 +304,64 @@ def test_of_a_run_with_a_validation_set_all_rounds_are_on_record_and_whole(own_f
     finished = finished_rounds(whole.rounds(), whole.trials())
     assert sorted(set(finished["n_labelled"])) == [11, 17, 23, 29, 124]
     assert finished["trial_id"].nunique() == 3
+
+
+# A rule that leaves its rows to others
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """Leaves its rows to a rule, and remembers what it is told of who chose before."""
+
+    to: Strategy
+    told: list[tuple[str, ...]] = field(default_factory=list)
+    needs: frozenset[str] = frozenset()
+    beginning: Strategy | None = None
+
+    def select(self, query: Query) -> Rows:
+        return self.choose(query).rows
+
+    def choose(self, query: Query) -> Batch:
+        self.told.append(query.chosen_by)
+        return registry.ask(self.to, query)
+
+
+def test_who_chose_is_kept_and_told_again_also_after_an_interruption() -> None:
+    whole, told = [], list[tuple[str, ...]]()
+    for done in (0, 1, 3):
+        rule = Leaves(Leaves(CoreSet("embedding")), told)
+        history = [round_.batch for round_ in whole[:done]]
+        rounds = list(loop.run_trial(make_trial(), make_pool(), rule, Linear(), history))
+        whole = whole or rounds
+        assert [r.chosen_by for r in rounds] == [r.chosen_by for r in whole[done:]]
+    assert [r.chosen_by for r in whole] == [(), *[("coreset(space=embedding)",) * 5] * 4]
+    expected = [("",) * 6 + ("coreset(space=embedding)",) * (5 * i) for i in range(4)]
+    assert told == [*expected, *expected, *expected[2:]]
+
+
+def test_a_rule_that_chooses_itself_names_nobody() -> None:
+    assert {round_.chosen_by for round_ in buy(first_rows)} == {()}
+
+
+def begun(beginning: Strategy | None) -> list[Round]:
+    rule = Leaves(Rule(first_rows), needs=frozenset({"scores"}), beginning=beginning)
+    return list(loop.run_trial(make_trial(initial="0", rounds=2), make_pool(), rule, Linear()))
+
+
+def test_a_rule_may_say_what_buys_while_nothing_is_labelled() -> None:
+    first, then = begun(registry.strategies.get("typiclust").cls())
+    assert (first.bought_by, set(first.chosen_by)) == ("strategy", {"typiclust"})
+    assert (then.bought_by, set(then.chosen_by)) == ("strategy", {"Rule"})
+    for other in (None, registry.strategies.get("margin").cls()):
+        first, then = begun(other)
+        assert (first.bought_by, set(first.chosen_by)) == ("random", {"random"})
+
+
+@pytest.mark.parametrize("said", [(), ("a",), ("a", "a", "a", "a", ""), ["a"] * 5, ("a", "a", "a", "a", 1)])
+def test_who_chose_is_one_name_a_row(said: Any) -> None:
+    class Says(Leaves):
+        def choose(self, query: Query) -> Batch:
+            return Batch(first_rows(query), said)
+
+    with pytest.raises(InvalidSelectionError, match="random must name the rule that chose each of 5 rows, got"):
+        list(loop.run_trial(make_trial(), make_pool(), Says(Rule(first_rows)), Linear()))

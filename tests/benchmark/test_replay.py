@@ -19,7 +19,7 @@ from albench.benchmark import replay
 from albench.benchmark.engine import run as runs
 from albench.benchmark.grid import grid
 from albench.benchmark.purchase import InvalidSelectionError, Purchase, Recorded
-from albench.benchmark.types import Outcome, UserError
+from albench.benchmark.types import Batch, Outcome, UserError
 from albench.results.measures.evidence import read_runs
 from albench.results.record.parts import TABLES
 from albench.results.record.store import RunStore
@@ -266,7 +266,9 @@ def test_no_run_is_one_line(tmp_path: Path) -> None:
 
 
 def test_rows_on_record_that_do_not_fit_are_refused() -> None:
-    record = Recorded((Purchase(np.array([3, 1]), "initial", 0.0), Purchase(np.array([2]), "random", 1.5)))
+    record = Recorded(
+        (Purchase(Batch(np.array([3, 1])), "initial", 0.0), Purchase(Batch(np.array([2])), "random", 1.5))
+    )
     assert record.after(np.array([3, 1])).select_s == 1.5
     assert record.after(np.empty(0, np.int64)).rows.tolist() == [3, 1]
     for labelled in ([1, 3], [3], [3, 1, 2], [3, 1, 4]):

@@ -14,7 +14,7 @@ from support.commands import invoke, run, write_grid
 from albench.benchmark.registry import datasets
 from albench.datasets.reading.loading import load
 from albench.results.record.store import RunStore
-from albench.results.report.sections import forensics
+from albench.results.report.sections.picks import forensics
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 

@@ -148,7 +148,7 @@ def test_what_a_dead_worker_had_goes_on_behind_its_last_round() -> None:
     assert plan.blame(chunk, "killed") == []
     again = [c.jobs[0] for c in iter(lambda: plan.next_chunk(ANY), None)]
     (job,) = [job for job in again if job.trial == chunk.jobs[0].trial]
-    assert [rows.tolist() for rows in job.history] == [[7]]
+    assert [batch.rows.tolist() for batch in job.history] == [[7]]
     assert job.attempts == 2
 
 

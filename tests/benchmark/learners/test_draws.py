@@ -11,9 +11,10 @@ from scipy.special import softmax
 from sklearn.datasets import load_digits
 
 from albench.benchmark import registry
-from albench.benchmark.grid.params import choose, part_of
+from albench.benchmark.grid.params import choose
 from albench.benchmark.learners.heads import draws
 from albench.benchmark.learners.linear import Linear, LinearModel
+from albench.benchmark.registry import part_of
 from albench.benchmark.types import Features, Floats, Labels, Lesson
 from albench.strategies.kernels.sampling import resampled
 

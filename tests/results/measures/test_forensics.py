@@ -21,8 +21,8 @@ from albench.results.measures.forensics import Place, Trail, between_seeds, over
 from albench.results.record import schema
 from albench.results.record.store import RunStore
 from albench.results.report.blocks import Block
-from albench.results.report.sections import forensics as section
-from albench.results.report.sections.forensics import NEEDED
+from albench.results.report.sections.picks import forensics as section
+from albench.results.report.sections.picks.forensics import NEEDED
 
 NAMES = ("d", "e", "l", "b")
 

@@ -185,8 +185,8 @@ def test_purchases_may_start_at_round_one_and_stop_at_a_gap(directory: Path) -> 
         store.add_rounds([row for row in make_rows(gap, 5) if row["round"] != 2])
         store.add_rounds([row for row in make_rows(headless, 3) if row["round"] != 0])  # its initial labels are lost
     bought = RunStore.open(directory).purchases()
-    assert {key: [list(rows) for rows in value] for key, value in bought.items()} == {
+    assert {key: [list(batch.rows) for batch in value] for key, value in bought.items()} == {
         cold.trial_id: [[4, 5, 6, 7], [8, 9, 10, 11]],
         gap.trial_id: [[0, 1, 2, 3], [4, 5, 6, 7]],
     }
-    assert all(rows.dtype == np.int64 for value in bought.values() for rows in value)
+    assert all(batch.rows.dtype == np.int64 for value in bought.values() for batch in value)

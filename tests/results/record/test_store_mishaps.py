@@ -73,7 +73,7 @@ def test_compaction_killed_anywhere_loses_nothing(
     create(directory).close()
     assert len(list(directory.glob("rounds/*"))) == 1
     pd.testing.assert_frame_equal(RunStore.open(directory).rounds(), expected)
-    assert [list(rows) for rows in RunStore.open(directory).purchases()[trial.trial_id]] == [
+    assert [list(batch.rows) for batch in RunStore.open(directory).purchases()[trial.trial_id]] == [
         [4 * r, 4 * r + 1, 4 * r + 2, 4 * r + 3] for r in range(4)
     ]
 
@@ -119,7 +119,7 @@ def test_a_truncated_part_is_named_and_set_aside_by_the_writer_only(
     assert f"{bad} cannot be read and is left out" in reader.notices[0]
     assert bad.exists()
     with caplog.at_level(logging.WARNING), create(directory) as store:
-        assert [list(rows) for rows in store.purchases()[trial.trial_id]] == [[0, 1, 2, 3]]  # up to the gap
+        assert [list(batch.rows) for batch in store.purchases()[trial.trial_id]] == [[0, 1, 2, 3]]  # up to the gap
         store.add_rounds(make_rows(trial)[1:])  # so the trial does them again
     assert not bad.exists()
     assert bad.with_name("part-000001.parquet.corrupt").exists()

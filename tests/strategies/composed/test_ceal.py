@@ -13,7 +13,7 @@ from support.trials import Listening, make_pool, make_trial
 from albench.benchmark import loop, registry
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.purchase import InvalidSelectionError
-from albench.benchmark.types import Round, Rows, Scored
+from albench.benchmark.types import Batch, Round, Scored
 from albench.strategies.composed.ceal import Ceal
 from albench.strategies.uncertainty.entropy import Entropy
 from albench.strategies.uncertainty.margin import Margin
@@ -66,7 +66,7 @@ GENEROUS = Ceal(delta=0.4, decay=0.02)
 
 
 def rounds_of(
-    rule: Ceal | Entropy, history: Sequence[Rows] = (), initial: str = "6", learner: Listening | None = None
+    rule: Ceal | Entropy, history: Sequence[Batch] = (), initial: str = "6", learner: Listening | None = None
 ) -> list[Round]:
     trial, pool = make_trial("ceal", initial), make_pool(seed=4)
     return list(loop.run_trial(trial, pool, rule, learner or Listening(), history))
@@ -98,7 +98,7 @@ def test_training_changes_with_them_and_not_without() -> None:
 def test_a_trial_that_was_interrupted_goes_on_as_if_it_had_not_been(initial: str) -> None:
     whole = rounds_of(GENEROUS, initial=initial)
     for done in range(len(whole) + 1):
-        rest = rounds_of(GENEROUS, [r.selected for r in whole[:done]], initial)
+        rest = rounds_of(GENEROUS, [r.batch for r in whole[:done]], initial)
         assert [(r.index, r.selected.tolist(), r.scores) for r in rest] == [
             (r.index, r.selected.tolist(), r.scores) for r in whole[done:]
         ]
@@ -106,6 +106,6 @@ def test_a_trial_that_was_interrupted_goes_on_as_if_it_had_not_been(initial: str
 
 def test_a_trial_on_record_that_does_not_come_out_again_fails() -> None:
     whole = rounds_of(GENEROUS)
-    other = [*(r.selected for r in whole[:2]), whole[2].selected[::-1].copy()]
+    other = [*(r.batch for r in whole[:2]), Batch(whole[2].selected[::-1].copy())]
     with pytest.raises(InvalidSelectionError, match="run again, round 2 bought other rows than are on record"):
         rounds_of(GENEROUS, other)

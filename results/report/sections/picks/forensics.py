@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ....benchmark.types import Floats
-from ...measures.evidence import Evidence
-from ...measures.forensics import (
+from .....benchmark.types import Floats
+from ....measures.evidence import Evidence
+from ....measures.forensics import (
     ALPHA,
     NEAR,
     PLACE,
@@ -28,10 +28,10 @@ from ...measures.forensics import (
     places,
     with_random,
 )
-from ...measures.words import count
-from .. import charts
-from ..blocks import Block, Figure, stem
-from ..look import data_uri
+from ....measures.words import count
+from ... import charts
+from ...blocks import Block, Figure, stem
+from ...look import data_uri
 
 SHOWN = 5
 """So many of the rows that a strategy buys first are named."""
