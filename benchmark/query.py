@@ -110,6 +110,11 @@ class Answers:
         """Return what the same model says of other rows of the pool, the labelled ones too."""
         return Answers(self.model, self.view, rows, self.needs, self.rng, self.drawn)
 
+    def within(self, kept: Rows) -> Answers:
+        """Return what the same model says where these rows, ascending, are the pool, and numbered so."""
+        view, rows = View(self.view.array[kept]), np.flatnonzero(np.isin(kept, self.rows))
+        return Answers(self.model, view, rows, self.needs, self.rng, self.drawn)
+
     def on(self, view: View) -> Answers:
         """Return what the same model says of all rows of another view, an oracle's test set say."""
         return Answers(self.model, view, np.arange(len(view)), self.needs, self.rng)
@@ -270,6 +275,31 @@ class Query:
             fit=None if fit is None else lambda others, labels: fit(others, labels).of(rows),
         )
         return replace(self, unlabelled=rows, desk=narrower)
+
+    def within(self, rows: Rows) -> tuple[Query, Rows]:
+        """Return the same query as if there were no other unlabelled rows, and which rows of the pool are its rows."""
+        desk = self.desk
+        apart = () if desk.validation is None else desk.validation
+        kept = np.sort(np.concatenate([self.labelled, rows, *apart[:1]]))
+        fit, reveal = desk.fit, desk.reveal
+        smaller = replace(
+            desk,
+            model=None if desk.model is None else desk.model.of(np.sort(rows)).within(kept),
+            fit=None if fit is None else lambda some, labels: fit(kept[some], labels).of(np.sort(rows)).within(kept),
+            validation=(np.searchsorted(kept, apart[0]), apart[1]) if apart else None,
+            reveal=None if reveal is None else lambda row: reveal(int(kept[row])),
+            images=None if desk.images is None else desk.images[kept],
+            oracle=None if desk.oracle is None else replace(desk.oracle, labels=desk.oracle.labels[kept]),
+        )
+        there = replace(
+            self,
+            features=self.features[kept],
+            labelled=np.searchsorted(kept, self.labelled),
+            unlabelled=np.searchsorted(kept, np.sort(rows)),
+            derived=self.derived.within(kept),
+            desk=smaller,
+        )
+        return there, kept
 
     def _model(self, question: str, *needs: str) -> Answers:
         _declared(question, self.desk.needs, *needs)

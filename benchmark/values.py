@@ -63,6 +63,10 @@ class Derived:
         self._keep = keep or (lambda _, compute: compute())
         self._artefacts: dict[str, Arrays] = {}
 
+    def within(self, rows: Rows) -> Derived:
+        """Return the artefacts of these rows alone, with the same generators; they are kept for nobody else."""
+        return Derived(self._features[rows], self._generator)
+
     def get(self, key: str, compute: Callable[[Features, np.random.Generator], Arrays]) -> Arrays:
         """Return the arrays ``compute(features, rng)``, read-only, remembered under ``key``.
 

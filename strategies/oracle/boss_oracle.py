@@ -4,6 +4,7 @@ import numpy as np
 
 from ...benchmark.registry import ask, needs_of, rule, strategy
 from ...benchmark.types import Batch, Query, Rows, Strategy
+from ..kernels.lookahead import correct, fitted
 from ..kernels.scores import argmax
 
 
@@ -54,7 +55,8 @@ class BossOracle:
     def choose(self, query: Query) -> Batch:
         """Return the best batch, and whose it is."""
         batches = [self.proposed(query) for _ in range(self.candidates)]
-        return batches[argmax(np.array([correct(query, batch.rows) for batch in batches]), query.rng)]
+        models = (fitted(query, np.concatenate([query.labelled, batch.rows])) for batch in batches)
+        return batches[argmax(np.array([correct(query, model) for model in models]), query.rng)]
 
     def proposed(self, query: Query) -> Batch:
         """Return a batch (n,) of one of the rules."""
@@ -62,10 +64,3 @@ class BossOracle:
         size = rng.integers(min(4 * query.n, U), min(max(4 * query.n, self.largest), U), endpoint=True)
         part = rng.choice(query.unlabelled, size, replace=False)
         return ask(self.rules[rng.integers(len(self.rules))], query.among(part))
-
-
-def correct(query: Query, batch: Rows) -> int:
-    """Return how many rows of the test set are told right once the labels of a batch are known."""
-    rows, oracle = np.concatenate([query.labelled, batch]), query.oracle
-    said = query.fit(rows, oracle.labels[rows]).on(oracle.test).predicted
-    return int(np.count_nonzero(said == oracle.test_labels))

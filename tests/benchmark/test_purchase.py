@@ -327,7 +327,7 @@ class Leaves:
 
 
 def test_who_chose_is_kept_and_told_again_also_after_an_interruption() -> None:
-    whole, told = [], list[tuple[str, ...]]()
+    whole, told = list[Round](), list[tuple[str, ...]]()
     for done in (0, 1, 3):
         rule = Leaves(Leaves(CoreSet("embedding")), told)
         history = [round_.batch for round_ in whole[:done]]

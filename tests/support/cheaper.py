@@ -2,11 +2,17 @@
 
 from typing import Any
 
+from albench.strategies.coverage.typiclust import TypiClust
+from albench.strategies.random import Random
+from albench.strategies.uncertainty.margin import Margin
+
 CHEAPER: dict[str, dict[str, Any]] = {
     "balanced-entropy": {"passes": 10},
     "boss-oracle": {"candidates": 2},
     "core-gcn": {"epochs": 10},
+    "greedy-oracle": {"candidates": 3, "step": 3},
     "qbc": {"members": 3},
+    "refine": {"rules": (Random(), Margin(), TypiClust()), "depth": 2, "draws": 1},
     "selectal": {"splits": 1, "draws": 2},
     "typiclust-dc": {"steps": 10},
 }

@@ -80,7 +80,7 @@ def query(
         reveal=lambda row: int(hidden[row]),
         oracle=Oracle(hidden, View(pool), hidden),
     )
-    return Query(pool, bought, hidden[bought], rest, n, C, rng, derived, (len(bought),), desk)
+    return Query(pool, bought, hidden[bought], rest, n, C, rng, derived, (len(bought),), desk, ("",) * len(bought))
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,9 +32,9 @@ def blocks(evidence: Evidence) -> list[Block]:
         if len(here):
             tables.append(_table(setting, budget, here, sorted(here["strategy"].unique(), key=names.index)))
     text = (
-        "Some strategies leave their rows to other rules. Here is what share of the rows each rule chose for them: in all"
-        f" purchases, and in the one that reached so many labels ({MOST} of these at most; choosers.csv has all, with 95 %"
-        " intervals). Means over n seeds."
+        "Some strategies leave their rows to other rules. Here is what share of the rows each rule chose for them: in"
+        f" all purchases, and in the one that reached so many labels ({MOST} of these at most; choosers.csv has all,"
+        " with 95 % intervals). Means over n seeds."
     )
     return [Block(TITLE, text=text), *tables]
 
