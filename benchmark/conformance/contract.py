@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..purchase import checked_choosers
 from ..query import Answers
-from ..registry import strategies
+from ..registry import UnknownNameError, strategies
 from ..seeds import generator
 from ..types import Arrays, Chooser, Derived, Features, Query, Rows, Strategy
 from .calls import NonConformanceError, answer, few, pick
@@ -125,9 +125,11 @@ def _choosers_told(strategy: Chooser, query: Query, rows: Rows, where: str) -> N
         _equal([rows], [pick(told, _again(query, 0), where)], f"{where}: select() and choose() give other rows")
     if told.said[0] != told.said[1]:
         raise NonConformanceError(f"{where}: choose() names other rules when it is asked again")
-    known = strategies.names()
-    if unknown := [by for by in told.said[0] if by.partition("(")[0] not in known]:
-        raise NonConformanceError(f"{where}: choose() names {unknown[0]!r}, which is no registered rule")
+    for by in told.said[0]:
+        try:
+            strategies.get(by.partition("(")[0])
+        except UnknownNameError as error:
+            raise NonConformanceError(f"{where}: choose() names {by!r}, which is no registered rule") from error
 
 
 def _again(query: Query, seed: int) -> Query:
