@@ -4,7 +4,6 @@ import numpy as np
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
-from ..kernels.lookahead import correct, fitted
 from ..kernels.scores import margin, top
 
 
@@ -52,9 +51,11 @@ class GreedyOracle:
         drawn = query.rng.choice(free, min(self.candidates, len(free)), replace=False)
         if len(drawn) == count:
             return drawn
-        now = fitted(query, rows)
-        right = np.array([correct(query, fitted(query, np.append(rows, row))) for row in drawn])
-        helps = np.flatnonzero(right > correct(query, now))
+        oracle = query.oracle
+        now = query.fit(rows, oracle.labels[rows])
+        tried = (np.append(rows, row) for row in drawn)
+        right = np.array([oracle.correct(query.fit(known, oracle.labels[known])) for known in tried])
+        helps = np.flatnonzero(right > oracle.correct(now))
         first = helps[top(right[helps], count, query.rng)]
         others = np.setdiff1d(np.arange(len(drawn)), first)
         uncertain = margin(now.of(drawn[others]).scores)
