@@ -7,6 +7,7 @@ from albench.strategies.random import Random
 from albench.strategies.uncertainty.margin import Margin
 
 CHEAPER: dict[str, dict[str, Any]] = {
+    "activeft": {"iterations": 10},
     "balanced-entropy": {"passes": 10},
     "boss-oracle": {"candidates": 2},
     "core-gcn": {"epochs": 10},
