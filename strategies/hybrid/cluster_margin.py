@@ -34,8 +34,8 @@ class ClusterMargin:
 
     Where we differ: the similarity is the cosine (average linkage over squared distances of unit rows; plain distances
     in GALAXY's code), which makes the whole pool's dendrogram affordable, and the cut is exact. It depends on the
-    embedding alone and is kept beside it. Computing it takes O(N² D), a minute or two at 50,000 x 512 on one core, once
-    for all trials; a batch takes O(N log N) and the scores.
+    embedding alone and is kept beside it. Computing it takes O(N² D), about two minutes at 50,000 x 512 on one core,
+    once for all trials, since no distance below the cut may be missed; a batch takes O(N log N) and the scores.
     """
 
     candidates: float = 1.25
