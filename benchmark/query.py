@@ -20,8 +20,11 @@ from . import device
 from .lesson import Draw, Headed, Hidden, Model, Stochastic, View
 from .values import Array, Derived, Features, Labels, Rows
 
-FROM_THE_MODEL = ("scores", "probabilities", "passes", "hidden", "head")
-"""What a learner may give (its ``gives``) and a rule may need of the current model."""
+FROM_THE_MODEL = ("scores", "probabilities", "passes", "snapshots", "hidden", "head")
+"""What a learner may give (its ``gives``) and a rule may need of the current model.
+
+``snapshots`` says of passes that they are the model at several times of one training.
+"""
 
 FROM_THE_TRIAL = ("labels", "learner", "validation", "reveal", "images", "oracle")
 """What a rule may need besides: a label to begin with, the trial's own learner, a set the budget paid for, ..."""
@@ -36,6 +39,14 @@ RowWise = Callable[[Array], Array]
 
 class UndeclaredError(RuntimeError):
     """A rule asked for what it has not declared."""
+
+
+class SamePassesError(RuntimeError):
+    """The passes of a model are all one."""
+
+
+PROBE, ENOUGH = 256, 32
+"""So many rows are looked at, and so many draws made, before it is said that the draws of a model do not differ."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +133,22 @@ class Answers:
     def _draws(self, question: str, K: int) -> Sequence[Draw]:
         _declared(question, self.needs, "passes")
         if K not in self.drawn:
-            self.drawn[K] = cast(Stochastic, self.model).draws(K, self.rng())
+            model = cast(Stochastic, self.model)
+            self.drawn[K] = model.draws(K, self.rng())
+            if self._are_one(self.drawn[K]) and self._are_one(model.draws(ENOUGH, self.rng())):
+                raise SamePassesError(
+                    f"{ENOUGH} passes of the model say the same of every row: {question} has nothing to go by; "
+                    "the learner's draws must differ"
+                )
         return self.drawn[K]
+
+    def _are_one(self, draws: Sequence[Draw]) -> bool:
+        """Return whether all draws say the same, and more than that all rows are alike or sure."""
+        inputs = self.view.take(self.rows[:: max(1, len(self.rows) // PROBE)])
+        first = device.fetch(draws[0](inputs))
+        if any(not np.array_equal(first, device.fetch(draw(inputs))) for draw in draws[1:]):
+            return False
+        return bool((first != first[:1]).any() and ((first > 0) & (first < 1)).any())
 
     def _by_block(self, f: Callable[[Array], Array], axis: int = 0) -> NDArray[Any]:
         """Return ``f`` of the inputs of all rows, read-only; ``axis`` is that of the rows in its answers."""

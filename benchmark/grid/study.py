@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from ...datasets.embeddings.base import Selective
 from ...datasets.embeddings.cache.store import Embedded, embed, fingerprint
@@ -228,8 +228,10 @@ def lacking(strategy: Choice, learner: Choice) -> str:
     remedy = ""
     if missing == {"hidden"} and hasattr(strategy.value, "space"):
         remedy = " (space: embedding needs none)"
-    elif missing == {"passes"} and hasattr(learner.value, "passes"):
-        remedy = f" (passes: dropout makes {learner.part.name} give them)"
+    elif missing and missing <= {"passes", "snapshots"}:
+        kind = "snapshots" if "snapshots" in missing else "dropout"
+        if kind in get_args(get_type_hints(type(learner.value)).get("passes")):
+            remedy = f" (passes: {kind} makes {learner.part.name} give them)"
     return f"{needs}; {learner.part.label} gives {gives}{remedy}" if missing else ""
 
 

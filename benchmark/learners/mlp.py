@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from ..device import fetch
 from ..registry import learner
-from ..types import Features, Lesson
-from .heads.perceptron import Perceptron
+from ..types import Labels, Lesson
+from .heads.perceptron import Layer, Perceptron
 
 RATE, BATCH = 1e-3, 128
 
@@ -26,18 +28,23 @@ class MLP:
     their mean, over one scale for all features, so that what varies more still does.
 
     ``passes: dropout`` trains with hidden units dropped with chance ``p``, and a draw drops some for all rows alike.
+    With ``passes: snapshots`` the fitted network is that of ``none``; where draws are asked for, its training goes on,
+    and one is taken after every ``cycle`` steps. In each the rate falls from 1e-3 to 0 again (``cyclic``: Huang et al.,
+    Snapshot ensembles, ICLR 2017), or stays (``constant``).
     """
 
     width: int = 256
     depth: int = 1
     steps: int = 400
     decay: float = 1e-4
-    passes: Literal["none", "dropout"] = "none"
+    passes: Literal["none", "dropout", "snapshots"] = "none"
     p: float = 0.5
     sees: Literal["embedding", "images"] = "embedding"
+    cycle: int = field(default=100, metadata={"later": True})
+    rate: Literal["cyclic", "constant"] = field(default="cyclic", metadata={"later": True})
 
     def __post_init__(self) -> None:
-        for name in ("width", "depth", "steps"):
+        for name in ("width", "depth", "steps", "cycle"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; legal: at least 1")
         if not self.decay >= 0:
@@ -49,11 +56,12 @@ class MLP:
     def gives(self) -> frozenset[str]:
         """Probabilities from a head on the last hidden layer, and passes where it is said which."""
         given = frozenset({"probabilities", "scores", "hidden", "head"})
-        return given if self.passes == "none" else given | {"passes"}
+        more = {"none": frozenset[str](), "snapshots": frozenset({"passes", "snapshots"})}
+        return given | more.get(self.passes, frozenset({"passes"}))
 
     def fit(self, lesson: Lesson) -> Perceptron:
         """Train on the classes that have labels; weights, batches and dropout are drawn from ``lesson.rng``."""
-        from .heads.training import Recipe, trained  # noqa: PLC0415 - torch takes seconds to load
+        from .heads.training import Recipe, snapshots, trained  # noqa: PLC0415 - torch takes seconds to load
 
         rows = fetch(lesson.inputs)
         rows = rows.reshape(len(rows), -1).astype(np.float32)
@@ -64,13 +72,32 @@ class MLP:
         present, targets = np.unique(lesson.labels, return_inverse=True)
         widths = [rows.shape[1], *[self.width] * self.depth, len(present)]
         recipe = Recipe(self.steps, BATCH, RATE, self.decay, self.p if self.passes == "dropout" else 0.0)
-        *hidden, (weights, bias) = trained(rows, targets, widths, recipe, lesson.rng)
-        head: tuple[Features, Features] = (
-            np.zeros((self.width, lesson.n_classes), np.float32),
-            np.full(lesson.n_classes, -np.inf, np.float32),
-        )
-        head[0][:, present], head[1][present] = weights, bias
-        layers = [*hidden, head]
-        for array in (centre, *(array for layer in layers for array in layer)):
-            array.setflags(write=False)
-        return Perceptron(layers, centre, scale, self.p)
+        layers = trained(rows, targets, widths, recipe, lesson.rng)
+        whole = partial(_of_all_classes, present=present, n_classes=lesson.n_classes)
+        centre.setflags(write=False)
+        if self.passes != "snapshots":
+            return Perceptron(whole(layers), centre, scale, self.p)
+        going_on = partial(snapshots, rows, targets, layers, replace(recipe, steps=self.cycle), self.rate == "cyclic")
+        return Perceptron(whole(layers), centre, scale, self.p, later=partial(_later, going_on, whole))
+
+
+def _later(
+    going_on: Callable[[np.random.Generator], Iterator[list[Layer]]],
+    whole: Callable[[list[Layer]], list[Layer]],
+    rng: np.random.Generator,
+) -> Iterator[list[Layer]]:
+    return map(whole, going_on(rng))
+
+
+def _of_all_classes(layers: list[Layer], present: Labels, n_classes: int) -> list[Layer]:
+    """Return the layers, read-only, with a head over all classes: -inf is the bias of those that are not present."""
+    *hidden, (weights, bias) = layers
+    head: Layer = (
+        np.zeros((len(weights), n_classes), np.float32),
+        np.full(n_classes, -np.inf, np.float32),
+    )
+    head[0][:, present], head[1][present] = weights, bias
+    whole = [*hidden, head]
+    for array in (array for layer in whole for array in layer):
+        array.setflags(write=False)
+    return whole

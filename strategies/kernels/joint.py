@@ -19,6 +19,10 @@ from .scores import entropy, expected_entropy, without_rounding
 ENTRIES = 2**18
 """Numbers of a joint distribution that are held at once: so few that they stay in the processor's cache."""
 
+SINGLE = 2**16  # the same where they are in single precision, several at once
+NEARLY = 2e-5  # nats, more than single precision loses
+LEAST = 1e-30  # whose product with its logarithm is 0
+
 
 def information_on_targets(passes: Array, targets: Array) -> Array:
     """Return the mean over targets (K, M, C) of I(label of the row; label of the target), (b,) float64.
@@ -40,6 +44,29 @@ def information_on_targets(passes: Array, targets: Array) -> Array:
             together = together + entropy(joint)
         found.append(entropy(xp.mean(p, axis=0)) + of_target - together / M)
     return without_rounding(xp.concat(found))
+
+
+def information_nearly(passes: Array, targets: Array) -> Array:
+    """Return `information_on_targets` in single precision, (b,) float64: several times as fast, within `NEARLY`.
+
+    The divergence of the joint distribution from independence, sum p p* r log r for r = mean_k (p_k / p) (p*_k / p*):
+    near independence r is near 1, and nothing large is subtracted.
+    """
+    xp = array_namespace(passes)
+    of_target, mean = _ratios(_normalised(xp.asarray(targets, device=device(passes), copy=True)))
+    of_target, weight = xp.astype(of_target, xp.float32), xp.astype(mean / len(mean), xp.float32)
+    M, C = mean.shape
+    found = []
+    for rows in _slices(passes.shape[1], max(1, SINGLE // C**2 // M)):
+        ratios, mean = _ratios(_normalised(passes[:, rows, :]))
+        ratios = xp.astype(ratios / len(passes), xp.float32)
+        told = 0.0
+        for part in _slices(M, max(1, SINGLE // C**2)):
+            r = xp.clip(_products(ratios, xp.reshape(of_target[:, part, :], (len(passes), -1))), LEAST, None)
+            r = xp.reshape(r * xp.log(r), (ratios.shape[1] * C, -1))
+            told = told + r @ xp.reshape(weight[part, :], (-1,))
+        found.append(xp.sum(mean * xp.reshape(xp.astype(told, xp.float64), mean.shape), axis=1))
+    return xp.concat(found)
 
 
 def information_at_most(passes: Array, targets: Array) -> Array:
@@ -97,6 +124,13 @@ def _normalised(passes: Array) -> Array:
     xp = array_namespace(passes)
     p = xp.astype(passes, xp.float64)
     return p / xp.sum(p, axis=-1, keepdims=True)
+
+
+def _ratios(p: Array) -> tuple[Array, Array]:
+    """Return passes p (K, b, C) over their mean, and it (b, C)."""
+    xp = array_namespace(p)
+    mean = xp.mean(p, axis=0)
+    return p / xp.where(mean > 0, mean, 1.0), mean
 
 
 def _overlaps(p: Array) -> Array:

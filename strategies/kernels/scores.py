@@ -99,9 +99,7 @@ def top(scores: Matrix, n: int, rng: np.random.Generator) -> Positions:
     return shuffled[np.argsort(-scores[shuffled], kind="stable")[:n]]
 
 
-def settled(
-    bounds: NDArray[np.float32], n: int, score: Callable[[Positions], NDArray[Any]], look: int
-) -> NDArray[np.float32]:
+def settled(bounds: NDArray[Any], n: int, score: Callable[[Positions], NDArray[Any]], look: int) -> NDArray[Any]:
     """Return scores (M,) whose ``n`` largest are those of ``score``; what is smaller may be a bound that is still.
 
     ``score`` gives the scores, at least 0, of the positions it is asked about, ``look`` at once and those of the

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -6,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmark.registry import strategy
-from ...benchmark.types import Query, Rows
+from ...benchmark.types import Array, Query, Rows
 from ..kernels.distances import Positions
-from ..kernels.joint import information_at_most, information_on_targets
+from ..kernels.joint import NEARLY, information_at_most, information_nearly, information_on_targets
 from ..kernels.scores import settled, top
 
 LOOK = 256  # rows whose information is computed at once
@@ -30,8 +31,9 @@ class EPIG:
     and the target's; their joint distribution is the mean over ``passes`` draws of the model of p(y) p(y*). Targets
     stand for the inputs on which predictions will be asked (the paper takes a set of its own where it has one).
 
-    Cost: K passes over the pool and O(R M C^2 (K + a logarithm)) for the R rows that may be among the best by a bound
-    on the information, which costs O(U K² (C + M)): the same picks as by looking at all U rows, of which `power` must.
+    Cost: K passes over the pool and O(R M C^2 (K + a logarithm)) in single precision for the R rows that may be among
+    the best by a bound on the information, which costs O(U K² (C + M)); then in double precision for those that may
+    still be. The picks are those of looking at all U rows in double precision, as `power` over this rule must.
     Blocks of pairs keep the memory to a few megabytes beyond the passes of a block. Ties are broken by the query's
     generator.
     """
@@ -49,13 +51,18 @@ class EPIG:
 
     def select(self, query: Query) -> Rows:
         targets = self._targets(query)
-        on_targets = partial(information_on_targets, targets=targets)
-        bounds = query.rowwise_passes(self.passes, partial(information_at_most, targets=targets))
 
-        def score(rows: Positions) -> NDArray[Any]:
-            return query.of(query.unlabelled[rows]).rowwise_passes(self.passes, on_targets)
+        def asked(f: Callable[..., Array], rows: Rows) -> NDArray[Any]:
+            return query.of(rows).rowwise_passes(self.passes, partial(f, targets=targets))
 
-        scores = settled(bounds * (1 + ROUNDED), query.n, score, LOOK)
+        def nearly(positions: Positions) -> NDArray[Any]:
+            return asked(information_nearly, query.unlabelled[positions]) + np.float32(NEARLY)
+
+        def exactly(positions: Positions) -> NDArray[Any]:
+            return asked(information_on_targets, query.unlabelled[positions])
+
+        bounds = asked(information_at_most, query.unlabelled) * np.float32(1 + ROUNDED)
+        scores = settled(settled(bounds, query.n, nearly, LOOK), query.n, exactly, LOOK)
         return query.unlabelled[top(scores, query.n, query.rng)]
 
     def _targets(self, query: Query) -> NDArray[np.float32]:

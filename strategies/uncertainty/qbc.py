@@ -67,4 +67,5 @@ class QBC:
         """Return a member's probabilities (U, C), or its vote for one class as 1."""
         if self.measure == "kl":
             return member.probs.astype(np.float64)
-        return (member.predicted[:, None] == np.arange(n_classes)).astype(np.float64)
+        votes: NDArray[np.bool_] = member.predicted[:, None] == np.arange(n_classes)
+        return votes.astype(np.float64)

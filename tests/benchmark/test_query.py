@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from albench.benchmark import lesson
-from albench.benchmark.query import FROM_THE_MODEL, Answers, Desk, UndeclaredError
+from albench.benchmark.query import FROM_THE_MODEL, Answers, Desk, SamePassesError, UndeclaredError
 from albench.benchmark.seeds import generator
 from albench.benchmark.types import Array, Derived, Draw, Features, Labels, Query, Rows, View
 
@@ -148,6 +148,37 @@ def test_a_model_is_drawn_from_once_a_query() -> None:
     asked.rowwise_passes(3, lambda p: p.mean(axis=0))
     asked.of(asked.labelled).of(asked.unlabelled).passes(3)
     assert model.drawn == [3]
+
+
+class OfOneMind(Counting):
+    """A model whose draws are all itself; with ``tell`` one of them is another from the 20th on."""
+
+    tell = False
+
+    def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
+        self.drawn.append(K)
+        factors = [2.0 if self.tell and k == 20 else 1.0 for k in range(K)]
+        return [partial(self._times, np.float32(factor)) for factor in factors]
+
+
+def test_passes_that_do_not_differ_end_the_trial_with_the_reason() -> None:
+    for ask in ("passes", "rowwise_passes"):
+        with pytest.raises(SamePassesError, match=f"32 passes .* same of every row: {ask} has nothing to go by"):
+            getattr(query({"passes"}, OfOneMind()), ask)(*([5] if ask == "passes" else [5, np.max]))
+
+
+def test_passes_that_only_seem_not_to_differ_do_not() -> None:
+    by_chance = OfOneMind()
+    by_chance.tell = True  # as two bootstrap samples of few labels may be one
+    assert query({"passes"}, by_chance).passes(5).shape == (5, N - 3, C)
+    asked = query({"passes"}, OfOneMind())
+    constant = Answers(OfOneMind(), View(np.ones((N, 2), np.float32)), asked.unlabelled, asked.desk.needs, generator)
+    assert constant.passes(3).shape == (3, N - 3, C)  # all rows are alike, in every pass
+    sure = Answers(
+        OfOneMind(), View(-1e3 * (1 + np.abs(asked.features))), asked.unlabelled, asked.desk.needs, generator
+    )
+    assert constant.of(asked.unlabelled[:1]).passes(3).shape == (3, 1, C)
+    assert np.isin(sure.passes(3), [0, 1]).all()
 
 
 def test_passes_are_the_same_whenever_asked_and_the_first_of_more() -> None:

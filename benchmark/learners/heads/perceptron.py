@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -23,7 +24,7 @@ class Perceptron:
 
     Inputs (b, ...) are flattened to (b, D) and standardised: minus ``centre`` (D,), over ``scale``. A class without
     labels has the bias -inf. ``p`` is the chance to drop a unit in a draw; ``masks`` are those of one draw, one a
-    hidden layer.
+    hidden layer. Where draws are snapshots, ``later`` gives the layers as the training goes on.
     """
 
     layers: Sequence[Layer]
@@ -31,6 +32,7 @@ class Perceptron:
     scale: float
     p: float
     masks: Sequence[Features] = ()
+    later: Callable[[np.random.Generator], Iterator[Sequence[Layer]]] | None = None
 
     def scores(self, inputs: Array) -> Array:
         """Return class probabilities (b, C); exactly 0 for a class without labels."""
@@ -49,7 +51,12 @@ class Perceptron:
         return device.put(weights), device.put(bias)
 
     def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
-        """Return the probabilities by K draws: each drops the same units for all rows, the others times 1 / (1 - p)."""
+        """Return the probabilities by K draws, snapshots or else networks with units left out.
+
+        Each of those drops the same units for all rows, the others times 1 / (1 - p).
+        """
+        if self.later is not None:
+            return [replace(self, layers=layers).scores for layers in islice(self.later(rng), K)]
         widths = [len(bias) for _, bias in self.layers[:-1]]
         return [replace(self, masks=[_mask(width, self.p, rng) for width in widths]).scores for _ in range(K)]
 

@@ -40,28 +40,70 @@ def trained(
     by a generator that is seeded from ``rng``: they are the same on every device.
     """
     draws = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    home = "cuda" if device.active() == "cuda" else "cpu"
-    x, y = torch.from_numpy(rows).to(home), torch.from_numpy(targets).to(home)
-    shapes = [*pairwise(widths)]
-    with _one_thread():
-        begun = [(torch.randn(a, b, generator=draws) * (2 / a) ** 0.5, torch.zeros(b)) for a, b in shapes]
-        theta = torch.cat([part.flatten() for layer in begun for part in layer]).to(home).requires_grad_()
-        layers = _layers(theta, shapes)
-        adam = _Adam(theta, recipe)
-        batches = _batches(len(rows), recipe.batch, draws)
-        for step in range(recipe.steps):
-            chosen = next(batches).to(home)
-            out = x[chosen]
-            for W, b in layers[:-1]:
-                out = relu(torch.addmm(b, out, W))
-                if recipe.p:
-                    kept = torch.rand(out.shape, generator=draws) >= recipe.p
-                    out = out * kept.to(home) / (1 - recipe.p)
-            W, b = layers[-1]
-            (slope,) = torch.autograd.grad(cross_entropy(torch.addmm(b, out, W), y[chosen]), theta)
-            adam.step(slope, step)
-            layers = _layers(theta, shapes)
-    return [(device.fetch(W), device.fetch(b)) for W, b in layers]
+    begun = [(torch.randn(a, b, generator=draws) * (2 / a) ** 0.5, torch.zeros(b)) for a, b in pairwise(widths)]
+    run = _Run(rows, targets, begun, recipe, draws)
+    run.go_on(falling=True)
+    return run.layers()
+
+
+def snapshots(
+    rows: Features,
+    targets: Labels,
+    layers: Sequence[tuple[Features, Features]],
+    recipe: Recipe,
+    falling: bool,
+    rng: np.random.Generator,
+) -> Iterator[list[tuple[Features, Features]]]:
+    """Yield the layers of a training that goes on from ``layers`` without end, after every ``recipe.steps`` steps.
+
+    In each of these cycles the rate is ``recipe.rate``, or falls from it to 0 again.
+    """
+    draws = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    begun = [(torch.from_numpy(W.copy()), torch.from_numpy(b.copy())) for W, b in layers]
+    run = _Run(rows, targets, begun, recipe, draws)
+    while True:
+        run.go_on(falling)
+        yield run.layers()
+
+
+class _Run:
+    """Adam on the cross-entropy of some rows, from layers that are begun; it may go on."""
+
+    def __init__(
+        self,
+        rows: Features,
+        targets: Labels,
+        begun: Sequence[tuple[torch.Tensor, torch.Tensor]],
+        recipe: Recipe,
+        draws: torch.Generator,
+    ) -> None:
+        self._home = "cuda" if device.active() == "cuda" else "cpu"
+        self._x, self._y = torch.from_numpy(rows).to(self._home), torch.from_numpy(targets).to(self._home)
+        self._shapes = [(W.shape[0], W.shape[1]) for W, _ in begun]
+        self._theta = torch.cat([part.flatten() for layer in begun for part in layer]).to(self._home).requires_grad_()
+        self._recipe, self._draws = recipe, draws
+        self._adam, self._batches = _Adam(self._theta, recipe), _batches(len(rows), recipe.batch, draws)
+
+    def go_on(self, falling: bool) -> None:
+        """Take the recipe's steps, at its rate or at one that falls from it to 0."""
+        steps, rate, p = self._recipe.steps, self._recipe.rate, self._recipe.p
+        with _one_thread():
+            for step in range(steps):
+                chosen = next(self._batches).to(self._home)
+                *hidden, (W, b) = _layers(self._theta, self._shapes)
+                out = self._x[chosen]
+                for into, bias in hidden:
+                    out = relu(torch.addmm(bias, out, into))
+                    if p:
+                        kept = torch.rand(out.shape, generator=self._draws) >= p
+                        out = out * kept.to(self._home) / (1 - p)
+                loss = cross_entropy(torch.addmm(b, out, W), self._y[chosen])
+                (slope,) = torch.autograd.grad(loss, self._theta)
+                self._adam.step(slope, rate * (1 - step / steps) if falling else rate)
+
+    def layers(self) -> list[tuple[Features, Features]]:
+        """Return copies of the layers as they are."""
+        return [(device.fetch(W.clone()), device.fetch(b.clone())) for W, b in _layers(self._theta, self._shapes)]
 
 
 def _layers(theta: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -76,16 +118,15 @@ class _Adam:
     def __init__(self, theta: torch.Tensor, recipe: Recipe) -> None:
         self._theta, self._recipe = theta, recipe
         self._mean, self._square = torch.zeros_like(theta), torch.zeros_like(theta)
+        self._taken = 0
 
     @torch.no_grad()
-    def step(self, slope: torch.Tensor, taken: int) -> None:
+    def step(self, slope: torch.Tensor, rate: float) -> None:
+        self._taken += 1
         slope = slope + self._recipe.decay * self._theta
         self._mean.lerp_(slope, 1 - BETAS[0])
         self._square.mul_(BETAS[1]).addcmul_(slope, slope, value=1 - BETAS[1])
-        mean, square = (
-            x / (1 - beta ** (taken + 1)) for x, beta in zip((self._mean, self._square), BETAS, strict=True)
-        )
-        rate = self._recipe.rate * (1 - taken / self._recipe.steps)
+        mean, square = (x / (1 - beta**self._taken) for x, beta in zip((self._mean, self._square), BETAS, strict=True))
         self._theta.addcdiv_(mean, square.sqrt_().add_(EPSILON), value=-rate)
 
 

@@ -81,6 +81,39 @@ def test_a_draw_drops_the_same_units_for_all_rows() -> None:
     np.testing.assert_allclose(draw(x), odds / odds.sum(axis=1, keepdims=True), atol=1e-5)
 
 
+@pytest.mark.parametrize("rate", ["cyclic", "constant"])
+def test_snapshots_are_taken_while_the_training_goes_on(rate: str) -> None:
+    """The fitted network is that without passes; torch's own optimiser goes on from it to the same snapshots."""
+    plain, _ = fitted()
+    model, _ = fitted(passes="snapshots", cycle=15, rate=rate)
+    x, _ = digits(300)
+    np.testing.assert_array_equal(model.scores(x), plain.scores(x))
+    found = [draw(x[100:300]) for draw in model.draws(3, np.random.default_rng(5))]
+
+    rows = torch.from_numpy((x[:100] - model.centre) / np.float32(model.scale))
+    y = torch.from_numpy(digits(100)[1])
+    parts = [torch.tensor(part).requires_grad_() for layer in model.layers for part in layer]
+    adam = torch.optim.Adam(parts, lr=1e-3, weight_decay=1e-4)
+    draws = torch.Generator().manual_seed(int(np.random.default_rng(5).integers(2**63)))
+    batches = training._batches(100, 128, draws)
+    for cycle in range(3):
+        for step in range(15):
+            adam.param_groups[0]["lr"] = 1e-3 * (1 - step / 15) if rate == "cyclic" else 1e-3
+            W, b, V, c = parts
+            chosen = next(batches)
+            out = torch.relu(rows[chosen] @ W + b) @ V + c
+            adam.zero_grad()
+            torch.nn.functional.cross_entropy(out, y[chosen]).backward()  # type: ignore[no-untyped-call] # torch left it untyped
+            adam.step()
+        seen = torch.from_numpy((x[100:300] - model.centre) / np.float32(model.scale))
+        with torch.no_grad():
+            expected = torch.softmax(torch.relu(seen @ W + b) @ V + c, dim=1).numpy()
+        np.testing.assert_allclose(found[cycle], expected, atol=1e-4)
+    assert not np.allclose(found[0], found[1], atol=1e-4)
+    again = pickle.loads(pickle.dumps(model)).draws(3, np.random.default_rng(5))  # noqa: S301 - our own
+    np.testing.assert_array_equal(again[2](x[100:300]), found[2])
+
+
 def test_what_lies_on_a_device_is_answered_there_with_the_same() -> None:
     here, x = fitted(passes="dropout")
     with device.on("torch"):
@@ -110,7 +143,7 @@ def test_a_model_travels_between_processes() -> None:
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).scores(x), model.scores(x))  # noqa: S301 - our own
 
 
-@pytest.mark.parametrize("wrong", [{"width": 0}, {"depth": 0}, {"steps": 0}, {"decay": -1.0}, {"p": 1.0}])
+@pytest.mark.parametrize("wrong", [{"width": 0}, {"depth": 0}, {"steps": 0}, {"cycle": 0}, {"decay": -1.0}, {"p": 1.0}])
 def test_what_makes_no_network_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="legal"):
         MLP(**wrong)  # type: ignore[arg-type] # wrong on purpose

@@ -34,7 +34,13 @@ from albench.benchmark.types import (
 
 OTHERS: dict[str, list[Learner]] = {
     "linear": [Linear(), Linear(passes="laplace"), Linear(passes="bootstrap"), Linear(passes="dropout")],
-    "mlp": [MLP(steps=60), MLP(steps=60, depth=2, passes="dropout", p=0.2), MLP(steps=60, sees="images")],
+    "mlp": [
+        MLP(steps=60),
+        MLP(steps=60, depth=2, passes="dropout", p=0.2),
+        MLP(steps=60, sees="images"),
+        MLP(steps=60, passes="snapshots", cycle=20),
+        MLP(steps=60, passes="snapshots", cycle=5, rate="constant"),
+    ],
 }
 """Where not the defaults alone are tested."""
 

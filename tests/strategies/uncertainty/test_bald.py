@@ -14,7 +14,15 @@ from support.queries import query, random_passes
 from albench.benchmark.registry import strategies
 from albench.benchmark.types import Array, Floats, Strategy
 from albench.strategies.kernels import joint
-from albench.strategies.kernels.joint import information_beyond, information_on_targets, with_label
+from albench.strategies.kernels.distances import Positions
+from albench.strategies.kernels.joint import (
+    information_at_most,
+    information_beyond,
+    information_nearly,
+    information_on_targets,
+    with_label,
+)
+from albench.strategies.kernels.scores import settled
 from albench.strategies.uncertainty import batchbald
 from albench.strategies.uncertainty.bald import BALD
 from albench.strategies.uncertainty.batchbald import BatchBALD
@@ -95,9 +103,49 @@ def test_epig_takes_the_rows_that_say_most_of_drawn_rows(seed: int) -> None:
     assert picks.tolist() == rest[np.argsort(scores)[::-1][:4]].tolist()
 
 
-def test_epig_finds_nothing_where_passes_do_not_differ() -> None:
+def test_a_target_tells_nothing_where_passes_do_not_differ() -> None:
     passes = np.repeat(random_passes(3, 1, 12), 7, axis=0)
-    assert EPIG(passes=7).score(query(NOWHERE, 4, passes=passes)).tolist() == [0] * 12
+    assert information_on_targets(passes, passes[:, :3]).tolist() == [0] * 12
+    assert information_at_most(passes, passes[:, :3]).tolist() == [0] * 12
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS, st.sampled_from([0.02, 0.3, 1.0, 20.0]), st.integers(2, 5))
+def test_what_targets_tell_is_bounded(seed: int, alpha: float, K: int) -> None:
+    """Also where a class is impossible in all passes, and in some."""
+    p = np.random.default_rng(seed).dirichlet(np.full(4, alpha), size=(K, 20))
+    p[:, :3, 1], p[0, 3, 2] = 0, 0
+    p[0, 4], p[1:, 4] = np.eye(4)[0], np.eye(4)[1]
+    p /= p.sum(axis=2, keepdims=True)
+    exact, bound = information_on_targets(p, p[:, 2:9]), information_at_most(p, p[:, 2:9])
+    assert (bound >= exact - 1e-12).all()
+    nearly = information_nearly(p, p[:, 2:9])
+    assert np.abs(nearly - exact).max() < joint.NEARLY / 4
+    assert np.abs(information_nearly(torch.from_numpy(p), p[:, 2:9]).numpy() - exact).max() < joint.NEARLY / 4
+    assert (bound <= math.log(K) + 1e-12).all()
+    tensor = information_at_most(torch.from_numpy(p), p[:, 2:9]).numpy()
+    assert np.allclose(tensor, bound, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS, st.integers(1, 8), st.integers(1, 5))
+def test_the_largest_scores_are_settled_and_few_are_asked_about(seed: int, n: int, look: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = (rng.integers(0, 6, 30) / 6).astype(np.float32)
+    bounds = truth + (truth > 0) * rng.integers(0, 2, 30).astype(np.float32) / 6
+    asked: list[int] = []
+
+    def score(rows: Positions) -> Floats:
+        asked.extend(rows.tolist())
+        return truth[rows].astype(np.float64)
+
+    found = settled(bounds, n, score, look)
+    least = np.sort(truth)[-n]
+    assert np.array_equal(np.flatnonzero(found >= least), np.flatnonzero(truth >= least))
+    assert np.array_equal(found[truth >= least], truth[truth >= least])
+    assert len(set(asked)) == len(asked)
+    assert set(np.flatnonzero((bounds >= least) & (bounds > 0))) <= set(asked)
+    assert set(asked) <= set(np.argsort(-bounds, kind="stable")[: len(asked)])
 
 
 def greedy_batch(p: Floats, rows: list[int], n: int) -> list[int]:
@@ -200,7 +248,7 @@ def test_only_candidates_take_part() -> None:
 
 @pytest.mark.parametrize("rule", [BALD(), EPIG(), BatchBALD()], ids=str)
 def test_rows_without_disagreement_are_drawn(rule: Strategy) -> None:
-    passes = np.repeat(random_passes(3, 1, 12), 10, axis=0)
+    passes = np.repeat(np.eye(3)[np.arange(12) % 3][None], 10, axis=0)  # every pass is as sure of the same
     sets = {tuple(rule.select(query(NOWHERE, 3, passes=passes, seed=s)).tolist()) for s in range(20)}
     assert len(sets) > 15
 
