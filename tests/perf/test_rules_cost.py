@@ -23,7 +23,11 @@ Case = dict[Hashable, Any]
 
 DIMS = 512
 LIMIT_S, LIMIT_MIB = 60, 4096
-LONGER = {"cluster-margin": "all distances of the pool, once an embedding; a batch takes a second"}
+LONGER = {
+    "cluster-margin": "all distances of the pool, once an embedding; a batch takes a second",
+    "max-herding": "exact: every row is a target of every candidate, none too far to count; targets: 10000 is quicker",
+    "typiclust-dc": "the neighbours of all rows, once an embedding, and a head, once for each number of clusters",
+}
 """Rules that may take longer at 50,000 rows, and why."""
 GROWTH = {"cluster-margin": 2, "dcom": 2, "max-herding": 2, "probcover": 2, "typiclust-dc": 2}
 """The power of N in what a rule's docstring declares, where it is not 1."""
