@@ -5,9 +5,8 @@ from array_api_compat import array_namespace
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Answers, Array, Floats, Query, Rows
-from ..kernels.distances import Matrix, Positions, blocks
-
-ROUNDING = 1e-9  # scores that are so nearly equal, in proportion, are drawn among
+from ..kernels.head.factors import Single
+from ..kernels.head.fisher import Trace, search, trace
 
 
 @strategy(
@@ -45,93 +44,22 @@ class BaitBinary:
             raise ValueError(f"bait-binary: oversample is {self.oversample}; it must be at least 1")
 
     def select(self, query: Query) -> Rows:
-        trace = self.trace(query)
-        picks: list[int] = []
-        while len(picks) < min(self.oversample * query.n, len(query.unlabelled)):
-            falls = trace.falls()
-            falls[picks] = -np.inf
-            picks.append(_largest(falls, query.rng))
-            trace.move(picks[-1], +1)
-        return query.unlabelled[pruned(picks, query.n, trace, query.rng)]
+        return query.unlabelled[search(self.trace(query), query.n, self.oversample, query.rng)]
 
-    def trace(self, query: Query) -> "Trace":
+    def trace(self, query: Query) -> Trace:
         """Return the trace before anything is picked, over the unlabelled rows."""
-        ours, known = factors(query), factors(query.of(query.labelled))
-        together = len(known) + query.n
-        of_labelled = known.T @ known
-        fisher = (ours.T @ ours + of_labelled) / (len(ours) + len(known))
-        inverse = np.linalg.inv(self.ridge * np.eye(len(fisher)) + of_labelled / together)
-        ours *= np.sqrt(query.n / together)
-        return Trace(ours, inverse, fisher)
+        return trace(factors(query), factors(query.of(query.labelled)), query.n, self.ridge)
 
 
-class Trace:
-    """tr(M⁻¹ F) while rows v (U, H) enter M and leave it: what it is for each row is kept, never M for each.
-
-    M stands as its inverse (H, H). tr((M ± vvᵀ)⁻¹ F) = tr(M⁻¹ F) ∓ vᵀM⁻¹FM⁻¹v / (1 ± vᵀM⁻¹v), by Sherman and Morrison.
-    """
-
-    def __init__(self, rows: Floats, inverse: Matrix, fisher: Floats) -> None:
-        self.rows, self.inverse, self.fisher = rows, inverse, fisher
-        self._outer = inverse @ fisher @ inverse
-        self._inner = _forms(rows, inverse)
-        self._gains = _forms(rows, self._outer)
-
-    def falls(self) -> Floats:
-        """Return by how much the trace falls when a row enters, (U,)."""
-        falls: Floats = self._gains / (1 + self._inner)
-        return falls
-
-    def rises(self) -> Floats:
-        """Return by how much the trace rises when a row leaves, (U,); for rows that are in M."""
-        rises: Floats = self._gains / (1 - self._inner)
-        return rises
-
-    def move(self, position: int, sign: int) -> None:
-        """Let the row at ``position`` enter (+1) or leave (-1)."""
-        v = self.rows[position]
-        inner, outer = self.inverse @ v, self._outer @ v
-        scale = sign / (1 + sign * (v @ inner))
-        outer -= scale / 2 * (v @ outer) * inner  # so that both changes of the outer product are one of rank two
-        to_inner, to_outer = self.rows @ inner, self.rows @ outer
-        self._inner -= scale * to_inner**2
-        self._gains -= 2 * scale * to_inner * to_outer
-        self.inverse = self.inverse - scale * np.outer(inner, inner)
-        change = scale * np.outer(inner, outer)
-        self._outer -= change + change.T
-
-
-def pruned(picks: list[int], n: int, trace: Trace, rng: np.random.Generator) -> Positions:
-    """Return ``n`` of the picks, in their order: again and again the one leaves without which the trace rises least."""
-    held = Trace(trace.rows[picks], trace.inverse, trace.fisher)  # afresh: what rounding has gathered is gone
-    left = np.arange(len(picks))
-    while len(left) > n:
-        leaver = _largest(-held.rises()[left], rng)
-        held.move(int(left[leaver]), -1)
-        left = np.delete(left, leaver)
-    return np.array(picks, dtype=np.int64)[left]
-
-
-def factors(answers: Query | Answers) -> Floats:
+def factors(answers: Query | Answers) -> Single:
     """Return the v of each row, (U, H) in double precision: vvᵀ is its Fisher information."""
     spread = np.sqrt(answers.rowwise(_variance).astype(np.float64))
-    factors: Floats = answers.hidden.astype(np.float64)
-    factors *= spread[:, None]
-    return factors
+    rows: Floats = answers.hidden.astype(np.float64)
+    rows *= spread[:, None]
+    return Single(rows)
 
 
 def _variance(probs: Array) -> Array:
     """Return p (1 - p) of the largest probability of each row, (b,)."""
     largest = array_namespace(probs).max(probs, axis=1)
     return largest * (1 - largest)
-
-
-def _forms(rows: Floats, matrix: Matrix) -> Floats:
-    """Return vᵀ matrix v of each row, (U,)."""
-    return np.concatenate([np.einsum("uh,uh->u", rows[part] @ matrix, rows[part]) for part in blocks(len(rows))])
-
-
-def _largest(values: Floats, rng: np.random.Generator) -> int:
-    """Return the position of the largest value; among those that rounding cannot tell apart, any with equal chance."""
-    best = values.max()
-    return int(rng.choice(np.flatnonzero(values >= best - ROUNDING * abs(best))))
