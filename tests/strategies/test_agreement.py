@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import chisquare
-from support.queries import cloud, query, random_passes, random_probs
+from support.queries import cloud, linear_query, query, random_passes, random_probs
 
 from albench.benchmark.registry import strategies
 from albench.benchmark.types import Answers, Floats, Labels, Query, Rows, Strategy
@@ -20,6 +20,7 @@ from albench.strategies.coverage.typiclust import TypiClust
 from albench.strategies.diversity.coreset import CoreSet
 from albench.strategies.gradient.badge import Badge
 from albench.strategies.hybrid.clue import Clue
+from albench.strategies.hybrid.dropquery import DropQuery
 from albench.strategies.hybrid.falcun import Falcun
 from albench.strategies.kernels.distances import pool_units
 from albench.strategies.uncertainty.bald import BALD
@@ -111,6 +112,22 @@ def test_clue_where_the_clusters_are_told(seed: int) -> None:
     points = np.repeat(10 * np.eye(5), 8, axis=0)[rng.permutation(N)] + rng.normal(size=(N, 5))
     asked = query(points, 5, [], scores=random_probs(seed, N))
     assert sorted(Clue().select(asked).tolist()) == sorted(theirs("Clue", asked))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_dropquery_where_dropout_and_clusters_are_told(seed: int) -> None:
+    """All features left out, a prediction is that of the bias: candidates are the rows of another class.
+
+    Else masks are draws. Theirs leaves features out without growing the others, and clusters rows as they are (ours
+    unit rows); it never takes a pass less, but fills up with rows that the fewest passes disagree on.
+    """
+    rng = np.random.default_rng(seed)
+    points = np.repeat(np.eye(5), 8, axis=0)[rng.permutation(N)] + 0.05 * rng.normal(size=(N, 5))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    asked = linear_query(points, 4, 10 * np.eye(5), np.array([0.1, 0, 0, 0, 0]), [0, 7], seed)
+    ours = sorted(DropQuery(rate=1 - 1e-12).select(asked).tolist())
+    assert sorted(points[ours].argmax(axis=1).tolist()) == [1, 2, 3, 4]
+    assert ours == sorted(theirs("DropQuery", asked, dropout_rate=1 - 1e-12))
 
 
 # --- the same scores, where ties are drawn ---------------------------------------------------------------------------
