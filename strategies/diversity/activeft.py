@@ -6,7 +6,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Features, Floats, Query, Rows
 from ..kernels.distances import Positions, pool_units, unit_rows
 from ..kernels.neighbours import nearest_rows
-from ..kernels.nets.gcn import Adam
+from ..kernels.nets.adam import Adam
 
 DEPTH = 4  # rows that each centroid asks for at first
 

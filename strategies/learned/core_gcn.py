@@ -4,7 +4,7 @@ import numpy as np
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
-from ..kernels.distances import euclidean, unit_rows
+from ..kernels.distances import euclidean
 from ..kernels.farthest import farthest
 from ..kernels.nets.gcn import Training, hidden_features
 
@@ -17,7 +17,7 @@ from ..kernels.nets.gcn import Training, hidden_features
     needs={"hidden"},
 )
 @dataclass(frozen=True)
-class CoreGCN:
+class CoreGCN(Training):
     """Farthest first among the hidden features of a graph network that was taught who is labelled.
 
     Nodes are all labelled rows and ``candidates`` unlabelled ones drawn at random, as unit rows of what the model's
@@ -32,22 +32,11 @@ class CoreGCN:
     network's.
     """
 
-    candidates: int = 10_000
-    hidden: int = 128
-    dropout: float = 0.3
-    weight: float = 1.2
-    rate: float = 1e-3
-    decay: float = 5e-4
-    epochs: int = 200
-
     def __post_init__(self) -> None:
-        if min(self.candidates, self.hidden) < 1 or not 0 <= self.dropout < 1:
-            raise ValueError("core-gcn: candidates and hidden must be at least 1, dropout at least 0 and below 1")
+        self.check("core-gcn")
 
     def select(self, query: Query) -> Rows:
-        size = min(max(self.candidates, query.n), len(query.unlabelled))
-        nodes = np.concatenate([query.labelled, query.rng.choice(query.unlabelled, size, replace=False)])
-        training = Training(self.hidden, self.dropout, self.weight, self.rate, self.decay, self.epochs)
+        nodes, units = self.nodes(query)
         known = len(query.labelled)
-        hidden = hidden_features(unit_rows(query.of(nodes).hidden), known, training, query.rng)
+        hidden = hidden_features(units, known, self, query.rng)
         return nodes[farthest(euclidean(hidden), query.n, query.rng, np.arange(known))]

@@ -12,20 +12,37 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from ....benchmark import device
-from ....benchmark.types import Array, Features
-from ..distances import blocks
+from ....benchmark.types import Array, Features, Floats, Query, Rows
+from ..distances import blocks, unit_rows
+from .adam import Adam
+from .dense import DIGITS, sigmoid
 
 
 @dataclass(frozen=True)
 class Training:
-    """How the network is made and trained; ``weight`` is that of the unlabelled nodes in the loss."""
+    """How the network is made and trained: the parameters of the rules that stand on it, with the paper's defaults.
 
-    hidden: int
-    dropout: float
-    weight: float
-    rate: float
-    decay: float
-    epochs: int
+    Nodes are all labelled rows and ``candidates`` others; ``weight`` is that of the others in the loss.
+    """
+
+    candidates: int = 10_000
+    hidden: int = 128
+    dropout: float = 0.3
+    weight: float = 1.2
+    rate: float = 1e-3
+    decay: float = 5e-4
+    epochs: int = 200
+
+    def check(self, rule: str) -> None:
+        """Raise `ValueError`, with the rule's name, for parameters that make no network."""
+        if min(self.candidates, self.hidden) < 1 or not 0 <= self.dropout < 1:
+            raise ValueError(f"{rule}: candidates and hidden must be at least 1, dropout at least 0 and below 1")
+
+    def nodes(self, query: Query) -> tuple[Rows, Features]:
+        """Return the rows (M,), the labelled first, and what the model's last layer sees of them as unit rows."""
+        size = min(max(self.candidates, query.n), len(query.unlabelled))
+        rows = np.concatenate([query.labelled, query.rng.choice(query.unlabelled, size, replace=False)])
+        return rows, unit_rows(query.of(rows).hidden)
 
 
 class Graph:
@@ -72,6 +89,10 @@ class Network:
         """Return what the hidden units (M, H) see."""
         return self._smooth @ self._W + self._b
 
+    def score(self, hidden: Array) -> Array:
+        """Return s (M,) of what the hidden units (M, H) say."""
+        return sigmoid(self._graph((hidden @ self._w)[:, None])[:, 0] + self._c)
+
     def gradient(self, gates: Array, n_labelled: int, weight: float) -> Array:
         """Return the gradient of -mean log s over labelled nodes - ``weight`` · mean log (1 - s) over the others.
 
@@ -80,9 +101,8 @@ class Network:
         xp, seen = self._xp, self.inputs()
         gates = gates * (seen > 0)
         hidden = seen * gates
-        outer = self._graph((hidden @ self._w)[:, None])[:, 0] + self._c
-        s = (1 + xp.tanh(outer / 2)) / 2
-        s[:n_labelled] = (s[:n_labelled] - 1) / n_labelled  # from here on the gradient at ``outer``
+        s = self.score(hidden)
+        s[:n_labelled] = (s[:n_labelled] - 1) / n_labelled  # from here on the gradient before the sigmoid
         s[n_labelled:] = s[n_labelled:] * (weight / (len(s) - n_labelled))
         back = self._graph.transposed(s[:, None])
         inner = back * self._w * gates
@@ -90,8 +110,8 @@ class Network:
         return xp.concat([*layers, xp.sum(s)[None]])
 
 
-def hidden_features(units: Features, n_labelled: int, training: Training, rng: np.random.Generator) -> Features:
-    """Return the hidden features (M, H) of unit rows (M, D), of which the first are labelled, after training.
+def trained(units: Features, n_labelled: int, training: Training, rng: np.random.Generator) -> Network:
+    """Return the network that has learned which of unit rows (M, D) are labelled: the first ones.
 
     Weights, then one mask of dropout an epoch come from ``rng``. In double precision: in single precision a unit that
     is within rounding of 0 takes another way on every library, and picks follow it. Time O(M² D + epochs · M D H),
@@ -102,26 +122,18 @@ def hidden_features(units: Features, n_labelled: int, training: Training, rng: n
     for _ in range(training.epochs):
         kept = rng.random(shape, dtype=np.float32) >= training.dropout
         adam.step(network.gradient(device.put(kept / (1 - training.dropout)), n_labelled, training.weight))
+    return network
+
+
+def hidden_features(units: Features, n_labelled: int, training: Training, rng: np.random.Generator) -> Features:
+    """Return the hidden features (M, H) of unit rows (M, D), of which the first are labelled, after training."""
+    network = trained(units, n_labelled, training, rng)
     found: Features = np.maximum(device.fetch(network.inputs()), 0).astype(np.float32)
     return found
 
 
-class Adam:
-    """Adam with its authors' constants and the L2 penalty in the gradient (Kingma and Ba 2015, Algorithm 1)."""
-
-    def __init__(self, parameters: Array, rate: float, decay: float) -> None:
-        self._xp, self._parameters = array_namespace(parameters), parameters
-        self._rate, self._decay, self._steps = rate, decay, 0
-        self._mean, self._square = self._xp.zeros_like(parameters), self._xp.zeros_like(parameters)
-
-    def step(self, gradient: Array) -> None:
-        """Move the parameters in place."""
-        self._steps += 1
-        gradient = gradient + self._decay * self._parameters
-        self._mean *= 0.9  # ten times the mean: the factor is in ``rate`` below
-        self._mean += gradient
-        self._square *= 0.999  # a thousand times the mean square
-        self._square += gradient * gradient
-        unbias = (0.001 / (1 - 0.999**self._steps)) ** 0.5
-        rate = self._rate * 0.1 / (1 - 0.9**self._steps) / unbias
-        self._parameters -= rate * self._mean / (self._xp.sqrt(self._square) + 1e-8 / unbias)
+def scores(units: Features, n_labelled: int, training: Training, rng: np.random.Generator) -> Floats:
+    """Return how labelled each of unit rows (M, D) looks after training, (M,) in [0, 1]; nothing drops out."""
+    network = trained(units, n_labelled, training, rng)
+    inputs = network.inputs()
+    return np.round(device.fetch(network.score(inputs * (inputs > 0))), DIGITS)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ....benchmark import device
 from ....benchmark.types import Array, Features, Rows
 from ..distances import blocks
-from .gcn import Adam
+from .adam import Adam
 
 LEAST = 1e-12  # of a probability under a logarithm
 

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
+from support.graph_nets import by_autograd, dense
 from support.queries import cloud, query, random_probs
 
 from albench.benchmark import device
-from albench.benchmark.types import Floats
 from albench.strategies.kernels.distances import unit_rows
 from albench.strategies.kernels.nets.gcn import Graph, Training, hidden_features
 from albench.strategies.learned.core_gcn import CoreGCN
@@ -17,36 +16,11 @@ from albench.strategies.learned.core_gcn import CoreGCN
 PAPER = Training(hidden=128, dropout=0.3, weight=1.2, rate=1e-3, decay=5e-4, epochs=200)
 
 
-def dense(units: Floats) -> Floats:
-    similar = units @ units.T
-    np.fill_diagonal(similar, 0)
-    sums = np.abs(similar).sum(axis=0)
-    return np.asarray(np.divide(similar, sums, out=np.zeros_like(similar), where=sums > 1e-6) + np.eye(len(units)))
-
-
-def by_autograd(units: Floats, n_labelled: int, training: Training, rng: np.random.Generator) -> Floats:
-    """The paper's network on the dense graph, with the weights and masks of ours."""
-    A, X = torch.from_numpy(dense(units)), torch.from_numpy(units)
-    D, H = X.shape[1], training.hidden
-    first, second = rng.uniform(-1, 1, D * H + H) / np.sqrt(H), rng.uniform(-1, 1, H + 1)
-    drawn = (first[: D * H].reshape(D, H), first[D * H :], second[:H, None], second[H:])
-    W, b, w, c = (torch.tensor(a, requires_grad=True) for a in drawn)
-    adam = torch.optim.Adam([W, b, w, c], lr=training.rate, weight_decay=training.decay)
-    for _ in range(training.epochs):
-        gates = (rng.random((len(X), H), dtype=np.float32) >= training.dropout) / (1 - training.dropout)
-        s = torch.sigmoid(A @ (torch.relu(A @ (X @ W) + b) * torch.from_numpy(gates) @ w) + c)
-        loss = -s[:n_labelled].log().mean() - training.weight * (1 - s[n_labelled:]).log().mean()
-        adam.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's
-        adam.step()
-    return np.asarray(torch.relu(A @ (X @ W) + b).detach().numpy())
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_the_hidden_features_are_those_of_autograd_on_the_dense_graph(seed: int) -> None:
     units = unit_rows(cloud(seed, 50, dims=6).astype(np.float32))
     units[7] = 0
-    oracle = by_autograd(units.astype(np.float64), 5, PAPER, np.random.default_rng(seed))
+    oracle, _ = by_autograd(units.astype(np.float64), 5, PAPER, np.random.default_rng(seed))
     for place in ("cpu", "torch"):
         with device.on(place):
             ours = hidden_features(units, 5, PAPER, np.random.default_rng(seed))
@@ -79,7 +53,7 @@ def test_core_gcn_is_farthest_first_on_the_hidden_features(seed: int) -> None:
     rng = np.random.default_rng(seed)
     nodes = np.concatenate([asked.labelled, rng.choice(asked.unlabelled, 30, replace=False)])
     units = unit_rows(asked.features[nodes]).astype(np.float64)
-    hidden = by_autograd(units, 3, PAPER, rng)
+    hidden, _ = by_autograd(units, 3, PAPER, rng)
     far, chosen = cdist(hidden, hidden), [0, 1, 2]
     for _ in range(8):
         chosen.append(int(far[:, chosen].min(axis=1).argmax()))
