@@ -36,6 +36,10 @@ class BalancedEntropy:
     do, by the formula, rows on which the passes are sure of different classes: a Beta of two spikes has the entropy
     minus infinity. Ties are broken by the query's generator.
 
+    Where nearly all rows are above the balance, those nearest to it are the surest: on digits from 10 labels (pixels,
+    ``linear``, Laplace passes) 99 % were, and the rule bought one class over and over, far worse than `random`. It
+    is for models whose passes are sure of most rows.
+
     Where we differ: the authors' code divides by MJEnt + H in place of MJEnt, which has its pole elsewhere
     (at MJEnt = -H, not at the balance of the two entropies that gives the rule its name); ours is the ratio above.
     """
