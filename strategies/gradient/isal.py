@@ -29,7 +29,10 @@ class ISAL:
     stochastic steps on all layers with a damping that makes their inverse nearly a multiple of 1. ``damping`` 1 is the
     precision of the weights of `linear` at C = 1. Their R is the test set, which nobody may see here: ours is the
     labelled rows, or these and the pool under its predictions (``pool``), or a set that the budget paid for
-    (``validation``). Cost: O(L H C) a product, some hundred of them, and O(U H C); memory O(L (H + C) + U C).
+    (``validation``). On digits with few labels it is worse than random whatever R is: nothing keeps the rows of a batch
+    apart, and the authors' script begins with 1,000 labels.
+
+    Cost: O(L H C) a product, some hundred of them, and O(U H C); memory O(L (H + C) + U C).
     """
 
     damping: float = 1.0
