@@ -34,7 +34,7 @@ class ActiveFT:
     iterations: int = 300
     rate: float = 1e-3
     temperature: float = 0.07
-    batch: int = 4096
+    batch: int = 2048
 
     def __post_init__(self) -> None:
         for name in ("rate", "temperature"):

@@ -6,7 +6,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Arrays, Features, Floats, Query, Rows
 from ..kernels.scores import top
 
-TOGETHER = 100  # samples of one subspace
+TOGETHER, SUBSPACES = 100, 1000  # samples of a subspace, at least, and subspaces, at most: each takes a tree
 
 
 @strategy(
@@ -26,9 +26,9 @@ class ZCore:
     authors' code; the paper could not be read). There are ``samples`` of these, but no more than 10 N.
 
     Scores are a property of the embedding: computed once per pool, only the draw is each query's. A tree for each
-    subspace: time O(S / 100 · N log N + S log N) for S samples, memory O(N D). Where we differ: 100 samples share a
-    subspace (the authors draw one for each; the expected scores are the same), and all neighbours at distance 0 share
-    the loss (there the first has it).
+    subspace: time O(N log N) for each of 1,000 at most, and O(log N) a sample; memory O(N D). Where we differ: 100
+    samples or more share a subspace (the authors draw one for each; the expected scores are the same), and all
+    neighbours at distance 0 share the loss (there the first has it).
     """
 
     samples: int = 1_000_000
@@ -64,9 +64,10 @@ class ZCore:
         low, middle, high = features.min(axis=0), np.median(features, axis=0), features.max(axis=0)
         scores = np.zeros(N)
         left = min(self.samples, 10 * N)
+        together = max(TOGETHER, -(-left // SUBSPACES))
         while left:
             dims = rng.choice(D, min(self.dims, D), replace=False)
-            size = min(left, TOGETHER)
+            size = min(left, together)
             left -= size
             rows = features[np.ix_(order, dims)].astype(np.float64)
             tree = KDTree(rows, compact_nodes=False, balanced_tree=False)
