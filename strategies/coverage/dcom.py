@@ -34,7 +34,7 @@ class DCoM:
     0.2 c + 0.4 of the ball predicted as the row is labelled, with c the coverage when the row's batch has radius
     ``delta``; batches follow each other as they were bought. (As summarised from the authors' code.)
 
-    Time O(N (|L| + N) D) at most, memory O(N D) and a block of distances: no graph is kept, since balls so impure may
+    Time O(N (|L| + N) D), about a minute at 50,000 x 512; memory O(N D) and a block: no graph is kept, since balls may
     hold a large part of the pool. Distances are in single precision. Ties are broken by the query's generator. Where we
     differ: the authors keep the radius found in the round after a row was bought, by the model of that round; here
     nothing is kept between rounds, and all radii follow from the current model. Radii and S are not rounded.
