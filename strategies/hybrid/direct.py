@@ -21,23 +21,23 @@ class Direct:
     """As many rows for each class, around the place that best separates its labels from the others.
 
     For each class k all rows stand in a line: by p_k - max p, then by max p, the surest k first, equal ones at random.
-    The separation is the cut with the most labels k before it and the fewest after it; of equally good ones (all of a
-    gap between two labels are) the one nearest to the last row that is predicted k. A share ``explore`` of the batch
-    goes into the gaps of doubt, evenly, the rarer classes first: it is drawn among the unlabelled rows between the
-    last label k before any other label and the first other label after all labels k. The rest is dealt over the
-    classes in random order, and each buys the unlabelled rows nearest to its separation.
+    The separation is the cut with the most labels k before it and the fewest after it, of equally good ones (all of a
+    gap between two labels are) the ``first``, or with ``cut: model`` the one nearest to the last row that is predicted
+    k. A share ``explore`` of the batch goes into the gaps of doubt, evenly, the rarer classes first: it is drawn among
+    the unlabelled rows between the last label k before any other label and the first other label after all labels k.
+    The rest is dealt over the classes in random order, and each buys the unlabelled rows nearest to its separation.
 
     That is the authors' code (LabelBench) with all labels of a batch asked for at once; the paper itself was not at
     hand. Where we differ: their code has the labels revealed, so many in parallel, which narrows a gap between two
     draws and moves the separation before the rest is bought; here no label is seen within a batch, and the draws serve
-    the next one. Of equally good cuts it takes the first (``cut: first``): in a gap that nobody has narrowed that is
-    the end where the model is sure. It gives a fixed number to each class that it explores.
+    the next one. In a gap that nobody has narrowed the first cut is the end where the model is sure, which is what
+    ``cut: model`` is for. Their code gives a fixed number to each class that it explores.
 
     Cost: O(C N log N), one line at a time, and memory O(N C).
     """
 
     explore: float = 0.5
-    cut: Literal["model", "first"] = "model"
+    cut: Literal["first", "model"] = "first"
 
     def __post_init__(self) -> None:
         if not 0 <= self.explore <= 1:
