@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from albench.benchmark import lesson
 from albench.benchmark.query import FROM_THE_MODEL, Answers, Desk, SamePassesError, UndeclaredError
 from albench.benchmark.seeds import generator
-from albench.benchmark.types import Array, Derived, Draw, Features, Labels, Query, Rows, View
+from albench.benchmark.types import Array, Derived, Draw, Features, Labels, Oracle, Query, Rows, View
 
 N, C = 40, 3
 
@@ -227,6 +227,49 @@ def test_a_rule_that_asks_another_can_offer_it_a_part_of_the_rows() -> None:
     assert few.labelled is whole.labelled
     with pytest.raises(UndeclaredError, match="passes"):
         few.passes(2)
+
+
+def test_a_rule_can_be_asked_as_if_the_pool_were_smaller() -> None:
+    whole = query(
+        {"probabilities", "hidden", "passes", "learner", "validation", "reveal", "images", "oracle"}, Counting()
+    )
+    labels, fitted = np.arange(N) % C, list[list[int]]()
+
+    def fit(rows: Rows, given: Labels) -> Answers:
+        fitted.append(rows.tolist())
+        return whole.of(whole.unlabelled)
+
+    desk = replace(
+        whole.desk,
+        fit=fit,
+        validation=(np.array([5, 30]), np.array([2, 0])),
+        reveal=lambda row: 100 + row,
+        images=np.arange(N, dtype=np.uint8)[:, None, None, None],
+        oracle=Oracle(labels, View(whole.features), labels),
+    )
+    few, kept = replace(whole, desk=desk).within(np.array([9, 2, 33]))
+    assert kept.tolist() == [0, 2, 5, 7, 9, 21, 30, 33]
+    assert kept[few.unlabelled].tolist() == [2, 9, 33]
+    assert kept[few.labelled].tolist() == [7, 0, 21]
+    assert (few.labels is whole.labels, few.rng is whole.rng, few.n) == (True, True, 3)
+    assert np.array_equal(few.features, whole.features[kept])
+    assert not few.features.flags.writeable
+    there = whole.of(np.array([2, 9, 33]))
+    assert np.array_equal(few.probs, there.probs)
+    assert np.array_equal(few.hidden, there.hidden)
+    assert np.array_equal(few.passes(3), there.passes(3))
+    assert np.array_equal(few.of(few.labelled).probs, whole.of(whole.labelled).probs)
+    assert np.array_equal(few.fit(few.labelled, few.labels).probs, there.probs)
+    assert fitted == [[7, 0, 21]]
+    assert [kept[few.validation[0]].tolist(), few.validation[1].tolist()] == [[5, 30], [2, 0]]
+    assert few.reveal(few.unlabelled[1]) == 109
+    assert few.images(few.unlabelled).ravel().tolist() == [2, 9, 33]
+    assert few.oracle.labels.tolist() == labels[kept].tolist()
+    assert len(few.oracle.test) == N
+    seen = few.derived.get("a", lambda features, rng: {"features": features, "drawn": rng.random(2)})
+    of_all = whole.derived.get("a", lambda features, rng: {"drawn": rng.random(2)})
+    assert np.array_equal(seen["features"], few.features)
+    assert np.array_equal(seen["drawn"], of_all["drawn"])
 
 
 def test_a_model_answers_on_another_view_too() -> None:
