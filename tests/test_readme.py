@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from support import plugins
+from support import plugins, rules
 
 from albench.benchmark.conformance.checks import check_named
 
@@ -58,3 +58,8 @@ def test_the_rule_of_the_readme_is_a_strategy_of_a_grid(source: str, tmp_path: P
     assert done.returncode == 0, done.stderr
     bought = pd.read_parquet(next((tmp_path / "runs" / "mine" / "rounds").glob("*.parquet")))
     assert "sampled-margin(share=0.5)" in set(bought["strategy"])
+
+
+def test_the_readme_names_every_rule() -> None:
+    told = set(re.findall(r"`([a-z-]+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert set(rules.names()) <= told

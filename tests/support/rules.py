@@ -20,5 +20,5 @@ def rule(name: str) -> Strategy:
 def learner_for(strategy: Strategy) -> Learner:
     """Return the first learner that gives what a rule needs of the model."""
     asked = registry.needs_of(strategy).intersection(FROM_THE_MODEL)
-    learners: list[Learner] = [Linear(), Linear(passes="bootstrap"), MLP(passes="dropout", steps=50)]
+    learners: list[Learner] = [Linear(), Linear(passes="laplace"), MLP(passes="snapshots", steps=50)]
     return next(learner for learner in learners if asked <= learner.gives)
