@@ -28,16 +28,18 @@ class ISAL:
     Where we differ: Hess is solved exactly, by conjugate gradients on products with it, where the authors take 250
     stochastic steps on all layers with a damping that makes their inverse nearly a multiple of 1. ``damping`` 1 is the
     precision of the weights of `linear` at C = 1. Their R is the test set, which nobody may see here: ours is the
-    labelled rows, or these and the pool under its predictions (``pool``), or a set that the budget paid for
-    (``validation``). On digits with few labels it is worse than random whatever R is: nothing keeps the rows of a batch
-    apart, and the authors' script begins with 1,000 labels.
+    labelled rows and the pool under its predictions (``pool``), a set that the budget paid for (``validation``), or the
+    labelled rows alone, whose gradient, at the optimum of a penalised loss, is the penalty's and says little of data.
+
+    Nothing keeps the rows of a batch apart: on digits (pixels, `linear`, 10 to 100 labels) it gains 7.5 points over
+    `random` row by row and loses 7.5 at ten at once. The authors' script begins with 1,000 labels.
 
     Cost: O(L H C) a product, some hundred of them, and O(U H C); memory O(L (H + C) + U C).
     """
 
     damping: float = 1.0
     labels: int = 1
-    reference: Reference = "labelled"
+    reference: Reference = "pool"
 
     def __post_init__(self) -> None:
         if not self.damping > 0:
