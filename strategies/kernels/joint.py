@@ -14,12 +14,12 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from ...benchmark.types import Array, Features, Floats
-from .scores import entropy, expected_entropy, without_rounding
+from .scores import entropy, without_rounding
 
-ENTRIES = 2**18
+ENTRIES = 2**15
 """Numbers of a joint distribution that are held at once: so few that they stay in the processor's cache."""
 
-SINGLE = 2**16  # the same where they are in single precision, several at once
+SINGLE = 2**16  # the same where they are in single precision
 NEARLY = 2e-5  # nats, more than single precision loses
 LEAST = 1e-30  # whose product with its logarithm is 0
 
@@ -90,16 +90,42 @@ def information_beyond(passes: Array, configurations: Floats) -> Array:
 
     ``configurations`` (m, K) hold the probability of each configuration of the picked rows' labels and each pass;
     their sum is 1. It is I(label; model | labels of the picked rows): BatchBALD's gain (its equation 8 with and
-    without the row). Cost O(b C m K).
+    without the row), and so at least 0, whichever configurations stand for the others. Cost O(b C m K).
     """
-    xp = array_namespace(passes)
-    weights = xp.asarray(configurations, device=device(passes))
+    return information_of(*distributions(passes), configurations)
+
+
+def distributions(passes: Array) -> tuple[Array, Array]:
+    """Return the passes (K, b, C) in double precision, their sums 1, and their entropies (K, b)."""
+    p = _normalised(passes)
+    return p, array_namespace(p).stack([entropy(p[k, ...]) for k in range(len(p))])
+
+
+def information_of(p: Array, entropies: Array, configurations: Floats) -> Array:
+    """Return `information_beyond` of what `distributions` returns, for those who ask about the same rows again."""
+    xp = array_namespace(p)
+    weights = xp.asarray(configurations, device=device(p))
     before = entropy(xp.sum(weights, axis=1))
     found = []
-    for rows in _slices(passes.shape[1], max(1, ENTRIES // (passes.shape[2] * len(weights)))):
-        p = _normalised(passes[:, rows, :])
-        found.append(entropy(_products(p, weights.T)) - before - expected_entropy(p))
-    return without_rounding(xp.concat(found))
+    for rows in _slices(p.shape[1], max(1, ENTRIES // (p.shape[2] * len(weights)))):
+        found.append(entropy(_products(p[:, rows, :], weights.T)) - before)
+    return without_rounding(xp.concat(found) - xp.sum(weights, axis=0) @ entropies)
+
+
+def merged(configurations: Floats, n: int) -> Floats:
+    """Return at most ``n`` configurations, each the sum of some (m, K) after which the passes are about as likely.
+
+    Who is told only in which of them the labels are knows less: what another label says beyond is at least as much.
+    """
+    if len(configurations) <= n:
+        return configurations
+    from scipy.cluster.hierarchy import fcluster, linkage  # noqa: PLC0415 - time that only this should pay
+
+    after = np.sqrt(configurations / configurations.sum(axis=1, keepdims=True))
+    group = fcluster(linkage(after, "ward"), n, "maxclust") - 1
+    sums: Floats = np.zeros((group.max() + 1, configurations.shape[1]))
+    np.add.at(sums, group, configurations)
+    return sums
 
 
 def with_label(configurations: Floats, p: Features, limit: int, rng: np.random.Generator) -> Floats:

@@ -19,7 +19,9 @@ from albench.strategies.kernels.joint import (
     information_at_most,
     information_beyond,
     information_nearly,
+    information_of,
     information_on_targets,
+    merged,
     with_label,
 )
 from albench.strategies.kernels.scores import settled
@@ -187,6 +189,81 @@ def test_gains_add_up_to_the_information_of_the_batch(seed: int) -> None:
     assert np.allclose(tensor, information_beyond(p, configurations), atol=1e-12)
 
 
+def told_beyond(p: Floats, configurations: Floats, row: int) -> float:
+    """Return what the row's label says of the pass, in the mean over the configurations: H(label) - H(label | pass)."""
+    told = 0.0
+    for together in configurations:
+        chance = math.fsum(together)
+        after = (together / chance).tolist()
+        mixed = entropy_of(np.average(p[:, row], axis=0, weights=after).tolist())
+        told += chance * (mixed - math.fsum(a * entropy_of(q.tolist()) for a, q in zip(after, p[:, row], strict=True)))
+    return told
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS)
+def test_drawn_configurations_never_say_less_than_nothing(seed: int) -> None:
+    p, rng = random_passes(seed, 4, 12), np.random.default_rng(seed)
+    drawn = np.full((1, 4), 1 / 4)
+    for i in range(3):
+        drawn = with_label(drawn, p[:, i], 7, rng)
+    direct = [told_beyond(p, drawn, i) for i in range(12)]
+    assert min(direct) > 0
+    np.testing.assert_allclose(information_beyond(p, drawn), direct, atol=1e-12)
+    known = np.diag([0.2, 0.3, 0.1, 0.4])  # the labels say which pass they are from, and not all are as often drawn
+    assert information_beyond(p, known).tolist() == [0] * 12
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, st.integers(1, 30))
+def test_merged_configurations_know_less(seed: int, n: int) -> None:
+    p, rng = random_passes(seed, 4, 12), np.random.default_rng(seed)
+    every = np.full((1, 4), 1 / 4)
+    for i in range(4):
+        every = with_label(every, p[:, i], 3**4, rng)
+    few = merged(every, n)
+    assert len(few) <= n
+    np.testing.assert_allclose(few.sum(axis=0), every.sum(axis=0), atol=1e-15)
+    assert (information_beyond(p, few) >= information_beyond(p, every) - 1e-12).all()
+    assert (information_beyond(p, few) <= information_beyond(p, np.full((1, 4), 1 / 4)) + 1e-12).all()
+    assert merged(every, 81) is every
+
+
+@pytest.mark.parametrize(("held", "groups", "look"), [(2**27, 24, 64), (2**27, 2, 3), (0, 5, 1)])
+@settings(deadline=None, max_examples=10)
+@given(seed=SEEDS)
+def test_the_best_of_all_rows_is_picked_where_configurations_are_drawn(
+    held: int, groups: int, look: int, seed: int
+) -> None:
+    passes, limit = random_passes(seed, 4, 40), 30
+    asked, twin = (query(np.zeros((40, 2)), 9, labelled=[0, 7], passes=passes, seed=seed) for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("HELD", held), ("MERGED", groups), ("LOOK", look)):
+            patch.setattr(batchbald, name, value)
+        picks = BatchBALD(4, configurations=limit).select(asked).tolist()
+    known, p = np.full((1, 4), 1 / 4), exactly(passes)
+    for j, pick in enumerate(picks):
+        gains = {i: told_beyond(p, known, i) for i in range(40) if i not in (0, 7, *picks[:j])}
+        assert gains[pick] == pytest.approx(max(gains.values()), rel=1e-6)
+        twin.rng.choice(1)  # the best of one
+        known = with_label(known, passes[:, pick].astype(np.float32), limit, twin.rng)
+
+
+def test_nothing_is_computed_once_the_labels_tell_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(configurations: Floats, n: int) -> Floats:
+        asked.append(n)
+        return merged(configurations, n)
+
+    monkeypatch.setattr(batchbald, "merged", counted)
+    passes = np.random.default_rng(0).dirichlet([0.1] * 3, size=(4, 300))
+    sets = [BatchBALD(4).select(query(np.zeros((300, 2)), 200, passes=passes, seed=s)) for s in range(2)]
+    assert len(set(sets[0].tolist())) == 200
+    assert len(asked) < 2 * 60
+    assert set(sets[0].tolist()) != set(sets[1].tolist())  # the rest is drawn
+
+
 def test_drawn_configurations_stand_for_all() -> None:
     p, rng = random_passes(5, 4, 12), np.random.default_rng(5)
     exact = np.full((1, 4), 1 / 4)
@@ -228,14 +305,13 @@ def test_batchbald_does_not_buy_the_same_twice() -> None:
 def test_batchbald_looks_only_at_what_may_be_best(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
 
-    def counted(passes: Array, configurations: Floats) -> Array:
-        looked.append(passes.shape[1])
-        return information_beyond(passes, configurations)
+    def counted(p: Array, entropies: Array, configurations: Floats) -> Array:
+        looked.append(p.shape[1] if len(configurations) > batchbald.MERGED else 0)
+        return information_of(p, entropies, configurations)
 
-    monkeypatch.setattr(batchbald, "LOOK", 32)
-    monkeypatch.setattr(batchbald, "information_beyond", counted)
-    BatchBALD(8).select(query(np.zeros((3000, 2)), 5, passes=random_passes(2, 8, 3000)))
-    assert sum(looked) < 4000  # of four times 3,000
+    monkeypatch.setattr(batchbald, "information_of", counted)
+    BatchBALD(8).select(query(np.zeros((3000, 2)), 8, passes=random_passes(2, 8, 3000)))
+    assert 4 * 64 <= sum(looked) < 2000  # of five times 3,000
 
 
 def test_only_candidates_take_part() -> None:
