@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 from support.queries import query, random_passes
 
 from albench.benchmark.registry import strategies
@@ -22,6 +23,7 @@ from albench.strategies.kernels.joint import (
     information_of,
     information_on_targets,
     merged,
+    tangents,
     with_label,
 )
 from albench.strategies.kernels.scores import settled
@@ -108,7 +110,7 @@ def test_epig_takes_the_rows_that_say_most_of_drawn_rows(seed: int) -> None:
 def test_a_target_tells_nothing_where_passes_do_not_differ() -> None:
     passes = np.repeat(random_passes(3, 1, 12), 7, axis=0)
     assert information_on_targets(passes, passes[:, :3]).tolist() == [0] * 12
-    assert information_at_most(passes, passes[:, :3]).tolist() == [0] * 12
+    assert information_at_most(passes, tangents(passes[:, :3])).tolist() == [0] * 12
 
 
 @settings(deadline=None, max_examples=40)
@@ -119,14 +121,22 @@ def test_what_targets_tell_is_bounded(seed: int, alpha: float, K: int) -> None:
     p[:, :3, 1], p[0, 3, 2] = 0, 0
     p[0, 4], p[1:, 4] = np.eye(4)[0], np.eye(4)[1]
     p /= p.sum(axis=2, keepdims=True)
-    exact, bound = information_on_targets(p, p[:, 2:9]), information_at_most(p, p[:, 2:9])
+    known = tangents(p[:, 2:9])
+    exact, bound = information_on_targets(p, p[:, 2:9]), information_at_most(p, known)
     assert (bound >= exact - 1e-12).all()
     nearly = information_nearly(p, p[:, 2:9])
     assert np.abs(nearly - exact).max() < joint.NEARLY / 4
     assert np.abs(information_nearly(torch.from_numpy(p), p[:, 2:9]).numpy() - exact).max() < joint.NEARLY / 4
-    assert (bound <= math.log(K) + 1e-12).all()
-    tensor = information_at_most(torch.from_numpy(p), p[:, 2:9]).numpy()
+    tensor = information_at_most(torch.from_numpy(p), known).numpy()
     assert np.allclose(tensor, bound, atol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [10, 30])
+def test_the_bound_on_what_targets_tell_is_near(classes: int) -> None:
+    p = softmax(np.random.default_rng(classes).normal(size=(10, 130, classes)), axis=2)
+    exact = information_on_targets(p[:, 100:], p[:, :100])
+    ratio = information_at_most(p[:, 100:], tangents(p[:, :100])) / exact
+    assert 1 <= ratio.min() <= ratio.max() < 1.35
 
 
 @settings(deadline=None, max_examples=40)
@@ -206,7 +216,7 @@ def test_drawn_configurations_never_say_less_than_nothing(seed: int) -> None:
     p, rng = random_passes(seed, 4, 12), np.random.default_rng(seed)
     drawn = np.full((1, 4), 1 / 4)
     for i in range(3):
-        drawn = with_label(drawn, p[:, i], 7, rng)
+        drawn = with_label(drawn, p[:, i].astype(np.float32), 7, rng)
     direct = [told_beyond(p, drawn, i) for i in range(12)]
     assert min(direct) > 0
     np.testing.assert_allclose(information_beyond(p, drawn), direct, atol=1e-12)
@@ -220,7 +230,7 @@ def test_merged_configurations_know_less(seed: int, n: int) -> None:
     p, rng = random_passes(seed, 4, 12), np.random.default_rng(seed)
     every = np.full((1, 4), 1 / 4)
     for i in range(4):
-        every = with_label(every, p[:, i], 3**4, rng)
+        every = with_label(every, p[:, i].astype(np.float32), 3**4, rng)
     few = merged(every, n)
     assert len(few) <= n
     np.testing.assert_allclose(few.sum(axis=0), every.sum(axis=0), atol=1e-15)
@@ -230,20 +240,20 @@ def test_merged_configurations_know_less(seed: int, n: int) -> None:
 
 
 @pytest.mark.parametrize(("held", "groups", "look"), [(2**27, 24, 64), (2**27, 2, 3), (0, 5, 1)])
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=4)
 @given(seed=SEEDS)
 def test_the_best_of_all_rows_is_picked_where_configurations_are_drawn(
     held: int, groups: int, look: int, seed: int
 ) -> None:
-    passes, limit = random_passes(seed, 4, 40), 30
-    asked, twin = (query(np.zeros((40, 2)), 9, labelled=[0, 7], passes=passes, seed=seed) for _ in range(2))
+    passes, limit = random_passes(seed, 4, 16), 20
+    asked, twin = (query(np.zeros((16, 2)), 7, labelled=[0, 7], passes=passes, seed=seed) for _ in range(2))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("HELD", held), ("MERGED", groups), ("LOOK", look)):
             patch.setattr(batchbald, name, value)
         picks = BatchBALD(4, configurations=limit).select(asked).tolist()
     known, p = np.full((1, 4), 1 / 4), exactly(passes)
     for j, pick in enumerate(picks):
-        gains = {i: told_beyond(p, known, i) for i in range(40) if i not in (0, 7, *picks[:j])}
+        gains = {i: told_beyond(p, known, i) for i in range(16) if i not in (0, 7, *picks[:j])}
         assert gains[pick] == pytest.approx(max(gains.values()), rel=1e-6)
         twin.rng.choice(1)  # the best of one
         known = with_label(known, passes[:, pick].astype(np.float32), limit, twin.rng)
