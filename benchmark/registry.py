@@ -102,7 +102,7 @@ def suggestion(name: str, legal: Iterable[str]) -> str:
     names = list(legal)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
-    return f"{hint} legal: {listing(names, 50) or 'none'}"
+    return f"{hint} legal: {listing(names, 100) or 'none'}"
 
 
 class Registry:

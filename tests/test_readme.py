@@ -10,8 +10,6 @@ import pandas as pd
 import pytest
 from support import plugins, rules
 
-from albench.benchmark.conformance.checks import check_named
-
 ROOT = Path(__file__).resolve().parents[1]
 GRID = """
 name: mine
@@ -32,10 +30,12 @@ def source() -> str:
     return rule
 
 
-def test_the_rule_of_the_readme_passes_the_checks(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rule_of_the_readme_passes_the_checks(source: str, tmp_path: Path) -> None:
     (tmp_path / "my_rules.py").write_text(source, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    assert [result.message for result in check_named("my_rules:SampledMargin") if not result.passed] == []
+    command = [sys.executable, "-m", "albench.cli", "check", "my_rules:SampledMargin"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {"pass"}
 
 
 def test_the_rule_of_the_readme_is_a_strategy_of_a_grid(source: str, tmp_path: Path) -> None:
