@@ -1,5 +1,7 @@
 """Density on its formula: every pair of rows looked at."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,6 +49,12 @@ def test_equal_rows_tie_wherever_they_stand() -> None:
     best = int(scores[:7].argmax())
     picked = {int(row) for seed in range(80) for row in Density().select(query(points, 1, seed=seed))}
     assert picked == set(range(best, 70, 7))
+
+
+def test_rows_as_like_the_pool_as_others_tie_in_whatever_order_their_sums_were_made() -> None:
+    """All orders of the same numbers: each row is to the others what any other is, and only rounding tells them."""
+    points = np.array(list(permutations([1.0, 2.0, 4.0, 5.0, 7.0])))
+    assert len(set(Density().score(query(points, 1)))) == 1
 
 
 def test_only_an_uncertainty_needs_a_model() -> None:
