@@ -29,6 +29,10 @@ class LearningLoss(LossNet):
     is a draw. s is rounded to 9 digits, ties drawn by the query's generator. Time O(steps · batch · H · hidden + (|L| +
     candidates) H · hidden), whatever N and C beyond the model's own answers.
 
+    On digits (pixels, ``linear``) 10 at once from 10 labels lose 17 ± 5 points to `random`: s has a rank correlation of
+    0.14 with the true losses, and 74 % of a batch is one class. (The smallest s lose 30 ± 7, the largest true losses,
+    looked up, 3.3 ± 3.8.) 100 at once from 100 labels, at 0.51, lose 0.9 ± 1.9; the true losses gain 1.8 ± 1.1.
+
     Where we differ: in the paper the network is trained beside the model, on several of its layers, and for 120 of 200
     epochs its gradient changes them; here the model is done and has one layer to show: the weak form on frozen
     features, which changes nobody's training. Adam (rate of DeepAL+) takes the place of SGD.
