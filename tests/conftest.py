@@ -64,6 +64,11 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+def surroundings() -> dict[str, str]:
+    """Return the environment without what Ray sets in a process in which a test has started it."""
+    return {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
+
+
 class Program:
     """albench in processes of its own."""
 
@@ -76,7 +81,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **(env or {})},
+            env={**surroundings(), **(env or {})},
             start_new_session=True,
         )
 
