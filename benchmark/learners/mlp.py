@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -98,6 +99,6 @@ def _of_all_classes(layers: list[Layer], present: Labels, n_classes: int) -> lis
     )
     head[0][:, present], head[1][present] = weights, bias
     whole = [*hidden, head]
-    for array in (array for layer in whole for array in layer):
-        array.setflags(write=False)
+    for weights_or_bias in chain.from_iterable(whole):
+        weights_or_bias.setflags(write=False)
     return whole
