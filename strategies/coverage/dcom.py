@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from ...benchmark.registry import strategy
 from ...benchmark.types import Floats, Labels, Query, Rows
 from ..kernels.distances import CHUNK, Distances, Positions, blocks, euclidean, pool_units
+from ..kernels.parameters import check
 from ..kernels.scores import argmax, margin
 
 Mask = NDArray[np.bool_]
@@ -47,9 +48,7 @@ class DCoM:
     centre: float = 0.8
 
     def __post_init__(self) -> None:
-        for name in ("delta", "max_delta", "resolution", "steepness"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"dcom: {name} is {getattr(self, name)}; it must be above 0")
+        check("dcom", self, {}, ("delta", "max_delta", "resolution", "steepness"))
         if not 0 < self.centre < 1:
             raise ValueError(f"dcom: centre is {self.centre}; it must be above 0 and below 1")
 
@@ -108,9 +107,8 @@ def degrees(distances: Distances, rows: Positions, others: Positions, radius: fl
     """Return how many of others are nearer than ``radius`` to each row, (R,)."""
     found = np.zeros(len(rows), dtype=np.int64)
     for part in blocks(len(rows) if len(others) else 0):
-        for start in range(0, len(others), CHUNK):
-            near = distances.to(rows[part], others[start : start + CHUNK]) < radius**2
-            found[part] += near.sum(axis=1)
+        for some in blocks(len(others), CHUNK):
+            found[part] += (distances.to(rows[part], others[some]) < radius**2).sum(axis=1)
     return found
 
 

@@ -7,6 +7,7 @@ from ...benchmark.types import Arrays, Features, Query, Rows
 from ..kernels.distances import pool_units
 from ..kernels.graphs import pool_neighbours
 from ..kernels.nets.scan import Training, scan_clusters
+from ..kernels.parameters import check
 from ..kernels.typicality import walk
 
 
@@ -42,11 +43,7 @@ class TypiClustDC:
 
     def __post_init__(self) -> None:
         least = {"max_clusters": 1, "min_size": 0, "neighbours": 1, "entropy": 0, "steps": 0, "batch": 1, "decay": 0}
-        for name, limit in least.items():
-            if getattr(self, name) < limit:
-                raise ValueError(f"typiclust-dc: {name} is {getattr(self, name)}; it must be at least {limit}")
-        if not self.rate > 0:
-            raise ValueError(f"typiclust-dc: rate is {self.rate}; it must be above 0")
+        check("typiclust-dc", self, least, {"rate"})
 
     def select(self, query: Query) -> Rows:
         k = min(len(query.labelled) + query.n, self.max_clusters)

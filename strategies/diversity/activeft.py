@@ -7,6 +7,7 @@ from ...benchmark.types import Features, Floats, Query, Rows
 from ..kernels.distances import Positions, pool_units, unit_rows
 from ..kernels.neighbours import nearest_rows
 from ..kernels.nets.adam import Adam
+from ..kernels.parameters import check
 
 DEPTH = 4  # rows that each centroid asks for at first
 
@@ -37,21 +38,16 @@ class ActiveFT:
     batch: int = 2048
 
     def __post_init__(self) -> None:
-        for name in ("rate", "temperature"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"activeft: {name} is {getattr(self, name)}; it must be above 0")
-        for name, least in (("iterations", 0), ("batch", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"activeft: {name} is {getattr(self, name)}; it must be at least {least}")
+        check("activeft", self, {"iterations": 0, "batch": 1}, ("rate", "temperature"))
 
     def select(self, query: Query) -> Rows:
         units, open_ = pool_units(query), query.rng.permutation(query.unlabelled)  # equal rows come in any order
-        centroids = units[open_[: query.n]].astype(np.float64)
-        adam = Adam(centroids, self.rate, 0.0)
+        centroids, fixed = units[open_[: query.n]].astype(np.float64), units[query.labelled]
+        adam = Adam(centroids, self.rate)
         for _ in range(self.iterations):
             few = self.batch < len(units)
             seen = units[query.rng.choice(len(units), self.batch, replace=False)] if few else units
-            adam.step(gradient(seen, centroids, units[query.labelled], self.temperature))
+            adam.step(gradient(seen, centroids, fixed, self.temperature))
         return open_[nearest_free(units[open_], unit_rows(centroids.astype(np.float32)))]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Arrays, Features, Floats, Query, Rows
+from ..kernels.parameters import check
 from ..kernels.scores import top
 
 TOGETHER, SUBSPACES = 100, 1000  # samples of a subspace, at least, and subspaces, at most: each takes a tree
@@ -42,11 +43,7 @@ class ZCore:
     power: float = 2.0
 
     def __post_init__(self) -> None:
-        for name in ("samples", "dims", "neighbours"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"zcore: {name} is {getattr(self, name)}; it must be at least 1")
-        if not self.power >= 0:
-            raise ValueError(f"zcore: power is {self.power}; it must be at least 0")
+        check("zcore", self, {"samples": 1, "dims": 1, "neighbours": 1, "power": 0})
 
     def select(self, query: Query) -> Rows:
         draw = query.rng.random(len(query.unlabelled))
@@ -89,7 +86,6 @@ class ZCore:
 
     def _lose(self, scores: Floats, nearest: Rows, far: Floats, others: Rows) -> None:
         """Let the neighbours (s, K + 1) of rows (s,) lose what these gained; a row is no neighbour of itself."""
-        far = far.copy()
         own = others == nearest[:, None]
         own[~own.any(axis=1), -1] = True  # so many equal rows that it is not among its own neighbours
         closest = np.where(own, np.inf, far).min(axis=1, keepdims=True)

@@ -8,6 +8,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
 from ..kernels.distances import Positions, unit_rows
 from ..kernels.linkage import average_linkage
+from ..kernels.parameters import check
 from ..kernels.scores import margin, top, turns
 
 
@@ -43,9 +44,7 @@ class ClusterMargin:
     within: Literal["random", "margin"] = "random"
 
     def __post_init__(self) -> None:
-        for name in ("candidates", "cluster_size"):
-            if not getattr(self, name) >= 1:
-                raise ValueError(f"cluster-margin: {name} is {getattr(self, name)}; it must be at least 1")
+        check("cluster-margin", self, {"candidates": 1, "cluster_size": 1})
 
     def select(self, query: Query) -> Rows:
         scores = margin(query.scores)

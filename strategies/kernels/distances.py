@@ -38,10 +38,10 @@ def pool_units(query: Query) -> Features:
     return query.derived.get("unit-rows/1", lambda features, _: {"units": unit_rows(features)})["units"]
 
 
-def blocks(size: int) -> Iterator[slice]:
-    """Yield slices of at most `BLOCK` that cover ``range(size)`` in order."""
-    for start in range(0, size, BLOCK):
-        yield slice(start, min(start + BLOCK, size))
+def blocks(size: int, most: int = BLOCK) -> Iterator[slice]:
+    """Yield slices of at most ``most`` that cover ``range(size)`` in order."""
+    for start in range(0, size, most):
+        yield slice(start, min(start + most, size))
 
 
 def squared_distances(a: Matrix, b: Matrix) -> Matrix:

@@ -8,7 +8,6 @@ double precision, from passes that are brought to a sum of 1 again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from ...benchmark.types import Array, Features, Floats
+from .distances import blocks
 from .scores import entropy, without_rounding
 
 ENTRIES = 2**15
@@ -39,10 +39,10 @@ def information_on_targets(passes: Array, targets: Array) -> Array:
     of_target = xp.mean(entropy(xp.mean(targets, axis=0)))
     pairs = max(1, ENTRIES // C**2)
     found = []
-    for rows in _slices(passes.shape[1], max(1, pairs // M)):
+    for rows in blocks(passes.shape[1], max(1, pairs // M)):
         p = _normalised(passes[:, rows, :])
         together = 0.0
-        for part in _slices(M, pairs):
+        for part in blocks(M, pairs):
             joint = _products(p, xp.reshape(targets[:, part, :], (K, -1))) / K  # (b, C * M * C)
             together = together + entropy(joint)
         found.append(entropy(xp.mean(p, axis=0)) + of_target - together / M)
@@ -60,11 +60,11 @@ def information_nearly(passes: Array, targets: Array) -> Array:
     of_target, weight = xp.astype(of_target, xp.float32), xp.astype(mean / len(mean), xp.float32)
     M, C = mean.shape
     found = []
-    for rows in _slices(passes.shape[1], max(1, SINGLE // C**2 // M)):
+    for rows in blocks(passes.shape[1], max(1, SINGLE // C**2 // M)):
         ratios, mean = _ratios(_normalised(passes[:, rows, :]))
         ratios = xp.astype(ratios / len(passes), xp.float32)
         told = 0.0
-        for part in _slices(M, max(1, SINGLE // C**2)):
+        for part in blocks(M, max(1, SINGLE // C**2)):
             r = _products(ratios, xp.reshape(of_target[:, part, :], (len(passes), -1)))
             r = xp.reshape(r * xp.log(r + LEAST), (ratios.shape[1] * C, -1))
             told = told + r @ xp.reshape(weight[part, :], (-1,))
@@ -121,7 +121,7 @@ def information_at_most(passes: Array, known: Tangents) -> Array:
     points, values, slopes, bends = (xp.asarray(part, device=device(passes)) for part in known)
     K, _, C = passes.shape
     found = []
-    for rows in _slices(passes.shape[1], max(1, 8 * ENTRIES // max(len(points), K * K) // C)):
+    for rows in blocks(passes.shape[1], max(1, 8 * ENTRIES // max(len(points), K * K) // C)):
         ratios, mean = _ratios(_normalised(passes[:, rows, :]))
         u = xp.reshape(ratios, (K, -1)).T
         near = _nearest(u, points)
@@ -157,7 +157,7 @@ def information_of(p: Array, entropies: Array, configurations: Floats) -> Array:
     weights = xp.asarray(configurations, device=device(p))
     before = entropy(xp.sum(weights, axis=1))
     found = []
-    for rows in _slices(p.shape[1], max(1, ENTRIES // (p.shape[2] * len(weights)))):
+    for rows in blocks(p.shape[1], max(1, ENTRIES // (p.shape[2] * len(weights)))):
         found.append(entropy(_products(p[:, rows, :], weights.T)) - before)
     return without_rounding(xp.concat(found) - xp.sum(weights, axis=0) @ entropies)
 
@@ -221,7 +221,3 @@ def _products(p: Array, right: Array) -> Array:
     xp = array_namespace(p)
     K, b, C = p.shape
     return xp.reshape(xp.reshape(p, (K, b * C)).T @ right, (b, -1))
-
-
-def _slices(size: int, step: int) -> Iterator[slice]:
-    return (slice(start, start + step) for start in range(0, size, step))

@@ -1,10 +1,10 @@
-"""Draws of rows: D² sampling, the seeding of k-means++, by rejection, and bootstrap samples. M things, n picks."""
+"""Draws of rows: D² sampling (k-means++ seeding) by rejection, bootstrap samples, candidates. M things, n picks."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ...benchmark.types import Floats, Labels
+from ...benchmark.types import Floats, Labels, Query, Rows
 from .distances import Distances, Positions, lower
 
 DRAWS = 64  # proposals looked at in one product
@@ -59,3 +59,9 @@ def resampled(rng: np.random.Generator, targets: Labels) -> Positions:
     rows = rng.integers(len(targets), size=len(targets))
     fallen = np.setdiff1d(targets, targets[rows])
     return np.concatenate([rows, *([rng.choice(np.flatnonzero(targets == c))] for c in fallen)]).astype(np.int64)
+
+
+def candidates(query: Query, size: int) -> Rows:
+    """Return ``size`` unlabelled rows, or as many as the batch holds, at random."""
+    size = min(max(size, query.n), len(query.unlabelled))
+    return query.rng.choice(query.unlabelled, size, replace=False)

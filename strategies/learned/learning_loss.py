@@ -5,7 +5,8 @@ import numpy as np
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
 from ..kernels.nets.dense import Inputs
-from ..kernels.nets.ranking import LossNet, by_margin, drawn, losses
+from ..kernels.nets.ranking import LossNet, by_margin, losses
+from ..kernels.sampling import candidates
 from ..kernels.scores import top
 
 
@@ -49,7 +50,7 @@ class LearningLoss(LossNet):
             raise ValueError(f"learning-loss: candidates is {self.candidates}; it must be at least 1")
 
     def select(self, query: Query) -> Rows:
-        asked, known = drawn(query, self.candidates), np.arange(len(query.labelled))
+        asked, known = candidates(query, self.candidates), np.arange(len(query.labelled))
         inputs = Inputs(query.of(np.concatenate([query.labelled, asked])).hidden)
         positions = len(known) + np.arange(len(asked))
         said = self.predicted(inputs, known, losses(query), by_margin(self.margin), positions, query.rng)

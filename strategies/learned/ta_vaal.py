@@ -5,8 +5,10 @@ import numpy as np
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
 from ..kernels.nets.adversary import Game, unlike
-from ..kernels.nets.dense import Inputs
-from ..kernels.nets.ranking import LossNet, by_odds, drawn, losses
+from ..kernels.nets.dense import Inputs, sigmoid
+from ..kernels.nets.ranking import LossNet, by_odds, losses
+from ..kernels.parameters import check
+from ..kernels.sampling import candidates
 from ..kernels.scores import top
 
 
@@ -44,16 +46,14 @@ class TAVAAL(Game):
 
     def __post_init__(self) -> None:
         self.check("ta-vaal")
-        for name in ("candidates", "ranker_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"ta-vaal: {name} is {getattr(self, name)}; it must be at least 1")
+        check("ta-vaal", self, {"candidates": 1, "ranker_steps": 1})
 
     def select(self, query: Query) -> Rows:
-        asked, known = drawn(query, self.candidates), np.arange(len(query.labelled))
+        asked, known = candidates(query, self.candidates), np.arange(len(query.labelled))
         inputs = Inputs(query.of(np.concatenate([query.labelled, asked])).hidden)
         said = LossNet(steps=self.ranker_steps).predicted(
             inputs, known, losses(query), by_odds, np.arange(len(inputs)), query.rng
         )
-        ranks = 1 / (1 + np.exp(-np.clip(said, -50, 50)))[:, None]
+        ranks = sigmoid(said)[:, None]
         doubt = unlike(inputs, known, len(known) + np.arange(len(asked)), ranks, self, query.rng)
         return asked[top(doubt, query.n, query.rng)]

@@ -6,7 +6,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Floats, Labels, Query, Rows
 from ..kernels.nets.classwise import ByClass, likelihoods
 from ..kernels.nets.dense import DIGITS, Inputs
-from ..kernels.nets.ranking import drawn
+from ..kernels.sampling import candidates
 from ..kernels.scores import top
 
 
@@ -53,7 +53,7 @@ class VaBAL(ByClass):
             raise ValueError(f"vab-al: candidates is {self.candidates}; it must be at least 1")
 
     def select(self, query: Query) -> Rows:
-        asked, known = drawn(query, self.candidates), len(query.labelled)
+        asked, known = candidates(query, self.candidates), len(query.labelled)
         rows, C, rng = np.concatenate([query.labelled, asked]), query.n_classes, query.rng
         inputs, positions = Inputs(query.of(rows).hidden), np.arange(len(rows))
         vae = self.trained(inputs, positions[known:], query.of(asked).predicted.astype(np.int64), C, rng)

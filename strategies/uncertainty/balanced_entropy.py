@@ -7,6 +7,7 @@ from scipy.special import betaln, digamma
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Array, Floats, Query, Rows
+from ..kernels.distances import blocks
 from ..kernels.scores import average, entropy, top, variance
 
 LEAST = 1e-9  # of a variance and of a Beta's parameter: their logarithms are finite
@@ -55,9 +56,8 @@ class BalancedEntropy:
 
     def score(self, query: Query) -> Floats:
         moments = query.rowwise_passes(self.passes, _moments)
-        size = max(1, BLOCK // moments.shape[2])
-        blocks = (moments[start : start + size].astype(np.float64) for start in range(0, len(moments), size))
-        return np.concatenate([balance(part[:, 0], part[:, 1]) for part in blocks])
+        parts = (moments[part].astype(np.float64) for part in blocks(len(moments), max(1, BLOCK // moments.shape[2])))
+        return np.concatenate([balance(part[:, 0], part[:, 1]) for part in parts])
 
     def select(self, query: Query) -> Rows:
         return query.unlabelled[top(self.score(query), query.n, query.rng)]

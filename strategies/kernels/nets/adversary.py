@@ -10,6 +10,7 @@ from array_api_compat import array_namespace
 from ....benchmark import device
 from ....benchmark.types import Array, Floats
 from ..distances import Positions
+from ..parameters import check
 from .autoencoder import VAE
 from .dense import Dense, Inputs, sigmoid, steps_of
 
@@ -34,14 +35,8 @@ class Game:
 
     def check(self, rule: str) -> None:
         """Raise `ValueError`, with the rule's name, for parameters with which nothing can be learned."""
-        for name in ("latent", "hidden", "vae_steps", "batch", "epochs", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{rule}: {name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("beta", "adversary"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{rule}: {name} is {getattr(self, name)}; it must be at least 0")
-        if not self.rate > 0:
-            raise ValueError(f"{rule}: rate is {self.rate}; it must be above 0")
+        ones = dict.fromkeys(("latent", "hidden", "vae_steps", "batch", "epochs", "steps"), 1)
+        check(rule, self, {**ones, "beta": 0, "adversary": 0}, {"rate"})
 
 
 def unlike(

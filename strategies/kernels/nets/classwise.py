@@ -13,8 +13,9 @@ from array_api_compat import array_namespace
 from ....benchmark import device
 from ....benchmark.types import Array, Floats, Labels
 from ..distances import Positions, blocks
+from ..parameters import check
 from .autoencoder import VAE
-from .dense import Inputs, steps_of
+from .dense import Inputs, softmax, steps_of
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,8 @@ class ByClass:
 
     def check(self, rule: str) -> None:
         """Raise `ValueError`, with the rule's name, for parameters with which nothing can be learned."""
-        for name in ("group", "hidden", "batch", "epochs", "steps", "draws"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{rule}: {name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("variance", "rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{rule}: {name} is {getattr(self, name)}; it must be above 0")
-        if not self.pull >= 0:
-            raise ValueError(f"{rule}: pull is {self.pull}; it must be at least 0")
+        ones = dict.fromkeys(("group", "hidden", "batch", "epochs", "steps", "draws"), 1)
+        check(rule, self, {**ones, "pull": 0}, ("variance", "rate"))
 
     def trained(
         self, inputs: Inputs, rows: Positions, classes: Labels, n_classes: int, rng: np.random.Generator
@@ -71,9 +66,7 @@ def class_pull(drawn: Array, right: Array) -> Array:
     """Return the gradient, at codes (B, Z), of the mean cross-entropy of softmax(-|z_c|²) with classes (B, C)."""
     xp = array_namespace(drawn)
     groups = xp.reshape(drawn, (*right.shape, -1))
-    odds = -xp.sum(groups * groups, axis=2)
-    odds = xp.exp(odds - xp.max(odds, axis=1)[:, None])
-    p = odds / xp.sum(odds, axis=1)[:, None]
+    p = softmax(-xp.sum(groups * groups, axis=2))
     return xp.reshape(2 * groups * (right - p)[:, :, None], drawn.shape) / len(drawn)
 
 

@@ -13,6 +13,7 @@ from array_api_compat import array_namespace
 from ....benchmark import device
 from ....benchmark.types import Array
 from ..distances import Positions
+from ..parameters import check
 from .dense import Dense, Inputs, sigmoid, steps_of
 
 
@@ -71,15 +72,9 @@ class Critique:
 
     def check(self, rule: str) -> None:
         """Raise `ValueError`, with the rule's name, for parameters with which nothing can be learned."""
-        for name in ("hidden", "batch", "epochs", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{rule}: {name} is {getattr(self, name)}; it must be at least 1")
-        if not self.penalty >= 0:
-            raise ValueError(f"{rule}: penalty is {self.penalty}; it must be at least 0")
+        check(rule, self, {"hidden": 1, "batch": 1, "epochs": 1, "steps": 1, "penalty": 0}, {"rate"})
         if self.gamma is not None and not self.gamma >= 0:
             raise ValueError(f"{rule}: gamma is {self.gamma}; it must be at least 0, or null for |L| / |U|")
-        if not self.rate > 0:
-            raise ValueError(f"{rule}: rate is {self.rate}; it must be above 0")
 
     def critic(self, inputs: Inputs, known: Positions, others: Positions, rng: np.random.Generator) -> Critic:
         """Return a critic that has learned to say more of ``others`` (U,) than of ``known`` (L,).

@@ -97,6 +97,13 @@ def sigmoid(outputs: Array) -> Array:
     return (1 + array_namespace(outputs).tanh(outputs / 2)) / 2
 
 
+def softmax(logits: Array) -> Array:
+    """Return the probabilities (B, C) of logits."""
+    xp = array_namespace(logits)
+    odds = xp.exp(logits - xp.max(logits, axis=1)[:, None])
+    return odds / xp.sum(odds, axis=1)[:, None]
+
+
 def steps_of(epochs: int, rows: int, batch: int, most: int) -> int:
     """Return how many batches are ``epochs`` over rows, at most ``most``: a large pool is seen in part."""
     return min(-(-epochs * rows // batch), most)

@@ -14,6 +14,7 @@ from array_api_compat import array_namespace
 from ....benchmark import device
 from ....benchmark.types import Array, Features, Floats, Query, Rows
 from ..distances import blocks, unit_rows
+from ..sampling import candidates
 from .adam import Adam
 from .dense import DIGITS, sigmoid
 
@@ -40,8 +41,7 @@ class Training:
 
     def nodes(self, query: Query) -> tuple[Rows, Features]:
         """Return the rows (M,), the labelled first, and what the model's last layer sees of them as unit rows."""
-        size = min(max(self.candidates, query.n), len(query.unlabelled))
-        rows = np.concatenate([query.labelled, query.rng.choice(query.unlabelled, size, replace=False)])
+        rows = np.concatenate([query.labelled, candidates(query, self.candidates)])
         return rows, unit_rows(query.of(rows).hidden)
 
 

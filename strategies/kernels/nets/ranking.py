@@ -12,8 +12,9 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from ....benchmark import device
-from ....benchmark.types import Array, Features, Floats, Labels, Query, Rows
+from ....benchmark.types import Array, Features, Floats, Labels, Query
 from ..distances import Positions
+from ..parameters import check
 from .dense import Dense, Inputs, sigmoid, steps_of
 
 SMALLEST = float(np.finfo(np.float32).tiny)  # a probability of 0 counts as this: its loss is 87
@@ -38,11 +39,7 @@ class LossNet:
 
     def check(self, rule: str) -> None:
         """Raise `ValueError`, with the rule's name, for parameters with which nothing can be learned."""
-        for name, least in {"hidden": 1, "batch": 2, "epochs": 1, "steps": 1}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{rule}: {name} is {getattr(self, name)}; it must be at least {least}")
-        if not self.rate > 0:
-            raise ValueError(f"{rule}: rate is {self.rate}; it must be above 0")
+        check(rule, self, {"hidden": 1, "batch": 2, "epochs": 1, "steps": 1}, {"rate"})
 
     def predicted(
         self, inputs: Inputs, known: Positions, losses: Floats, pull: Pull, asked: Positions, rng: np.random.Generator
@@ -89,9 +86,3 @@ def cross_entropy(probs: Features, labels: Labels) -> Floats:
     """Return -log of the probability of each row's label, (L,), at most 87."""
     of_label = probs[np.arange(len(labels)), labels].astype(np.float64)
     return np.asarray(-np.log(np.maximum(of_label, SMALLEST)))
-
-
-def drawn(query: Query, candidates: int) -> Rows:
-    """Return ``candidates`` unlabelled rows, or as many as the batch holds, at random."""
-    size = min(max(candidates, query.n), len(query.unlabelled))
-    return query.rng.choice(query.unlabelled, size, replace=False)

@@ -16,6 +16,7 @@ from ....benchmark import device
 from ....benchmark.types import Array, Features, Rows
 from ..distances import blocks
 from .adam import Adam
+from .dense import softmax
 
 LEAST = 1e-12  # of a probability under a logarithm
 
@@ -50,7 +51,7 @@ def scan_clusters(
         rows = rng.integers(N, size=min(training.batch, N))
         others = neighbours[rows, rng.integers(neighbours.shape[1], size=len(rows))]
         x = device.take(units, np.concatenate([rows, others]))
-        back = _back(_softmax(x @ W + c), training.weight)
+        back = _back(softmax(x @ W + c), training.weight)
         adam.step(xp.concat([xp.reshape(x.T @ back, (-1,)), xp.sum(back, axis=0)]))
     return np.concatenate(
         [device.fetch(xp.argmax(device.take(units, part) @ W + c, axis=1)) for part in blocks(N)]
@@ -65,9 +66,3 @@ def _back(p: Array, weight: float) -> Array:
     mean = xp.sum(rows, axis=0) / b
     at_p = xp.concat([weight * xp.log(mean + LEAST) - others / agree, -rows / agree])
     return p * (at_p - xp.sum(p * at_p, axis=1)[:, None]) / b
-
-
-def _softmax(logits: Array) -> Array:
-    xp = array_namespace(logits)
-    odds = xp.exp(logits - xp.max(logits, axis=1)[:, None])
-    return odds / xp.sum(odds, axis=1)[:, None]

@@ -1,0 +1,15 @@
+"""What a rule says of a parameter that it cannot work with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+
+def check(rule: str, parameters: object, at_least: Mapping[str, float], above_0: Collection[str] = ()) -> None:
+    """Raise `ValueError`, with the rule's name, for a parameter below its least value or, of some, not above 0."""
+    for name, least in at_least.items():
+        if not (value := getattr(parameters, name)) >= least:
+            raise ValueError(f"{rule}: {name} is {value}; it must be at least {least}")
+    for name in above_0:
+        if not (value := getattr(parameters, name)) > 0:
+            raise ValueError(f"{rule}: {name} is {value}; it must be above 0")
