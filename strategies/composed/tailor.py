@@ -8,10 +8,6 @@ from ...benchmark.types import Batch, Chooser, Floats, Query, Rows, Strategy
 from ..kernels.distances import Positions
 
 
-def _candidates() -> tuple[Strategy, ...]:
-    return tuple(rule(name)() for name in ("random", "margin", "badge", "coreset", "typiclust"))
-
-
 @strategy(
     "tailor",
     cite="Zhang, Shao, Verma and Nowak, Algorithm Selection for Deep Active Learning with Imbalanced Datasets, "
@@ -40,7 +36,7 @@ class Tailor:
     Cost: that of the rules, and O(n K C) for K rules.
     """
 
-    rules: tuple[Strategy, ...] = field(default_factory=_candidates)
+    rules: tuple[Strategy, ...] = field(default_factory=lambda: rule("boss-oracle")().rules)
     memory: float = 0.9
 
     def __post_init__(self) -> None:

@@ -57,7 +57,8 @@ class Descriptors:
     def of(cls, said: Answers) -> "Descriptors":
         """Return the descriptors of all rows that a model was asked about."""
         centred = said.hidden - said.hidden.mean(axis=1, keepdims=True)
-        return cls(unit_rows(centred), unit_rows(said.hidden), unit_rows(errors(said.probs, said.predicted)))
+        q = errors(said.probs, said.predicted, np.float32)
+        return cls(unit_rows(centred), unit_rows(said.hidden), unit_rows(q))
 
     def __len__(self) -> int:
         return len(self.hidden)

@@ -6,6 +6,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Floats, Query, Rows
 from ..kernels.distances import EPS, Positions, blocks
 from ..kernels.head.fisher import ROUNDING, largest
+from ..kernels.head.gradients import errors
 from ..kernels.head.influence import Reference, Table, along, needs, reference, with_bias
 
 CROWD = 8  # one in so many rows that might win, and all are brought up to date instead
@@ -68,14 +69,13 @@ class _Loss:
     def __init__(self, seen: Table) -> None:
         with np.errstate(divide="ignore"):  # a class of no probability keeps none
             self._logits = np.log(seen.probs.astype(np.float64))
-        self._rows, self._onehot = with_bias(seen.hidden), np.eye(seen.probs.shape[1])[seen.labels]
+        self._rows, self._labels = with_bias(seen.hidden), seen.labels
 
     def gradient(self) -> Floats:
         """Return the gradient at the weights as they are, (C, H + 1)."""
         odds = np.exp(self._logits - self._logits.max(axis=1, keepdims=True))
         odds /= odds.sum(axis=1, keepdims=True)
-        odds -= self._onehot
-        gradient: Floats = odds.T @ self._rows / len(odds)
+        gradient: Floats = errors(odds, self._labels, np.float64).T @ self._rows / len(odds)
         return gradient
 
     def step(self, q: Floats, hidden: Floats) -> None:

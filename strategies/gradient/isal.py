@@ -4,6 +4,7 @@ import numpy as np
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Floats, Query, Rows
+from ..kernels.head.gradients import errors
 from ..kernels.head.influence import Reference, along, gradient, needs, reference, solved
 from ..kernels.scores import top
 
@@ -63,12 +64,11 @@ class ISAL:
 
     def _errors(self, query: Query) -> Floats:
         """Return Σ p_y (p - e_y) over the likeliest labels y, (U, C), or p - e_y for the predicted one."""
-        p = query.probs.astype(np.float64)
         if self.labels == 1:
-            p[np.arange(len(p)), query.predicted] -= 1
-            return p
+            return errors(query.probs, query.predicted, np.float64)
+        p = query.probs.astype(np.float64)
         left = np.argsort(-p, axis=1, kind="stable")[:, self.labels :]
         kept = p.copy()
         np.put_along_axis(kept, left, 0, axis=1)
-        errors: Floats = p * kept.sum(axis=1, keepdims=True) - kept
-        return errors if left.shape[1] else np.zeros_like(errors)
+        expected: Floats = p * kept.sum(axis=1, keepdims=True) - kept
+        return expected if left.shape[1] else np.zeros_like(expected)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ....benchmark import device
 from ....benchmark.types import Features, Floats, Labels
 from ..distances import EPS, Closeness, Distances, Euclidean, Matrix, Positions, blocks, mended
 from ..gpu import products as gpu
 
+Real = TypeVar("Real", np.float32, np.float64)
+
 
 def gradients(probs: Features, hidden: Features) -> Gradients | gpu.Gradients:
     """Return the distances between the gradients of U rows, from (U, C) and (U, H), where this trial computes."""
-    q = errors(probs, probs.argmax(axis=1))
+    q = errors(probs, probs.argmax(axis=1), np.float32)
     return Gradients(q, hidden) if device.active() == "cpu" else gpu.Gradients(q, hidden)
 
 
-def errors(probs: Features, labels: Labels) -> Features:
+def errors(probs: Features | Floats, labels: Labels, precision: type[Real]) -> NDArray[Real]:
     """Return p - e_label of each row, (U, C): what the gradient of its loss is at the logits."""
-    q = probs.astype(np.float32)
+    q = probs.astype(precision)
     q[np.arange(len(q)), labels] -= 1
     return q
 

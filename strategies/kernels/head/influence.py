@@ -12,6 +12,7 @@ import numpy as np
 
 from ....benchmark.types import Features, Floats, Labels, Query
 from ..distances import Matrix, Positions, blocks
+from .gradients import errors
 
 ACCURACY = 1e-10  # of the solution, in proportion
 
@@ -31,9 +32,7 @@ class Table(NamedTuple):
 
     def errors(self) -> Floats:
         """Return p - e_label of each row, (M, C), in double precision."""
-        q = self.probs.astype(np.float64)
-        q[np.arange(len(q)), self.labels] -= 1
-        return q
+        return errors(self.probs, self.labels, np.float64)
 
 
 def needs(reference: Reference) -> frozenset[str]:

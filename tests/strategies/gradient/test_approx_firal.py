@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import block_diag, sqrtm
-from support.queries import cloud, query, random_probs
+from support.information import asked
+from support.queries import query
 
 from albench.benchmark.types import Floats, Query
 from albench.strategies.gradient.approx_firal import ApproxFIRAL
@@ -13,12 +14,6 @@ from albench.strategies.kernels.head.design import Blocks, leader, relaxed, roun
 
 SEEDS = st.integers(0, 10**6)
 C, D = 4, 3
-
-
-def asked(seed: int, size: int, n: int) -> Query:
-    bought = np.random.default_rng(seed).permutation(size)[:3].tolist()
-    probs = random_probs(seed, size).astype(np.float32).astype(np.float64)
-    return query(cloud(seed, size, D), n, bought, scores=probs, seed=seed)
 
 
 def informations(asked: Query, classes: int = C) -> Floats:
@@ -70,7 +65,7 @@ def by_description(known: Floats, rows: Floats, z: Floats, n: int, eta: float) -
 def test_rounding_is_its_description_on_explicit_matrices(
     seed: int, size: int, n: int, classes: int, eta: float
 ) -> None:
-    one = asked(seed, size, n)
+    one = asked(seed, size, n, 3)
     pool, parts, rows, known = given_blocks(one, classes)
     z = n * np.random.default_rng(seed).dirichlet(np.ones(len(rows)))
     assert rounded(pool, parts, z, n, eta, one.rng).tolist() == by_description(known, rows, z, n, eta)
@@ -79,7 +74,7 @@ def test_rounding_is_its_description_on_explicit_matrices(
 @settings(deadline=None, max_examples=20)
 @given(seed=SEEDS, n=st.integers(1, 5))
 def test_relaxed_weights_are_nearly_the_best_there_are(seed: int, n: int) -> None:
-    one = asked(seed, 15, n)
+    one = asked(seed, 15, n, 3)
     pool, parts, rows, known = given_blocks(one)
     z = relaxed(pool, parts, n, 500)
     assert (z >= 0).all()

@@ -4,18 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.queries import cloud, query, random_probs
+from support.information import asked, greedy, objective
+from support.queries import cloud, query
 
 from albench.benchmark.types import Floats, Query
 from albench.strategies.gradient.bait_binary import BaitBinary
 
 SEEDS = st.integers(0, 10**6)
-
-
-def asked(seed: int, size: int, n: int, labelled: int, scale: float = 1.0, dims: int = 5) -> Query:
-    bought = np.random.default_rng(seed).permutation(size)[:labelled].tolist()
-    probs = random_probs(seed, size).astype(np.float32)
-    return query(scale * cloud(seed, size, dims), n, bought, scores=probs.astype(np.float64), seed=seed)
 
 
 def fishers(asked: Query) -> Floats:
@@ -24,28 +19,6 @@ def fishers(asked: Query) -> Floats:
     p, h = answers.probs.max(axis=1), answers.hidden.astype(np.float64)
     variance = (p * (1 - p)).astype(np.float64)  # in single precision, as the probabilities are
     return np.asarray(variance[:, None, None] * h[:, :, None] * h[:, None, :])
-
-
-def objective(information: Floats, asked: Query, ridge: float, batch: list[int]) -> float:
-    together = len(asked.labelled) + asked.n
-    M = ridge * np.eye(information.shape[1]) + information[asked.labelled].sum(axis=0) / together
-    M += asked.n / together * information[batch].sum(axis=0)
-    everything = np.concatenate([asked.labelled, asked.unlabelled])
-    return float(np.trace(np.linalg.inv(M) @ information[everything].mean(axis=0)))
-
-
-def greedy(asked: Query, rule: BaitBinary) -> list[int]:
-    information, rows = fishers(asked), asked.unlabelled.tolist()
-    batch: list[int] = []
-
-    def cost(batch: list[int]) -> float:
-        return objective(information, asked, rule.ridge, batch)
-
-    while len(batch) < min(rule.oversample * asked.n, len(rows)):
-        batch.append(min((row for row in rows if row not in batch), key=lambda row: cost([*batch, row])))
-    while len(batch) > asked.n:
-        batch.remove(min(batch, key=lambda row: cost([other for other in batch if other != row])))
-    return batch
 
 
 @settings(deadline=None, max_examples=40)
@@ -60,14 +33,14 @@ def greedy(asked: Query, rule: BaitBinary) -> list[int]:
 def test_bait_binary_is_greedy_search_forward_and_backward(
     seed: int, size: int, n: int, labelled: int, scale: float, rule: BaitBinary
 ) -> None:
-    one = asked(seed, size, n, labelled, scale)
-    assert rule.select(one).tolist() == greedy(one, rule)
+    one = asked(seed, size, n, labelled, scale, dims=5)
+    assert rule.select(one).tolist() == greedy(fishers(one), one, rule)
 
 
 @settings(deadline=None, max_examples=30)
 @given(seed=SEEDS)
 def test_the_trace_is_that_of_direct_inversion_at_every_step(seed: int) -> None:
-    one = asked(seed, 25, 6, 3)
+    one = asked(seed, 25, 6, 3, dims=5)
     information, trace = fishers(one), BaitBinary().trace(one)
 
     def direct(positions: list[int]) -> float:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 from support.queries import cloud, query, random_probs
+from support.references import asked, labels_of
 
 from albench.benchmark.registry import needs_of
 from albench.benchmark.types import Floats, Query
@@ -16,22 +17,11 @@ from albench.strategies.kernels.head.influence import Reference
 SEEDS = st.integers(0, 10**6)
 
 
-def asked(seed: int, size: int, n: int) -> Query:
-    rng, probs = np.random.default_rng(seed), random_probs(seed, size).astype(np.float32).astype(np.float64)
-    rows, truth = rng.permutation(size)[:9].tolist(), rng.integers(4, size=size).tolist()
-    kept = (rows[:4], [truth[row] for row in rows[:4]])
-    return query(cloud(seed, size), n, rows[4:], scores=probs, seed=seed, validation=kept, truth=truth)
-
-
 def by_description(asked: Query, rule: Glister) -> list[int]:
     """All weights are there, as a matrix that moves; gradients are made anew from them."""
     said = asked.of(np.arange(len(asked.features)))
     p, h = said.probs.astype(np.float64), np.column_stack([said.hidden.astype(np.float64), np.ones(len(said.probs))])
-    labels = dict(zip(asked.labelled.tolist(), asked.labels.tolist(), strict=True))
-    if rule.reference == "pool":
-        labels |= {row: int(p[row].argmax()) for row in asked.unlabelled.tolist()}
-    if rule.reference == "validation":
-        labels = dict(zip(asked.validation[0].tolist(), asked.validation[1].tolist(), strict=True))
+    labels = labels_of(asked, rule.reference)
     moved = np.zeros((4, h.shape[1]))
 
     def gradient(q: Floats, row: int) -> Floats:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.queries import cloud, query, random_probs
+from support.references import asked, labels_of
 
 from albench.benchmark.registry import needs_of
 from albench.benchmark.types import Floats, Query
@@ -12,13 +13,6 @@ from albench.strategies.gradient.isal import ISAL
 from albench.strategies.kernels.head.influence import Reference
 
 SEEDS = st.integers(0, 10**6)
-
-
-def asked(seed: int, size: int, n: int) -> Query:
-    rng, probs = np.random.default_rng(seed), random_probs(seed, size).astype(np.float32).astype(np.float64)
-    rows, truth = rng.permutation(size)[:9].tolist(), rng.integers(4, size=size).tolist()
-    kept = (rows[:4], [truth[row] for row in rows[:4]])
-    return query(cloud(seed, size), n, rows[4:], scores=probs, seed=seed, validation=kept, truth=truth)
 
 
 def explicit(p: Floats, h: Floats, label: int) -> Floats:
@@ -32,11 +26,7 @@ def influences(asked: Query, rule: ISAL) -> dict[int, float]:
     for row in asked.labelled:
         one = np.append(h[row], 1)
         damped += np.kron(np.diag(p[row]) - np.outer(p[row], p[row]), np.outer(one, one))
-    labels = dict(zip(asked.labelled.tolist(), asked.labels.tolist(), strict=True))
-    if rule.reference == "pool":
-        labels |= {row: int(p[row].argmax()) for row in asked.unlabelled.tolist()}
-    if rule.reference == "validation":
-        labels = dict(zip(asked.validation[0].tolist(), asked.validation[1].tolist(), strict=True))
+    labels = labels_of(asked, rule.reference)
     falls = np.linalg.inv(damped) @ np.mean([explicit(p[row], h[row], y) for row, y in labels.items()], axis=0)
 
     def gradient(row: int) -> Floats:

@@ -37,9 +37,9 @@ def gradients(seed: int, size: int) -> tuple[Gradients, Floats]:
     features[1], probs[1] = features[2], probs[2]
     q = probs - np.eye(4)[probs.argmax(axis=1)]
     h = np.column_stack([features, np.ones(size)])
-    return Gradients(errors(probs.astype(np.float32), probs.argmax(axis=1)), features), np.einsum(
-        "uc,ud->ucd", q, h
-    ).reshape(size, -1)
+    return Gradients(errors(probs, probs.argmax(axis=1), np.float32), features), np.einsum("uc,ud->ucd", q, h).reshape(
+        size, -1
+    )
 
 
 @settings(deadline=None)
