@@ -127,7 +127,7 @@ class Follower:
                 f"{directory} cannot be mirrored to MLflow, its log must be there: {error.strerror}"
             ) from error
         if modest:
-            _lower(process.pid)
+            _yield_to_others(process.pid, 19)
         return cls(directory, uri, process)
 
     def finish(self, timeout: float) -> str | None:
@@ -151,6 +151,8 @@ class Follower:
         It is given up after ``timeout`` seconds, or, where there is none, when it has told nothing for `QUIET_S`.
         """
         late = None
+        if self._process.poll() is None:  # whoever waits has nothing else to run
+            _yield_to_others(self._process.pid, 0)
         try:
             with suppress(BrokenPipeError):  # it has ended: its status tells
                 self._lifeline.write("\n")
@@ -218,11 +220,12 @@ def _shown(uri: str) -> str:
     return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"
 
 
-def _lower(pid: int) -> None:
-    """Give a process that leads a session of its own what the trials leave over."""
-    os.setpriority(os.PRIO_PROCESS, pid, 19)
+def _yield_to_others(pid: int, niceness: int) -> None:
+    """Let a process that leads a session of its own have what others leave over (19), or its full share again (0)."""
+    with suppress(OSError):  # only the privileged may take it back
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
     with suppress(OSError):  # where Linux shares processors among sessions first, niceness counts within one only
-        Path(f"/proc/{pid}/autogroup").write_text("19", encoding="utf-8")
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="utf-8")
 
 
 def _count_trials(directory: Path) -> int:

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -161,6 +162,19 @@ def test_the_mirror_takes_what_the_trials_leave_over(tmp_path: Path) -> None:
         assert Path("/proc/self/autogroup").read_text() != Path(f"/proc/{pid}/autogroup").read_text()
     finally:
         follower.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="the system does not share by session")
+def test_a_mirror_that_is_waited_for_has_its_full_share_again(tmp_path: Path) -> None:
+    """The run is over: on a machine where others work, what they leave over may be nothing."""
+    follower = Follower.start(directory := write_done(tmp_path / "run", range(200)), default_uri(directory))
+    share = Path(f"/proc/{follower._process.pid}/autogroup")
+    assert share.read_text().endswith("nice 19\n")
+    time.sleep(0.2)  # Linux takes ten changes a second
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(follower.finish, 120)
+        until(lambda: share.read_text().endswith("nice 0\n"), 30)
+        assert waiting.result() is None
 
 
 def add_twin(path: Path) -> None:
