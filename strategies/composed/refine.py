@@ -4,6 +4,7 @@ import numpy as np
 
 from ...benchmark.registry import needs_of, rule, strategy
 from ...benchmark.types import Query, Rows, Strategy
+from ..kernels.parameters import check
 
 
 def _ensemble() -> tuple[Strategy, ...]:
@@ -43,9 +44,7 @@ class Refine:
     most: int = 10_000
 
     def __post_init__(self) -> None:
-        for name, least in (("depth", 0), ("draws", 1), ("largest", 1), ("most", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"refine: {name} is {getattr(self, name)}; it must be at least {least}")
+        check("refine", self, {"depth": 0, "draws": 1, "largest": 1, "most": 1})
         if not 0 < self.share <= 1:
             raise ValueError(f"refine: share is {self.share}; it must be above 0 and at most 1")
         if "reveal" in self.needs:  # what it reveals must be bought, and most of what is proposed is not

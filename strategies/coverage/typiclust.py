@@ -4,6 +4,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
 from ..kernels.distances import pool_units
 from ..kernels.kmeans import kmeans
+from ..kernels.parameters import check
 from ..kernels.typicality import walk
 
 
@@ -31,9 +32,7 @@ class TypiClust:
     neighbours: int = 20
 
     def __post_init__(self) -> None:
-        for name, least in (("max_clusters", 1), ("min_size", 0), ("neighbours", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"typiclust: {name} is {getattr(self, name)}; it must be at least {least}")
+        check("typiclust", self, {"max_clusters": 1, "min_size": 0, "neighbours": 1})
 
     def select(self, query: Query) -> Rows:
         units = pool_units(query)

@@ -8,6 +8,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Features, Floats, Query, Rows
 from ..kernels.distances import blocks
 from ..kernels.head.boundaries import ascent, seen
+from ..kernels.parameters import check
 from ..kernels.scores import top
 
 
@@ -38,10 +39,7 @@ class AdversarialBIM:
     steps: int = 100
 
     def __post_init__(self) -> None:
-        if not self.eps > 0:
-            raise ValueError(f"adversarial-bim: eps is {self.eps}; it must be above 0")
-        if self.steps < 1:
-            raise ValueError(f"adversarial-bim: steps is {self.steps}; it must be at least 1")
+        check("adversarial-bim", self, {"steps": 1}, above_0=("eps",))
 
     def score(self, query: Query) -> NDArray[Any]:
         (weights, bias), hidden = seen(query.head), query.hidden

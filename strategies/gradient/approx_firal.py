@@ -6,6 +6,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
 from ..kernels.head.design import Blocks, relaxed, rounded
 from ..kernels.head.factors import projected
+from ..kernels.parameters import check
 
 
 @strategy(
@@ -39,12 +40,7 @@ class ApproxFIRAL:
     classes: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("ridge", "eta"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"approx-firal: {name} is {getattr(self, name)}; it must be above 0")
-        for name in ("steps", "dims", "classes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"approx-firal: {name} is {getattr(self, name)}; it must be at least 1")
+        check("approx-firal", self, {"steps": 1, "dims": 1, "classes": 1}, above_0=("ridge", "eta"))
 
     def select(self, query: Query) -> Rows:
         rows, others = projected(query, self.dims)

@@ -4,6 +4,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
 from ..kernels.head.factors import Softmax, projected
 from ..kernels.head.fisher import Trace, search, trace
+from ..kernels.parameters import check
 
 
 @strategy(
@@ -40,11 +41,7 @@ class Bait:
     classes: int = 2
 
     def __post_init__(self) -> None:
-        if not self.ridge > 0:
-            raise ValueError(f"bait: ridge is {self.ridge}; it must be above 0")
-        for name, least in (("oversample", 1), ("dims", 1), ("classes", 2)):
-            if getattr(self, name) < least:
-                raise ValueError(f"bait: {name} is {getattr(self, name)}; it must be at least {least}")
+        check("bait", self, {"oversample": 1, "dims": 1, "classes": 2}, above_0=("ridge",))
 
     def select(self, query: Query) -> Rows:
         return query.unlabelled[search(self.trace(query), query.n, self.oversample, query.rng)]

@@ -7,6 +7,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Answers, Array, Floats, Query, Rows
 from ..kernels.head.factors import Single
 from ..kernels.head.fisher import Trace, search, trace
+from ..kernels.parameters import check
 
 
 @strategy(
@@ -38,10 +39,7 @@ class BaitBinary:
     oversample: int = 2
 
     def __post_init__(self) -> None:
-        if not self.ridge > 0:
-            raise ValueError(f"bait-binary: ridge is {self.ridge}; it must be above 0")
-        if self.oversample < 1:
-            raise ValueError(f"bait-binary: oversample is {self.oversample}; it must be at least 1")
+        check("bait-binary", self, {"oversample": 1}, above_0=("ridge",))
 
     def select(self, query: Query) -> Rows:
         return query.unlabelled[search(self.trace(query), query.n, self.oversample, query.rng)]

@@ -6,6 +6,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Floats, Query, Rows
 from ..kernels.head.gradients import errors
 from ..kernels.head.influence import Reference, along, gradient, needs, reference, solved
+from ..kernels.parameters import check
 from ..kernels.scores import top
 
 ROUNDING = 1e-9  # of the largest score: what is below is rounding, and equal rows must tie
@@ -43,10 +44,7 @@ class ISAL:
     reference: Reference = "pool"
 
     def __post_init__(self) -> None:
-        if not self.damping > 0:
-            raise ValueError(f"isal: damping is {self.damping}; it must be above 0")
-        if self.labels < 1:
-            raise ValueError(f"isal: labels is {self.labels}; it must be at least 1")
+        check("isal", self, {"labels": 1}, above_0=("damping",))
 
     @property
     def needs(self) -> frozenset[str]:

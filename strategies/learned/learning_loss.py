@@ -6,6 +6,7 @@ from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
 from ..kernels.nets.dense import Inputs
 from ..kernels.nets.ranking import LossNet, by_margin, losses
+from ..kernels.parameters import check
 from ..kernels.sampling import candidates
 from ..kernels.scores import top
 
@@ -44,10 +45,7 @@ class LearningLoss(LossNet):
 
     def __post_init__(self) -> None:
         self.check("learning-loss")
-        if not self.margin > 0:
-            raise ValueError(f"learning-loss: margin is {self.margin}; it must be above 0")
-        if self.candidates < 1:
-            raise ValueError(f"learning-loss: candidates is {self.candidates}; it must be at least 1")
+        check("learning-loss", self, {"candidates": 1}, above_0=("margin",))
 
     def select(self, query: Query) -> Rows:
         asked, known = candidates(query, self.candidates), np.arange(len(query.labelled))

@@ -4,6 +4,7 @@ import numpy as np
 
 from ...benchmark.registry import strategy
 from ...benchmark.types import Query, Rows
+from ..kernels.parameters import check
 from ..kernels.scores import margin, top
 
 
@@ -33,9 +34,7 @@ class GreedyOracle:
     step: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("candidates", "step"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"greedy-oracle: {name} is {getattr(self, name)}; it must be at least 1")
+        check("greedy-oracle", self, {"candidates": 1, "step": 1})
         if self.step > self.candidates:
             raise ValueError(f"greedy-oracle: step is {self.step}; it must be at most candidates, {self.candidates}")
 

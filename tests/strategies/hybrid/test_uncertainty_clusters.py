@@ -4,7 +4,7 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.queries import cloud, query, random_probs
 
@@ -22,6 +22,7 @@ def test_it_takes_the_most_uncertain_of_each_cluster_in_turns(
     n = 1 + seed % (size - len(labelled))
     picks = UncertaintyClusters(candidates, clusters).select(query(points, n, labelled, probs, seed)).tolist()
     certainty = (probs * np.log(probs)).sum(axis=1)
+    assume(np.diff(np.sort(certainty)).min() > 1e-5)  # nearer ones are in another order in single precision
     rest = sorted(set(range(size)) - set(labelled), key=lambda row: certainty[row])
     ground = rest[: ceil(candidates * n)]
     rng = np.random.default_rng(seed)
