@@ -23,7 +23,7 @@ from ..measures.metrics import CURVE_METRICS
 from ..measures.stats import Interval, sd
 from ..measures.tables import IDENTITY, Cell, Key, Setting
 from ..record.schema import IMPORTED
-from .published_numbers import Regime, Row, published, regime_of
+from .published_numbers import MARKS, NO_TARGETS, Regime, Row, published, regime_of
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 PART_MEAN = "at/1 mean"
@@ -264,7 +264,9 @@ def _is_same(values: Floats, row: Row) -> bool:
 
 
 def _verdict(row: Row, difference: Interval) -> tuple[Verdict, tuple[str, ...]]:
-    """Judge numbers of one regime: where their spread is not printed neither agreement nor difference can be told."""
+    """Judge numbers of one regime: agreement or difference needs a printed spread, and a number that is no reading."""
+    if row.mark in NO_TARGETS:
+        return Verdict.NOT_RESOLVED, (f"theirs is no hard target ({dict(MARKS.values())[row.mark]})",)
     lacks = [name for name, value in (("SD", row.std), ("number of seeds", row.seeds)) if isnan(value)]
     if lacks:
         note = f"their {' and '.join(lacks)} not printed: the interval is that of our mean alone, too narrow"

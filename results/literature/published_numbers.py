@@ -19,12 +19,20 @@ FOLDER = Path(__file__).parent
 MARKS = {
     "computed-from-raw": ("R", "computed from the authors' result files of each seed"),
     "notebook-output": ("N", "output of the authors' notebook"),
+    "repo-result-csv": ("C", "table of results among the files of the authors' repository"),
     "readme": ("D", "documentation of the authors' repository"),
+    "readme-table": ("D", "documentation of the authors' repository"),
+    "docs-table": ("D", "documentation of the authors' repository"),
     "figure-bar-label": ("B", "label printed at a bar of a figure"),
     "figure-or-poster-label": ("P", "label printed in a figure, a table's picture or a poster"),
     "secondary-quotation": ("Q", "quoted by somebody else"),
+    "third-party-reproduction-csv": ("T", "result file of somebody else's reproduction"),
+    "figure-digitised": ("F", "digitised from a figure"),
+    "figure-read-by-eye": ("E", "read off a figure by eye"),
 }
-"""Provenance -> (mark, what it means); the first is the most to be trusted."""
+"""Provenance, without what is said in brackets -> (mark, what it means); the first is the most to be trusted."""
+NO_TARGETS = ("T", "F", "E")
+"""Marks of numbers with an error of reading, or of somebody else's code: they show a size, and decide nothing."""
 
 
 class Row(NamedTuple):
@@ -63,10 +71,10 @@ def published() -> tuple[Row, ...]:
     rows = _table("published")
     digits: dict[tuple[str, str], int] = {}  # a last zero is not written: the most digits of a table are those of all
     for own in rows:
-        table = (own["origin"], own["metric_as_printed"])
+        table = (own["origin"], own["metric"])
         digits[table] = max(digits.get(table, 0), len(own["value"].partition(".")[2]))
     return tuple(
-        _row(i, own, origins[own["origin"]], digits[own["origin"], own["metric_as_printed"]])
+        _row(i, own, origins[own["origin"]], digits[own["origin"], own["metric"]])
         for i, own in enumerate(rows)
     )
 
@@ -75,7 +83,7 @@ def _row(number: int, own: Mapping[str, str], origin: Mapping[str, str], digits:
     return Row(
         number=number,
         **{name: origin[name] for name in ("origin", "source", "paper", "table", "regime", "setting")},
-        mark=MARKS[origin["provenance"]][0],
+        mark=MARKS[origin["provenance"].partition(" (")[0]][0],
         seeds=_number(origin["seeds"]),
         dataset=own["dataset"],
         rule=own["strategy"] or own["strategy_as_printed"].lower(),
@@ -91,7 +99,7 @@ def _row(number: int, own: Mapping[str, str], origin: Mapping[str, str], digits:
 
 def legend(marks: Collection[str]) -> tuple[str, ...]:
     """Return one line per mark that is used."""
-    return tuple(f"{mark}: {meaning}" for mark, meaning in MARKS.values() if mark in marks)
+    return tuple(f"{mark}: {meaning}" for mark, meaning in dict(MARKS.values()).items() if mark in marks)
 
 
 def plain(dataset: str) -> str:
