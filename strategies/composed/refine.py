@@ -27,9 +27,9 @@ class Refine:
     sees no other unlabelled row than those drawn, nor does ``then``: what it covers is the filtered pool.
 
     The paper was not read beyond its abstract; numbers and steps are those of its authors' code, which draws 11 batches
-    for each of nine rules (bait, alfa-mix, dropquery and uncertainty-herding beside those here) and herds with
-    `uncertainty-herding`. Both numbers are smaller here, so that a purchase takes seconds: `bait-binary` alone takes
-    over 2 seconds for 100 of 5,000 rows of 512 features.
+    (the paper 10, as others tell) for each of nine rules (bait, alfa-mix, dropquery and uncertainty-herding beside
+    those here) and herds with `uncertainty-herding`. Both numbers are smaller here, so that a purchase takes seconds:
+    `bait-binary` alone takes over 2 seconds for 100 of 5,000 rows of 512 features.
 
     ``depth`` times ``draws`` calls of each rule on a pool of ``largest`` rows, whatever the size of the whole pool;
     O(``largest`` D) memory for their features.

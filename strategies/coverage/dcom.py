@@ -17,7 +17,8 @@ FEW = 128  # labelled rows whose distances to all rows are held at once
 
 @strategy(
     "dcom",
-    cite="Mishal and Weinshall, DCoM: Active Learning for All Learners, 2024 (arXiv 2407.01804)",
+    cite="Mishal and Weinshall, DCoM: Active Learning for All Learners, 2024 (arXiv 2407.01804; "
+    "its version 3: Competence-Driven Adaptive Active Learning)",
     version=1,
     needs={"probabilities"},
 )

@@ -28,10 +28,10 @@ class ClusterMargin:
     clusters by how many candidates they hold, ascending (equal ones at random), and goes round them until n rows are
     taken: a random candidate of the cluster each, or with ``within: margin`` the one of lowest margin.
 
-    1.25 n candidates, and random ones within a cluster, are the paper's, as summarised in later code; there the mean
-    size is at least that ratio of candidates to n, so that a batch can visit every cluster (unverified: the paper was
-    not at hand). GALAXY's code has mean size 2, the default here, of 1,000 rows, to which the others are assigned, and
-    takes the lowest margin within a cluster.
+    1.25 n candidates, and random ones within a cluster, are the paper's on small sets, as summarised in later code
+    (others tell of 10 n on Open Images); there the mean size is at least that ratio of candidates to n, so that a batch
+    can visit every cluster (unverified: of the paper the abstract alone was at hand). GALAXY's code has mean size 2,
+    the default here, of 1,000 rows, to which the others are assigned, and takes the lowest margin within a cluster.
 
     Where we differ: the similarity is the cosine (average linkage over squared distances of unit rows; plain distances
     in GALAXY's code), which makes the whole pool's dendrogram affordable, and the cut is exact. It depends on the

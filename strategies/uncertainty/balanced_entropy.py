@@ -41,11 +41,11 @@ class BalancedEntropy:
     are sure of most rows. On digits (``linear``) the gain over `random` follows the share above: -31 ± 6 points where
     it is 99 % or more (pixels, Laplace passes, from 10 labels: one class over and over), -0.6 ± 0.2 at 50 % (from 300),
     0.4 ± 0.4 and 0.7 ± 0.5 at 11 % (pixels, dropout passes of p 0.1 at C 100, from 100; SimCLR, Laplace, from 300). The
-    authors' denominator, below, mends nothing: at 100 labels its score has the rank correlation -0.9 with the true
+    older denominator, below, mends nothing: at 100 labels its score has the rank correlation -0.9 with the true
     loss, ours -0.8; at 500 labels 0.5 and 0.8.
 
-    Where we differ: the authors' code divides by MJEnt + H in place of MJEnt, which has its pole elsewhere
-    (at MJEnt = -H, not at the balance of the two entropies that gives the rule its name); ours is the ratio above.
+    The authors' code once divided by MJEnt + H in place of MJEnt; in August 2025 they took the second H out again and
+    said that the paper's numbers were made without it. Copies of the older code are about.
     """
 
     passes: int = 100

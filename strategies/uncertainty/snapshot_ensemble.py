@@ -10,7 +10,7 @@ from ..kernels.scores import top, variation_ratio
 
 @strategy(
     "snapshot-ensemble",
-    cite="Jung, Kim and Kim, A Simple Yet Powerful Deep Active Learning with Snapshots Ensembles, ICLR 2023",
+    cite="Jung, Kim and Lee, A Simple Yet Powerful Deep Active Learning with Snapshots Ensembles, ICLR 2023",
     version=1,
     needs={"passes", "snapshots"},
 )

@@ -145,7 +145,7 @@ def test_a_driver_on_ray_is_killed(case: Case, tmp_path: Path, same_answer: Any)
 def test_a_ray_worker_is_killed(case: Case, tmp_path: Path, same_answer: Any) -> None:
     out = tmp_path / "r"
     process = case.start(out, "--workers", "2")
-    for wanted in (20, 60):
+    for wanted in (10, 30):
         while len(case.fits()) < wanted:
             assert process.poll() is None
             time.sleep(0.02)

@@ -37,7 +37,7 @@ def aloud(points: Floats, rule: ZCore, rng: np.random.Generator) -> Floats:
 def test_scores_against_every_row_looked_at(seed: int, size: int, D: int, dims: int) -> None:
     points, rule = cloud(seed, size, dims=D), ZCore(dims=dims, neighbours=3, samples=150)
     found = rule.scores(query(points, 1))
-    expected = aloud(points, rule, generator("test", f"zcore/1/150/{dims}/3/2.0"))
+    expected = aloud(points, rule, generator("test", f"zcore/1/150/{dims}/3/4.0"))
     assert np.allclose(found, expected, atol=1e-6)
     assert found.sum() == pytest.approx(0, abs=1e-6)  # what is gained is lost
 
