@@ -317,13 +317,13 @@ def cache_import(file: Path) -> None:
 
 
 @main.command()
-@click.argument("strategy", metavar="STRATEGY")
-def check(strategy: str) -> None:
-    """Run the conformance suite on a strategy: a registered name, or module:Class of your own."""
+@click.argument("name", metavar="NAME")
+def check(name: str) -> None:
+    """Run the conformance suite on a strategy or a learner: a registered name, or module:Class of your own."""
     from albench.benchmark.conformance.checks import check_named
 
     with user_errors():
-        results = check_named(strategy)
+        results = check_named(name)
     for result in results:
         why = f": {result.message}" if result.message else ""
         say(f"{'pass' if result.passed else 'FAIL'}  {result.name}{why}")

@@ -1,4 +1,4 @@
-"""One call of a rule, and whether its answer is one."""
+"""One call of a plugin, in its time and with what it raises, and whether what a rule answers is an answer."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..strangers import raised
 from ..types import Query, Rows, Strategy
 
 LIMIT_S = 20.0
-"""So long may one call take; the largest pool has 503 rows."""
+"""So long may one call take; the largest pool has 503 rows, the largest lesson 60."""
 GRACE_S = 5.0
-"""So long is a rule given to obey the alarm."""
+"""So long is a plugin given to obey the alarm."""
 before_call: ContextVar[Callable[[str], None]] = ContextVar("before_call", default=lambda where: None)
 """What is told of each call, before it is made: from where the process can be ended when the call does not end."""
 
@@ -44,27 +44,34 @@ def answer(strategy: Strategy, query: Query, where: str) -> list[NDArray[Any]]:
     NonConformanceError
         For whatever is wrong with the call.
     """
-    before_call.get()(where)
-    try:
-        with warnings.catch_warnings(), _limited(where):
-            warnings.simplefilter("error")
-            rows = strategy.select(query)
-            _check(rows, query, where)
-            extra: tuple[NDArray[Any], ...] = ()
-            if guess := getattr(strategy, "pseudo_labels", None):
-                left = np.setdiff1d(query.unlabelled, rows)
-                extra = checked_guess(guess(query, rows), left, query.n_classes, "pseudo_labels()")
+    with asked("select()", where):
+        rows = strategy.select(query)
+        _check(rows, query, where)
+        extra: tuple[NDArray[Any], ...] = ()
+        if guess := getattr(strategy, "pseudo_labels", None):
+            left = np.setdiff1d(query.unlabelled, rows)
+            extra = checked_guess(guess(query, rows), left, query.n_classes, "pseudo_labels()")
         if isinstance(query.desk.reveal, Revealer):
             query.desk.reveal.check(rows, "select()")
+    return [rows, *extra]
+
+
+@contextmanager
+def asked(call: str, where: str) -> Iterator[None]:
+    """Tell of a call, end it after `LIMIT_S`, take a warning for an error, and make a finding of what it raises."""
+    before_call.get()(where)
+    try:
+        with warnings.catch_warnings(), _limited(call, where):
+            warnings.simplefilter("error")
+            yield
     except (NonConformanceError, KeyboardInterrupt):
         raise
     except DeadlineError:
-        raise NonConformanceError(f"{where}: select() did not end within {LIMIT_S:g} s") from None
+        raise NonConformanceError(f"{where}: {call} did not end within {LIMIT_S:g} s") from None
     except InvalidSelectionError as error:
         raise NonConformanceError(f"{where}: {error}") from error
-    except BaseException as error:  # whatever a stranger's rule raises is the finding
-        raise NonConformanceError(f"{where}: select() raised {raised.line(error)}") from error
-    return [rows, *extra]
+    except BaseException as error:  # whatever a stranger's code raises is the finding
+        raise NonConformanceError(f"{where}: {call} raised {raised.line(error)}") from error
 
 
 def few(rows: Rows) -> str:
@@ -86,9 +93,9 @@ def _check(rows: Any, query: Query, where: str) -> None:
 
 
 @contextmanager
-def _limited(where: str) -> Iterator[None]:
+def _limited(call: str, where: str) -> Iterator[None]:
     """End the block after `LIMIT_S`, and the process with a line where the block does not obey."""
-    last = threading.Timer(LIMIT_S + GRACE_S, _give_up, (where,))
+    last = threading.Timer(LIMIT_S + GRACE_S, _give_up, (call, where))
     last.daemon = True
     last.start()
     try:
@@ -98,7 +105,7 @@ def _limited(where: str) -> Iterator[None]:
         last.cancel()
 
 
-def _give_up(where: str) -> None:
-    sys.stderr.write(f"FAIL  {where}: select() did not end within {LIMIT_S:g} s, nor when it was told to\n")
+def _give_up(call: str, where: str) -> None:
+    sys.stderr.write(f"FAIL  {where}: {call} did not end within {LIMIT_S:g} s, nor when it was told to\n")
     sys.stderr.flush()
     os._exit(1)  # it hangs in C, or swallows every exception: nothing else ends it

@@ -1,8 +1,11 @@
-"""The contract of a selection rule as checks that anyone can run against their own: `check_strategy`.
+"""The contracts of rules and learners as checks that anyone can run against their own.
 
-A rule passes when on every pool, however awkward, it answers exactly ``n`` distinct unlabelled rows in time, fixed by
-the query's generator alone, and the same points whatever their row numbers; asks only what it has declared; writes to
-nothing; knows no label it was not given and keeps nothing for later. A failed check says on which pool and how.
+A rule (`check_strategy`) passes when on every pool, however awkward, it answers exactly ``n`` distinct unlabelled rows
+in time, fixed by the query's generator alone, and the same points whatever their row numbers; asks only what it has
+declared; writes to nothing; knows no label it was not given and keeps nothing for later. A learner (`check_learner`)
+passes when it fits every lesson, however awkward, in time, fixed by the lesson's generator alone and from weights that
+no other fit has changed; its model says what the learner ``gives``, of each row by itself. A failed check says on which
+pool or lesson and how.
 """
 
 from __future__ import annotations
@@ -10,14 +13,26 @@ from __future__ import annotations
 import copy
 import importlib
 import sys
-from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ..registry import Plugin, needs_of, strategies, suggestion
+from ..registry import (
+    Plugin,
+    Registry,
+    UnknownNameError,
+    learners,
+    needs_of,
+    parameters,
+    required,
+    strategies,
+    suggestion,
+)
 from ..strangers.apart import DiedError, SilentError, Tell, apart
-from ..types import Strategy, UserError
-from . import calls, contract
+from ..types import Learner, Strategy, UserError
+from . import calls, contract, learning
 from .calls import NonConformanceError
 
 CHECKS: tuple[contract.Check, ...] = (
@@ -29,11 +44,26 @@ CHECKS: tuple[contract.Check, ...] = (
     contract.nothing_kept,
     contract.renumbering,
 )
+OF_LEARNERS: tuple[learning.Check, ...] = (
+    learning.every_lesson,
+    learning.lesson_unchanged,
+    learning.fixed_by_the_generator,
+    learning.cold,
+    learning.global_generators_untouched,
+    learning.blind_to_hidden_labels,
+    learning.row_by_row,
+    learning.head_gives_the_probabilities,
+    learning.passes_around_the_probabilities,
+    learning.travels,
+)
+
+Suite = Mapping[str, Callable[[], None]]
+"""Checks of one plugin, by name."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check of one rule; ``message`` is empty when it passed, else one line on what went wrong and where."""
+    """One check of one plugin; ``message`` is empty when it passed, else one line on what went wrong and where."""
 
     name: str
     passed: bool
@@ -46,25 +76,42 @@ class LoadError(UserError, ValueError):
 
 def check_strategy(strategy: Strategy, needs: frozenset[str] = frozenset()) -> list[CheckResult]:
     """Run every check against a rule that declares ``needs`` (see `registry.strategy`), in about a second or two."""
-    return list(_results(strategy, needs))
+    return list(_results(_of_strategy(strategy, needs)))
 
 
-def _results(strategy: Strategy, needs: frozenset[str]) -> Iterator[CheckResult]:
-    for check in CHECKS:
+def check_learner(learner: Learner) -> list[CheckResult]:
+    """Run every check against a learner: some forty fits of at most 60 inputs, in 4 features or of 8 x 8 pixels."""
+    return list(_results(_of_learner(learner)))
+
+
+def _of_strategy(strategy: Strategy, needs: frozenset[str]) -> Suite:
+    # a copy each: what one check leaves behind cannot hide from the next
+    return {check.__name__: partial(check, copy.deepcopy(strategy), needs) for check in CHECKS}
+
+
+def _of_learner(learner: Learner) -> Suite:
+    return {check.__name__: partial(check, copy.deepcopy(learner)) for check in OF_LEARNERS}
+
+
+def _results(suite: Suite) -> Iterator[CheckResult]:
+    for name, check in suite.items():
         try:
-            check(copy.deepcopy(strategy), needs)  # a copy: what one check leaves behind cannot hide from the next
-            yield CheckResult(check.__name__, passed=True)
+            check()
+            yield CheckResult(name, passed=True)
         except NonConformanceError as fault:
-            yield CheckResult(check.__name__, passed=False, message=str(fault))
+            yield CheckResult(name, passed=False, message=str(fault))
 
 
-def _results_apart(strategy: Strategy, needs: frozenset[str]) -> Iterator[CheckResult]:
-    """Yield the same from a process of its own; one that ends it, or must be ended, fails its check, the last."""
+def _results_apart(suite: Suite, call: str) -> Iterator[CheckResult]:
+    """Yield the same from a process of its own; one that ends it, or must be ended, fails its check, the last.
+
+    ``call`` is what the checks call.
+    """
     done, where = 0, ""
 
     def work(tell: Tell[CheckResult | str]) -> None:
         calls.before_call.set(tell)
-        for result in _results(strategy, needs):
+        for result in _results(suite):
             tell(result)
 
     try:
@@ -75,32 +122,44 @@ def _results_apart(strategy: Strategy, needs: frozenset[str]) -> Iterator[CheckR
                 done += 1
                 yield told
     except (SilentError, DiedError) as error:
-        never = f"select() did not end within {calls.LIMIT_S:g} s, nor when it was told to"
-        how = never if isinstance(error, SilentError) else f"select() ended its process: {error}"
-        yield CheckResult(CHECKS[done].__name__, passed=False, message=f"{where}: {how}; the checks end here")
+        never = f"{call} did not end within {calls.LIMIT_S:g} s, nor when it was told to"
+        how = never if isinstance(error, SilentError) else f"{call} ended its process: {error}"
+        yield CheckResult([*suite][done], passed=False, message=f"{where}: {how}; the checks end here")
 
 
 def check_named(name: str) -> list[CheckResult]:
-    """Run every check against a rule with its default parameters: a registered name, or ``module:Class``.
+    """Run every check against a rule or a learner with its default parameters: a registered name, or ``module:Class``.
 
-    They run in a process of their own, which a rule may hang or end.
+    They run in a process of their own, which a plugin may hang or end.
 
     Raises
     ------
     UnknownNameError
-        When no strategy has the name.
+        When neither a strategy nor a learner has the name.
     LoadError
-        When there is no such module or class, the class has no ``@strategy``, or it needs a parameter.
+        When there is no such module or class, the class is not declared as either, or it needs a parameter.
     """
-    registered = strategies.split(name)[1] is None  # else what stands before the colon is a module
-    plugin = strategies.get(name) if registered else _declared(*name.split(":", 1))
-    required = [f.name for f in fields(plugin.cls) if f.default is MISSING and f.default_factory is MISSING]
-    if required:
+    plugin = _registered(name) or _declared(*name.split(":", 1))
+    if lacking := [field.name for field in parameters(plugin.cls) if required(field)]:
         raise LoadError(
-            f"{name} has no default for {', '.join(required)}; give it one, or call check_strategy with an instance"
+            f"{name} has no default for {', '.join(lacking)}; give it one, or call check_{plugin.kind} with an instance"
         )
-    rule = plugin.cls()
-    return list(_results_apart(rule, needs_of(rule)))
+    made: Any = plugin.cls()
+    if plugin.kind == "learner":
+        return list(_results_apart(_of_learner(made), "fit()"))
+    return list(_results_apart(_of_strategy(made, needs_of(made)), "select()"))
+
+
+def _registered(name: str) -> Plugin | None:
+    """Return the plugin of a registered name, or None where the name is that of a class in a module."""
+    if name in learners.names():
+        return learners.get(name)
+    if strategies.split(name)[1] is not None:  # what stands before the colon is a module
+        return None
+    try:
+        return strategies.get(name)
+    except UnknownNameError as error:
+        raise UnknownNameError("strategy or learner", name, [*error.legal, *learners.legal()]) from None
 
 
 def _declared(module: str, name: str) -> Plugin:
@@ -112,9 +171,14 @@ def _declared(module: str, name: str) -> Plugin:
     except Exception as error:  # whatever a stranger's module raises while it is imported is the reason
         line = str(error).split("\n", 1)[0]
         raise LoadError(f"cannot import {module!r} (from {folder}): {type(error).__name__}: {line}") from error
-    own = {n: plugin for n, value in vars(found).items() if (plugin := strategies.of(value)) is not None}
+    own = {n: plugin for n, value in vars(found).items() if (plugin := _plugin(value)) is not None}
     if name not in vars(found):
         raise LoadError(f"{module!r} has no class {name!r}{suggestion(name, own)}")
     if name not in own:
-        raise LoadError(f"{module}:{name} has no @strategy above it, so its needs are unknown")
+        raise LoadError(f"{module}:{name} has no @strategy or @learner above it, so it is not known what it is")
     return own[name]
+
+
+def _plugin(value: Any) -> Plugin | None:
+    kinds: tuple[Registry, ...] = (strategies, learners)
+    return next((plugin for kind in kinds if (plugin := kind.of(value)) is not None), None)

@@ -281,7 +281,7 @@ class Undeclared: ...
     monkeypatch.setattr(strategies, "_plugins", dict(strategies._plugins))
     assert [r.name for r in check_named("my_rules:FirstRows") if not r.passed] == ["renumbering"]
     assert all(r.passed for r in check_named("random"))
-    with pytest.raises(ValueError, match="my_rules:Undeclared has no @strategy"):
+    with pytest.raises(ValueError, match="my_rules:Undeclared has no @strategy or @learner"):
         check_named("my_rules:Undeclared")
     with pytest.raises(ValueError, match="'my_rules' has no class 'FirstRow'; did you mean 'FirstRows'"):
         check_named("my_rules:FirstRow")
