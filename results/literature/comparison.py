@@ -264,7 +264,7 @@ def _is_same(values: Floats, row: Row) -> bool:
 
 
 def _verdict(row: Row, difference: Interval) -> tuple[Verdict, tuple[str, ...]]:
-    """Judge numbers of one regime: agreement or difference needs a printed spread, and a number that is no reading."""
+    """Judge numbers of one regime: agreement or difference needs a printed spread, and a measured number."""
     if row.mark in NO_TARGETS:
         return Verdict.NOT_RESOLVED, (f"theirs is no hard target ({dict(MARKS.values())[row.mark]})",)
     lacks = [name for name, value in (("SD", row.std), ("number of seeds", row.seeds)) if isnan(value)]

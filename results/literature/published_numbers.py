@@ -74,8 +74,7 @@ def published() -> tuple[Row, ...]:
         table = (own["origin"], own["metric"])
         digits[table] = max(digits.get(table, 0), len(own["value"].partition(".")[2]))
     return tuple(
-        _row(i, own, origins[own["origin"]], digits[own["origin"], own["metric"]])
-        for i, own in enumerate(rows)
+        _row(i, own, origins[own["origin"]], digits[own["origin"], own["metric"]]) for i, own in enumerate(rows)
     )
 
 
