@@ -1,4 +1,4 @@
-"""The one place that knows where arrays live: numpy on the CPU, torch tensors on a GPU.
+"""The one place that knows where arrays live: numpy on the CPU, torch tensors on a GPU; and what is used of a card.
 
 A worker opens `on` around its trials; learners and kernels ask `put`, and rules ask nobody: their arrays are numpy.
 """
@@ -10,6 +10,7 @@ import platform
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # seconds to import, for which only those who use it wait
 RECORDED = 16  # steps from which a recording pays
 
 _active = "cpu"  # of this process: a worker runs one trial at a time
+_share = 1.0  # of a card that a trial asked for; likewise
 _THERE: dict[tuple[int, str], tuple[weakref.ref[NDArray[Any]], torch.Tensor]] = {}
 
 
@@ -36,22 +38,23 @@ def active() -> str:
 
 
 @contextmanager
-def on(name: str) -> Iterator[None]:
+def on(name: str, share: float = 1.0) -> Iterator[None]:
     """Compute inside the block on ``cpu`` (numpy), ``cuda``, or ``torch`` (the GPU's code on the CPU, for tests).
 
-    On a GPU only algorithms are taken that give the same bits each time.
+    On a GPU only algorithms are taken that give the same bits each time. ``share`` says how much of the card is ours.
     """
-    global _active  # noqa: PLW0603 - the device is the process's, as its threads are
+    global _active, _share
     if name == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts: its products repeat so
         import torch  # noqa: PLC0415 - see above
 
         torch.use_deterministic_algorithms(mode=True)
-    before, _active = _active, name
+    before = _active, _share
+    _active, _share = name, share
     try:
         yield
     finally:
-        _active = before
+        _active, _share = before
 
 
 def put(array: NDArray[Any]) -> Array:
@@ -120,6 +123,57 @@ def called() -> str:
 
         return str(torch.cuda.get_device_name())
     return platform.machine()
+
+
+@dataclass(frozen=True)
+class Used:
+    """What was used of a card: its seconds, its memory at the peak in MiB, and energy in J where the driver tells it.
+
+    Seconds and energy are the share of them that the trial asked for: a quarter of a card is billed for a quarter.
+    Memory is what torch has handed out; what it keeps in reserve, and what the driver takes, is not in it.
+    """
+
+    seconds: float
+    peak_mb: float
+    energy_j: float | None
+
+
+class Meter:
+    """Measures what this process uses of its card from here on."""
+
+    def __init__(self) -> None:
+        self._energy_j: float | None = None
+        if active() == "cuda":
+            import torch  # noqa: PLC0415 - see above
+
+            torch.cuda.reset_peak_memory_stats()
+            self._energy_j = _energy_j()
+
+    def read(self, seconds: float) -> Used | None:
+        """Return what was used in these seconds; None on the CPU."""
+        if active() != "cuda":
+            return None
+        import torch  # noqa: PLC0415 - see above
+
+        now = _energy_j()
+        energy = None if now is None or self._energy_j is None else (now - self._energy_j) * _share
+        return Used(seconds * _share, torch.cuda.max_memory_allocated() / 2**20, energy)
+
+
+def _energy_j() -> float | None:
+    """Return what the card has used since its driver was loaded; None where NVML, or its library, does not tell."""
+    try:
+        import pynvml  # noqa: PLC0415 - it need not be installed
+    except ImportError:
+        return None
+    import torch  # noqa: PLC0415 - see above
+
+    try:
+        pynvml.nvmlInit()  # a count that goes up, once it is loaded
+        card = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties().uuid}")
+        return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(card)) / 1000
+    except pynvml.NVMLError:
+        return None
 
 
 def _cuda() -> bool:

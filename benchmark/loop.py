@@ -13,6 +13,7 @@ import numpy as np
 
 from . import registry
 from .bench import Bench
+from .device import Meter
 from .lesson import Learner, Model, sees
 from .purchase import InvalidSelectionError, Purchase, Recorded, buy
 from .query import Strategy
@@ -57,7 +58,7 @@ def start(trial: Trial, pool: Pool, learner: Learner) -> Start | None:
     bench = Bench(trial, pool, learner)
     if not len(bench.initial):
         return None
-    model, round_ = _learn(bench, 0, [], Purchase(Batch(bench.initial), "initial", 0.0), None)
+    model, round_ = _learn(bench, 0, [], Purchase(Batch(bench.initial), "initial", 0.0), None, Meter())
     return Start(model, round_)
 
 
@@ -101,8 +102,9 @@ def run_trial(
     for index in range(first + len(bought), len(sizes) + 1):
         if model is None and bought:
             model = _fit(bench, index - 1, bought, None, None)
+        meter = Meter()
         purchase = buy(bench, strategy, bought, sizes[index - 1], index, model)
-        model, round_ = _learn(bench, index, bought, purchase, model)
+        model, round_ = _learn(bench, index, bought, purchase, model, meter)
         bought.append(purchase.batch)
         yield round_
 
@@ -126,12 +128,13 @@ def _fit(bench: Bench, index: int, bought: Sequence[Batch], purchase: Purchase |
 
 
 def _learn(
-    bench: Bench, index: int, bought: Sequence[Batch], purchase: Purchase, previous: Model | None
+    bench: Bench, index: int, bought: Sequence[Batch], purchase: Purchase, previous: Model | None, meter: Meter
 ) -> tuple[Model, Round]:
     began = time.perf_counter()
     model = _fit(bench, index, bought, purchase, previous)
     fitted = time.perf_counter()
     scores, predicted = bench.score(model)
+    scored = time.perf_counter()
     labelled = np.concatenate([*(batch.rows for batch in bought), purchase.rows])
     return model, Round(
         index=index,
@@ -142,8 +145,9 @@ def _learn(
         scores=scores,
         select_s=purchase.select_s,
         fit_s=fitted - began,
-        eval_s=time.perf_counter() - fitted,
+        eval_s=scored - fitted,
         peak_rss_mb=_peak_rss_mb(),
+        card=meter.read(purchase.select_s + scored - began),
         predicted=predicted,
         chosen_by=purchase.batch.chosen_by,
     )

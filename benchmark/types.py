@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .device import Used
 from .lesson import Draw, Learner, Lesson, Model, View
 from .query import Answers, Batch, Chooser, Oracle, Query, Scored, Strategy
 from .text import clean, spelled
@@ -55,6 +56,7 @@ __all__ = [
     "Strategy",
     "Trial",
     "TrialEnd",
+    "Used",
     "UserError",
     "View",
     "canonical_json",
@@ -285,8 +287,9 @@ class Round:
     ``selected`` are the rows bought in this round, in order; ``bought_by`` is ``initial``, ``strategy`` or
     ``random`` (a rule that needs labels met an empty labelled set and bought exactly as ``random`` does). ``chosen_by``
     names the rule that chose each of them (`Batch`), and is empty where the strategy itself did.
-    Seconds are wall time; ``peak_rss_mb`` is the peak of the process so far, in MiB. ``predicted`` is the class that
-    the model gives each test row (M,); None where predictions are not kept.
+    Seconds are wall time; ``peak_rss_mb`` is the peak of the process so far, in MiB; ``card`` is what the round used
+    of a GPU, None on the CPU. ``predicted`` is the class that the model gives each test row (M,); None where
+    predictions are not kept.
     """
 
     index: int
@@ -301,6 +304,7 @@ class Round:
     peak_rss_mb: float
     predicted: Predicted | None = None
     chosen_by: tuple[str, ...] = ()
+    card: Used | None = None
 
     @property
     def batch(self) -> Batch:

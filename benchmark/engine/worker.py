@@ -98,7 +98,7 @@ def execute(
     resources = jobs[0].resources
     with (
         _pools_of_threads().limit(limits=resources.threads),
-        device.on("cuda" if resources.num_gpus else "cpu"),
+        device.on("cuda" if resources.num_gpus else "cpu", min(1.0, resources.num_gpus)),
         offspring.adopted() as children,
     ):
         for job in jobs:

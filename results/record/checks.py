@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...benchmark.types import Outcome
+from .schema import CARD
 
 _KNOWN = {"trial_id", "dataset", "embedding", "learner", "strategy", "budget", "seed", "round", "n_labelled"}
 _KNOWN |= {"class_counts", "selected", "outcome", "reason", "attempts", "row", "class_name"}
@@ -66,7 +67,7 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), _share),
     **dict.fromkeys(("round", "attempts", "class_counts"), _counts),
     **dict.fromkeys(("n_labelled", "selected", "row", "n_bought", "ended_at"), _whole),
-    **dict.fromkeys(("select_s", "fit_s", "eval_s", "wall_s", "peak_rss_mb"), _seconds),
+    **dict.fromkeys(("select_s", "fit_s", "eval_s", "wall_s", "peak_rss_mb", *CARD), _seconds),
     "outcome": _outcome,
 }
 """By column: true where a value is one that albench writes; nulls do not count."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,9 @@ ROUNDS = pa.schema(
         ("fit_s", pa.float64()),
         ("eval_s", pa.float64()),
         ("peak_rss_mb", pa.float64()),
+        ("gpu_s", pa.float64()),  # this and the next two are null on the CPU
+        ("peak_gpu_mb", pa.float64()),
+        ("energy_j", pa.float64()),  # null where the driver does not tell it
         ("ended_at", pa.int64()),  # ms since the epoch
     ],
     metadata=_METADATA,
@@ -109,7 +113,10 @@ FIRSTS = pa.schema(
 )
 """One row per row of a pool that some strategy buys first on most seeds: the report shows it without the dataset."""
 
-OPTIONAL = {"n_bought", "rows", "chosen_by"}
+CARD = ("gpu_s", "peak_gpu_mb", "energy_j")
+"""Columns of ``ROUNDS`` that say what a round used of a GPU: `benchmark.device.Used`."""
+
+OPTIONAL = {"n_bought", "rows", "chosen_by", *CARD}
 """Columns that the same version has and has not; null where they are missing."""
 
 MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}
@@ -118,7 +125,7 @@ MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}
 LISTS = ("class_counts", "selected", "chosen_by")
 """Columns of ``ROUNDS`` that hold several values a row."""
 
-TIMING = ("select_s", "fit_s", "eval_s", "peak_rss_mb", "ended_at")
+TIMING = ("select_s", "fit_s", "eval_s", "peak_rss_mb", *CARD, "ended_at")
 """Columns of ``ROUNDS`` that are not part of the answer: they differ when a round is done again."""
 
 
@@ -142,6 +149,7 @@ def round_row(trial: Trial, round_: Round, ended_at: int) -> dict[str, Any]:
         "fit_s": round_.fit_s,
         "eval_s": round_.eval_s,
         "peak_rss_mb": round_.peak_rss_mb,
+        **dict(zip(CARD, astuple(round_.card) if round_.card else (None, None, None), strict=True)),
         "ended_at": ended_at,
     }
 

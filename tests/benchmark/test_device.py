@@ -1,7 +1,9 @@
 """Where arrays live: brought to a device once, back without a copy where none is needed, and refused where none is."""
 
 import gc
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,6 +52,67 @@ def test_the_device_is_set_back_after_a_failure() -> None:
     with pytest.raises(ZeroDivisionError), device.on("torch"):
         _ = 1 / 0
     assert device.active() == "cpu"
+
+
+class Card:
+    """What torch and NVML say of a card, for a machine without one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.allocated, self.peak, self.energy_mj = 0, 0, 1000
+        monkeypatch.setattr(device, "_active", "cuda")
+        monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", self.forget)
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: self.peak)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda: SimpleNamespace(uuid="1234"))
+        self.nvml = SimpleNamespace(
+            NVMLError=RuntimeError,
+            nvmlInit=lambda: None,
+            nvmlDeviceGetHandleByUUID=lambda name: {"GPU-1234": "the card"}[name],
+            nvmlDeviceGetTotalEnergyConsumption=lambda _: self.energy_mj,
+        )
+        monkeypatch.setitem(sys.modules, "pynvml", self.nvml)
+
+    def forget(self) -> None:
+        self.peak = self.allocated
+
+    def use(self, mib: int, mj: int) -> None:
+        self.peak = max(self.peak, self.allocated + mib * 2**20)
+        self.energy_mj += mj
+
+
+def test_each_measure_of_a_card_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card(monkeypatch)
+    first = device.Meter()
+    card.use(mib=300, mj=5000)
+    assert first.read(2.0) == device.Used(2.0, 300, 5.0)
+    second = device.Meter()
+    card.use(mib=100, mj=1000)
+    assert second.read(1.0) == device.Used(1.0, 100, 1.0)
+
+
+def test_a_share_of_a_card_is_billed_for_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card(monkeypatch)
+    with device.on("cpu", 0.25):
+        monkeypatch.setattr(device, "_active", "cuda")
+        meter = device.Meter()
+        card.use(mib=100, mj=4000)
+        assert meter.read(8.0) == device.Used(2.0, 100, 1.0)
+
+
+def test_where_the_driver_does_not_tell_energy_it_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card(monkeypatch)
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
+    assert device.Meter().read(1.0) == device.Used(1.0, 0, None)
+    monkeypatch.setitem(sys.modules, "pynvml", card.nvml)
+
+    def refuses(_: str) -> None:
+        raise RuntimeError("Not Supported")
+
+    card.nvml.nvmlDeviceGetHandleByUUID = refuses
+    assert device.Meter().read(1.0) == device.Used(1.0, 0, None)
+
+
+def test_nothing_is_measured_on_the_cpu() -> None:
+    assert device.Meter().read(1.0) is None
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")

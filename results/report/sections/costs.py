@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isnan
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,13 +17,21 @@ from .. import charts
 from ..blocks import NOT_DONE, Block, stem
 from ..terminal import FULL_DATA_ROW
 
+TITLES = {
+    "select_s": "seconds in queries",
+    "fit_s": "seconds in fits",
+    "peak_rss_mb": "peak memory, MB",
+    "gpu_s": "GPU seconds",
+    "peak_gpu_mb": "peak GPU memory, MB",
+    "energy_j": "energy, J",
+}
+"""What of the record is a cost, and its column of the tables. The last three stand there where trials ran on a GPU."""
+PEAKS = {"peak_rss_mb", "peak_gpu_mb"}
+"""Costs of which a trial has the largest of its rounds; of the others it has their sum."""
+ALWAYS = ["select_s", "fit_s", "peak_rss_mb"]
 
-class Cost(NamedTuple):
-    """Of a trial, over the seeds of a cell: seconds in all queries and in all fits, and the peak memory in MB."""
-
-    select: Interval
-    fit: Interval
-    memory: Interval
+Cost = dict[str, Interval]
+"""Of a trial, over the seeds of a cell, by the names of `TITLES`; without what some of its rounds do not say."""
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -40,32 +48,42 @@ def blocks(evidence: Evidence) -> list[Block]:
     text = (
         "Of one trial, over n seeds with 95 % intervals: seconds in all its queries and in all its fits (geometric"
         " means), and the peak memory of its process while it ran, libraries and data included (mean). Bold: the Pareto"
-        " front, where no other strategy has at least the mean aubc/1 in at most the seconds in queries." + mixed
+        " front, where no other strategy has at least the mean aubc/1 in at most the seconds in queries."
     )
-    return [Block("Cost", text=text), *tables]
+    if any("gpu_s" in cost for cost in costs.values()):
+        text += (
+            " GPU seconds and energy are the trial's share of its card while its rounds took: a trial on a quarter of a"
+            " card is billed for a quarter. GPU memory is what torch handed out at the peak."
+        )
+    return [Block("Cost", text=text + mixed), *tables]
 
 
 def cell_costs(finished: pd.DataFrame) -> dict[Key, Cost]:
     """Return the costs of each cell over its finished trials; none where a time is missing, as of imported curves."""
-    known = finished[["select_s", "fit_s", "peak_rss_mb"]].notna().all(axis=1)
-    by_trial = finished.assign(known=known).groupby("trial_id")
-    per_trial = by_trial.agg({"select_s": "sum", "fit_s": "sum", "peak_rss_mb": "max", "known": "all"})
+    by_trial = finished.groupby("trial_id")
+    per_trial = by_trial.agg({name: "max" if name in PEAKS else "sum" for name in TITLES})
+    said = by_trial[[*TITLES]].count().eq(by_trial.size(), axis=0)  # by each of its rounds
     names = finished.drop_duplicates("trial_id").set_index("trial_id")[IDENTITY]
     return {
-        key_of(key): Cost(typical(cell["select_s"]), typical(cell["fit_s"]), mean_interval(cell["peak_rss_mb"]))
-        for key, cell in names.join(per_trial).groupby(IDENTITY)
-        if cell["known"].all() and cell["fit_s"].any()
+        key_of(key): _cost(cell)
+        for key, cell in names.join(per_trial.where(said)).groupby(IDENTITY)
+        if cell[ALWAYS].notna().all(axis=None) and cell["fit_s"].any()
     }
+
+
+def _cost(cell: pd.DataFrame) -> Cost:
+    """Return the cost of a cell from its trials, one a row."""
+    said = [name for name in TITLES if cell[name].notna().all()]
+    return {name: mean_interval(cell[name]) if name in PEAKS else typical(cell[name]) for name in said}
 
 
 def frame(finished: pd.DataFrame) -> pd.DataFrame:
     """Return the costs of each cell as the tables print them: seconds in a trial, and MB; with their intervals."""
     rows = []
     for key, cost in cell_costs(finished).items():
-        values = {"select_s": cost.select, "fit_s": cost.fit, "peak_rss_mb": cost.memory}
-        parts = {f"{name} {part}": getattr(of, part) for name, of in values.items() for part in ("mean", "low", "high")}
-        rows.append({**key._asdict(), "n": cost.select.n, **parts})
-    return pd.DataFrame(rows, columns=list(rows[0]) if rows else [*IDENTITY, "n"])
+        parts = {f"{name} {part}": getattr(of, part) for name, of in cost.items() for part in ("mean", "low", "high")}
+        rows.append({**key._asdict(), "n": cost["select_s"].n, **parts})
+    return pd.DataFrame(rows, columns=None if rows else [*IDENTITY, "n"])
 
 
 def typical(seconds: ArrayLike) -> Interval:
@@ -91,11 +109,12 @@ def front(accuracy: ArrayLike, seconds: ArrayLike) -> NDArray[np.bool_]:
 
 def _table(summary: Summary, costs: dict[Key, Cost], setting: Setting, budget: str) -> Block:
     cells = summary.of(setting, budget)
-    rows = [_row(cell.key.strategy, interval_text(cell.aubc), cell, costs.get(cell.key)) for cell in cells]
+    shown = [name for name in TITLES if any(name in costs.get(cell.key, {}) for cell in cells)]
+    rows = [_row(cell.key.strategy, interval_text(cell.aubc), cell, costs.get(cell.key, {}), shown) for cell in cells]
     if bound := summary.bounds.get(setting):
-        rows.append(_row(FULL_DATA_ROW, interval_text(bound.final), bound, costs.get(bound.key)))
+        rows.append(_row(FULL_DATA_ROW, interval_text(bound.final), bound, costs.get(bound.key, {}), shown))
     rivals = [cell for cell in cells if summary.is_rival(cell.key.strategy) and cell.key in costs]
-    timed = [(cell.key.strategy, costs[cell.key].select.mean, cell.aubc.mean) for cell in rivals]
+    timed = [(cell.key.strategy, costs[cell.key]["select_s"].mean, cell.aubc.mean) for cell in rivals]
     frame = pd.DataFrame(timed, columns=["strategy", "seconds", "accuracy"])
     frame["front"] = front(frame["accuracy"], frame["seconds"])
     names = set(frame.loc[frame["front"], "strategy"])
@@ -103,7 +122,7 @@ def _table(summary: Summary, costs: dict[Key, Cost], setting: Setting, budget: s
     title = f"{setting}, {budget}\nmean aubc/1 against seconds in all queries of a trial"
     return Block(
         f"{setting}, {budget}",
-        columns=("strategy", "n", "aubc/1", "seconds in queries", "seconds in fits", "peak memory, MB", NOT_DONE),
+        columns=("strategy", "n", "aubc/1", *(TITLES[name] for name in shown), NOT_DONE),
         rows=tuple(rows),
         strong=frozenset((i, j) for i, cell in enumerate(cells) if cell.key.strategy in names for j in (2, 3)),
         level=3,
@@ -113,11 +132,14 @@ def _table(summary: Summary, costs: dict[Key, Cost], setting: Setting, budget: s
     )
 
 
-def _row(name: str, accuracy: str, cell: Cell, cost: Cost | None) -> tuple[str, ...]:
-    texts = ("-",) * 3
-    if cost:
-        texts = (seconds_text(cost.select), seconds_text(cost.fit), interval_text(cost.memory, 0))
-    return (name, str(cell.n), accuracy, *texts, cell.status)
+def _row(strategy: str, accuracy: str, cell: Cell, cost: Cost, shown: Sequence[str]) -> tuple[str, ...]:
+    return (strategy, str(cell.n), accuracy, *(_text(name, cost.get(name)) for name in shown), cell.status)
+
+
+def _text(name: str, value: Interval | None) -> str:
+    if value is None:
+        return "-"
+    return interval_text(value, 0) if name in PEAKS else seconds_text(value)
 
 
 def seconds_text(value: Interval) -> str:

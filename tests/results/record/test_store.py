@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.runs import MANIFEST, create, files, make_end, make_round, make_rows, make_trial, write_parts
 
-from albench.benchmark.types import Outcome
+from albench.benchmark.types import Outcome, Used
 from albench.results.record import parts, schema
 from albench.results.record.store import RunStore, StorageError
 
@@ -58,6 +59,18 @@ def test_a_trial_end_is_read_back_and_the_latest_attempt_counts(directory: Path)
     assert frame["trial_id"].tolist() == [a.trial_id, b.trial_id]
     assert frame["attempts"].tolist() == [2, 1]
     assert frame.iloc[0].to_dict() == make_end(a, attempts=2, ended_at=3000)
+
+
+def test_what_was_used_of_a_card_is_kept_and_is_no_part_of_the_answer(directory: Path) -> None:
+    trial, there = make_trial(), make_round(0, [0], 1)
+    with create(directory) as store:
+        for used in (Used(1.5, 200.0, None), Used(3.0, 100.0, 7.0), None):  # the same round, done again
+            store.add_rounds([schema.round_row(trial, replace(there, card=used), 1)])
+        store.flush()
+    store = RunStore.open(directory)
+    (row,) = store.rounds()[[*schema.CARD]].to_dict("records")
+    assert (row["gpu_s"], row["peak_gpu_mb"], np.isnan(row["energy_j"])) == (1.5, 200, True)
+    assert store.notices == []
 
 
 def test_the_folder_is_plain_parquet_for_anybody(directory: Path) -> None:

@@ -200,7 +200,7 @@ def test_golden_files_of_version_1_stay_readable(tmp_path: Path) -> None:
     assert rounds["accuracy"].tolist() == [0.5, 0.5, 0.5]
     assert rounds["selected"].map(list).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     assert rounds["trial_id"].unique().tolist() == [trial.trial_id]
-    assert rounds["nll"].isna().all()
+    assert rounds[["nll", *schema.CARD]].isna().all(axis=None)
     assert trials.iloc[0].to_dict() == make_end(trial)
 
 

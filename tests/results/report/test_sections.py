@@ -248,6 +248,25 @@ def test_costs_and_the_pareto_front() -> None:
     assert sum(point["front"] for point in block.figure.spec["data"]["values"]) == 2
 
 
+def test_what_was_used_of_a_card_is_a_cost_where_every_round_says_it() -> None:
+    e = evidence({(name, "low"): lifted(0, 2) for name in ("random", "margin", "badge")})
+    before, table = costs.blocks(e)
+    assert "GPU" not in f"{before.text} {table.columns}"
+    on_card = e.rounds["strategy"] != "badge"
+    e.rounds.loc[on_card, "gpu_s"] = 0.5
+    e.rounds.loc[on_card, "peak_gpu_mb"] = e.rounds["round"] + 7.0
+    e.rounds.loc[on_card & (e.rounds["strategy"] == "margin") & (e.rounds["round"] > 0), "energy_j"] = 3.0
+    text, block = costs.blocks(Evidence.of(Runs(e.rounds, e.trials, e.trials, {"run": {}}, ())))[:2]
+    assert "a quarter of a card is billed for a quarter" in text.text
+    assert "energy, J" not in block.columns  # it is not known of round 0
+    margin, badge = cells(block, "margin"), cells(block, "badge")
+    assert (margin["GPU seconds"], margin["peak GPU memory, MB"]) == ("2.00 [2.00, 2.00]", "10 [10, 10]")
+    assert (badge["GPU seconds"], badge["peak GPU memory, MB"]) == ("-", "-")
+    frame = costs.frame(e.rounds).set_index("strategy")
+    assert frame.loc[["margin"], ["gpu_s mean", "peak_gpu_mb high"]].to_numpy().tolist() == [[2, 10]]
+    assert frame.index[frame["gpu_s mean"].isna()].tolist() == ["badge"]
+
+
 def test_the_front_is_what_nothing_dominates() -> None:
     rng = np.random.default_rng(0)
     a, s = rng.integers(0, 6, (2, 40)).astype(float)  # with ties
