@@ -13,7 +13,7 @@ from ..kernels.parameters import check
     "approx-firal",
     cite="Chen, Wen and Biros, A Scalable Algorithm for Active Learning, SC 2024 (arXiv 2409.07392); FIRAL: Chen and "
     "Biros, NeurIPS 2023 (arXiv 2409.07379)",
-    version=1,
+    version=2,
     needs={"probabilities", "hidden"},
 )
 @dataclass(frozen=True)
@@ -23,8 +23,10 @@ class ApproxFIRAL:
     RELAX: weights z >= 0 of the unlabelled rows, of sum n, that bring the ratio down, by entropic mirror descent.
     ROUND: n rows for them by regret minimisation, one by one (`design.rounded`). Of a row's information, (C H, C H),
     the diagonal blocks alone are kept, p_k (1 - p_k) h hᵀ for each class k (p its probabilities, h what the model's
-    last layer sees), so that nothing is larger than (C, d, d). ``ridge`` · 1 is added to what is labelled: 1 is the
-    precision of the weights of `linear` at C = 1. ``eta`` is the learning rate of ROUND over √(C d).
+    last layer sees), so that nothing is larger than (C, d, d). ``ridge`` · 1 is added to what is labelled, so
+    that it has an inverse: 0.01 as in `bait` (at 1, the precision of the weights of `linear`, few labels count for
+    little beside it: Fashion-MNIST, 10 to 60 labels, -3.8 ± 2.7 points against `random`, and 2.0 ± 2.0 at 0.01).
+    ``eta`` is the learning rate of ROUND over √(C d).
 
     As summarised in the paper's abstract and the authors' pages; the steps inside are ours, from Allen-Zhu et al. 2017.
     Where we differ: the paper takes full blocks in RELAX (by conjugate gradients and random probes) and diagonal ones
@@ -33,7 +35,7 @@ class ApproxFIRAL:
     U c² d² / C) a pick; memory O(U c d + C d²) in double precision.
     """
 
-    ridge: float = 1.0
+    ridge: float = 0.01
     eta: float = 8.0
     steps: int = 100
     dims: int = 30

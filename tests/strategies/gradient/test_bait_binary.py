@@ -44,7 +44,7 @@ def test_the_trace_is_that_of_direct_inversion_at_every_step(seed: int) -> None:
     information, trace = fishers(one), BaitBinary().trace(one)
 
     def direct(positions: list[int]) -> float:
-        return objective(information, one, 1.0, one.unlabelled[positions].tolist())
+        return objective(information, one, 0.01, one.unlabelled[positions].tolist())
 
     inside: list[int] = []
     for position in np.random.default_rng(seed).permutation(len(one.unlabelled))[:12].tolist():
