@@ -24,6 +24,7 @@ Case = dict[Hashable, Any]
 DIMS = 512
 LIMIT_S, LIMIT_MIB = 60, 4096
 LONGER = {
+    "bait-binary": "2 n rows enter and n leave, each a product with all rows: of 1,000 rows a minute",
     "cluster-margin": "all distances of the pool, once an embedding; a batch takes a second",
     "dcom": "what each row covers is counted among all that no ball holds, and no graph is kept",
     "greedy-oracle": "21 fits a row; step: 10 takes a tenth of that",
