@@ -15,7 +15,7 @@ from . import registry
 from .bench import Bench
 from .device import Meter
 from .lesson import Learner, Model, sees
-from .purchase import InvalidSelectionError, Purchase, Recorded, buy
+from .purchase import InvalidSelectionError, Labelled, Purchase, Recorded, buy
 from .query import Strategy
 from .types import Batch, Pool, Resources, Round, Trial
 
@@ -28,6 +28,7 @@ class Job:
     strategy: Strategy | Recorded
     learner: Learner
     resources: Resources
+    selector: Learner | None = None
     history: tuple[Batch, ...] = ()
     attempts: int = 1
     keeps_predictions: bool = False
@@ -35,7 +36,8 @@ class Job:
     @cached_property
     def sees_images(self) -> bool:
         """Whether the pool must hold its images: the learner sees them, or the rule asks for them."""
-        return sees(self.learner) == "images" or "images" in registry.needs_of(self.strategy)
+        learners = (self.learner, *([self.selector] if self.selector else []))
+        return "images" in {*map(sees, learners), *registry.needs_of(self.strategy)}
 
     @cached_property
     def kind(self) -> tuple[str, ...]:
@@ -58,7 +60,8 @@ def start(trial: Trial, pool: Pool, learner: Learner) -> Start | None:
     bench = Bench(trial, pool, learner)
     if not len(bench.initial):
         return None
-    model, round_ = _learn(bench, 0, [], Purchase(Batch(bench.initial), "initial", 0.0), None, Meter())
+    purchase, meter = Purchase(Batch(bench.initial), "initial", 0.0), Meter()
+    model, round_ = _learn(bench, 0, [purchase.batch], purchase, None, meter)
     return Start(model, round_)
 
 
@@ -69,6 +72,7 @@ def run_trial(
     learner: Learner,
     history: Sequence[Batch] = (),
     begin: Start | None = None,
+    selector: Learner | None = None,
 ) -> Iterator[Round]:
     """Yield the rounds of a trial that are not in ``history`` yet.
 
@@ -80,19 +84,23 @@ def run_trial(
         the one before (`registry.chained`) the trial is run again from its first round, and must buy the same rows.
     begin
         The shared initial state, where it has been fitted already.
+    selector
+        The learner whose model answers the rule, where it is not the one that is scored. It is fitted on the same
+        labels, through its own view of the pool, for each purchase whose rule asks for a model.
 
     Raises
     ------
     InvalidSelectionError
         When the strategy returns anything but exactly n distinct unlabelled rows.
     """
-    if history and registry.chained(strategy, learner):
-        yield from _again(run_trial(trial, pool, strategy, learner, (), begin), history)
+    if history and registry.chained(strategy, learner, selector):
+        yield from _again(run_trial(trial, pool, strategy, learner, (), begin, selector), history)
         return
     bench = Bench(trial, pool, learner)
+    chooser = None if selector is None else _Selector(Bench(trial, pool, selector))
     begin = begin if begin is not None or len(history) > 1 else start(trial, pool, learner)
     sizes = trial.budget.purchases(len(pool), pool.n_classes)
-    bought, model = list(history), None
+    bought, extra, model = list(history), None, None
     if begin is not None and len(bought) <= 1:
         model = begin.model
         if not bought:
@@ -100,13 +108,36 @@ def run_trial(
             bought.append(begin.round.batch)
     first = 0 if len(bench.initial) else 1
     for index in range(first + len(bought), len(sizes) + 1):
-        if model is None and bought:
+        if model is None and bought and chooser is None:
             model = _fit(bench, index - 1, bought, None, None)
         meter = Meter()
-        purchase = buy(bench, strategy, bought, sizes[index - 1], index, model)
-        model, round_ = _learn(bench, index, bought, purchase, model, meter)
+        if chooser is not None:
+            purchase = chooser.buy(strategy, bought, sizes[index - 1], index, extra)
+        else:
+            purchase = buy(bench, strategy, bought, sizes[index - 1], index, model)
         bought.append(purchase.batch)
+        extra = purchase.extra
+        model, round_ = _learn(bench, index, bought, purchase, model, meter)
         yield round_
+
+
+@dataclass(eq=False)
+class _Selector:
+    """The learner whose model answers the rule, and the model of its last purchase."""
+
+    bench: Bench
+    model: Model | None = None
+
+    def buy(
+        self, strategy: Strategy | Recorded, bought: Sequence[Batch], n: int, index: int, extra: Labelled | None
+    ) -> Purchase:
+        """Fit on what is bought, where the rule asks for a model, and buy; the seconds of both are the selection's."""
+        began = time.perf_counter()
+        if bought and registry.asks_a_model(strategy):
+            self.model = _fit(self.bench, index - 1, bought, extra, self.model)
+        fitted = time.perf_counter()
+        purchase = buy(self.bench, strategy, bought, n, index, self.model)
+        return purchase._replace(select_s=fitted - began + purchase.select_s)
 
 
 def _again(rounds: Iterator[Round], history: Sequence[Batch]) -> Iterator[Round]:
@@ -118,24 +149,25 @@ def _again(rounds: Iterator[Round], history: Sequence[Batch]) -> Iterator[Round]
             raise InvalidSelectionError(f"run again, round {round_.index} bought other rows than are on record")
 
 
-def _fit(bench: Bench, index: int, bought: Sequence[Batch], purchase: Purchase | None, previous: Model | None) -> Model:
+def _fit(bench: Bench, index: int, bought: Sequence[Batch], extra: Labelled | None, previous: Model | None) -> Model:
     """Fit the model of a round on all that is bought by then, and on what the rule adds to this round alone."""
-    rows = np.concatenate([batch.rows for batch in (*bought, *([purchase.batch] if purchase else []))])
+    rows = np.concatenate([batch.rows for batch in bought])
     labels = bench.pool.labels[rows]
-    if purchase is not None and purchase.extra is not None:
-        rows, labels = (np.concatenate(pair) for pair in zip((rows, labels), purchase.extra, strict=True))
+    if extra is not None:
+        rows, labels = (np.concatenate(pair) for pair in zip((rows, labels), extra, strict=True))
     return bench.fit(bench.trial.names("fit", index), rows, labels, bench.unlabelled(rows), previous)
 
 
 def _learn(
     bench: Bench, index: int, bought: Sequence[Batch], purchase: Purchase, previous: Model | None, meter: Meter
 ) -> tuple[Model, Round]:
+    """Fit and score the model of a round; the round's own purchase is the last of those bought."""
     began = time.perf_counter()
-    model = _fit(bench, index, bought, purchase, previous)
+    model = _fit(bench, index, bought, purchase.extra, previous)
     fitted = time.perf_counter()
     scores, predicted = bench.score(model)
     scored = time.perf_counter()
-    labelled = np.concatenate([*(batch.rows for batch in bought), purchase.rows])
+    labelled = np.concatenate([batch.rows for batch in bought])
     return model, Round(
         index=index,
         selected=purchase.rows,

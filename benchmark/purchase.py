@@ -18,6 +18,9 @@ from .query import FROM_THE_MODEL, Answers, Batch, Chooser, Desk, Oracle, Query,
 from .seeds import generator
 from .types import Labels, Rows
 
+Labelled = tuple[Rows, Labels]
+"""Rows (n,) with their labels, (n,)."""
+
 
 class InvalidSelectionError(RuntimeError):
     """A strategy answered with anything but n distinct unlabelled rows."""
@@ -32,7 +35,7 @@ class Purchase(NamedTuple):
     batch: Batch
     bought_by: Literal["initial", "strategy", "random"]
     select_s: float
-    extra: tuple[Rows, Labels] | None = None
+    extra: Labelled | None = None
 
     @property
     def rows(self) -> Rows:

@@ -339,9 +339,14 @@ def marks_of(strategy: object) -> tuple[str, ...]:
     return tuple(mark for mark in MARKS if has[mark])
 
 
-def chained(strategy: object, learner: object) -> bool:
+def asks_a_model(strategy: object) -> bool:
+    """Return whether a rule asks for what a fitted learner says, or to fit it itself."""
+    return not needs_of(strategy).isdisjoint((*FROM_THE_MODEL, "learner"))
+
+
+def chained(strategy: object, *learners: object) -> bool:
     """Return whether a model depends on the one before it, so that a trial cannot go on from its picks alone."""
-    return hasattr(strategy, "pseudo_labels") or bool(getattr(learner, "chained", False))
+    return hasattr(strategy, "pseudo_labels") or any(getattr(learner, "chained", False) for learner in learners)
 
 
 def learner(name: str, *, cite: str, version: int = 1) -> Callable[[C], C]:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ from . import registry
 from .grid import grid as grids
 from .grid.document import GridError
 from .grid.grid import Grid
-from .grid.params import Choice, choose
+from .grid.learners import both, choose_learner
+from .grid.params import Build, Choice, choose
 from .grid.study import Study, resolve
 from .loop import Job
 from .purchase import Purchase, Recorded
@@ -135,10 +137,13 @@ def _purchases(runs: Runs) -> dict[str, tuple[Purchase, ...]]:
 def _wanted(learner: str | None, embedding: str | None) -> _Wanted:
     problems: list[str] = []
 
-    def part(kind: registry.Registry, said: str | None, where: str) -> Choice | None:
-        return None if said is None else choose(kind, grids.inline(said, where), where, problems)
+    def part(build: Build, said: str | None, where: str) -> Choice | None:
+        return None if said is None else build(grids.inline(said, where), where, problems)
 
-    wanted = _Wanted(part(registry.learners, learner, "--learner"), part(registry.encoders, embedding, "--embedding"))
+    choose_encoder = partial(choose, registry.encoders)
+    wanted = _Wanted(part(choose_learner, learner, "--learner"), part(choose_encoder, embedding, "--embedding"))
+    if wanted.learner and wanted.learner.selector:
+        problems.append("--learner: the rows are chosen already, so a selector has nothing to do; leave it out")
     if problems:
         raise GridError(problems)
     return wanted
@@ -215,12 +220,7 @@ def _facts(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _shown(choices: tuple[Choice, ...], wanted: Choice | None) -> tuple[Choice, ...]:
     """Return what evaluates in place of each of these, under labels that say both."""
     found = [(choice, wanted or choice) for choice in choices]
-    return tuple(replace(by, part=_both(choice.part, by.part)) for choice, by in found)
-
-
-def _both(there: Part, here: Part) -> Part:
-    """Return the part that evaluates, ``here``; its label says which one selected where that is another."""
-    return here if there.label == here.label else replace(here, label=f"{there.label} -> {here.label}")
+    return tuple(replace(by, part=both(choice.part, by.part)) for choice, by in found)
 
 
 def _file(replayed: Study, study: Study, past: _Past, there: Trial, here: Trial) -> None:
@@ -248,7 +248,7 @@ def _trial(there: Trial, here: Trial, trial_id: str, versions: Mapping[str, int]
     params = canonical_json({**json.loads(part.params), "picks of trial": trial_id})
     return replace(
         here,
-        embedding=_both(there.embedding, here.embedding),
-        learner=_both(there.learner, here.learner),
+        embedding=both(there.embedding, here.embedding),
+        learner=both(there.learner, here.learner),
         strategy=Part(part.name, params, _version(part, versions), part.label),
     )

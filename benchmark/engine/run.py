@@ -301,7 +301,8 @@ def _title(trial: Trial) -> str:
 def _manifest(study: Study, options: Options) -> dict[str, Any]:
     """What a number needs to be defended: what was run, with what, on which machine."""
     grid = study.grid
-    parts = (*grid.datasets, *grid.embeddings, *grid.learners, *grid.strategies)
+    selectors = [learner.selector for learner in grid.learners if learner.selector]
+    parts = (*grid.datasets, *grid.embeddings, *grid.learners, *selectors, *grid.strategies)
     return {
         "grid_id": grid.name,  # a grid may grow (more seeds, more strategies) in its folder
         "run_id": uuid4().hex,

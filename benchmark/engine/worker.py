@@ -185,7 +185,7 @@ def _events(
             known[trial.start_id] = begin
             if trial.start_id in share:
                 yield Started(trial.start_id, begin)
-    for round_ in run_trial(trial, pool, job.strategy, job.learner, job.history, begin):
+    for round_ in run_trial(trial, pool, job.strategy, job.learner, job.history, begin, job.selector):
         kept = round_ if job.keeps_predictions else replace(round_, predicted=None)
         yield RoundDone(trial.trial_id, kept, _now())
 

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from ..text import spelled
 from ..types import FULL_DATA, Budget, Resources, Segment, canonical_json
 from . import document
 from .document import GridError
-from .params import Choice, choose
+from .learners import choose_learner
+from .params import Build, Choice, choose
 from .structure import MOST_TRIALS, BudgetEntry, GridResources, Kept, Seeds, SegmentEntry, check, show
 
 REQUIRED = ("name", "datasets", "embeddings", "strategies", "budgets")
@@ -157,9 +159,10 @@ def _choices(key: str, said: Mapping[str, Any], problems: list[str]) -> tuple[Ch
     if not isinstance(entries, list) or not entries:
         problems.append(f"{key}: expected a list with at least one entry, got {show(entries)}")
         return ()
+    build: Build = choose_learner if key == "learners" else partial(choose, LISTS[key])
     found: dict[str, Choice] = {}
     for i, entry in enumerate(entries):
-        choice = choose(LISTS[key], entry, f"{key}[{i}]", problems)
+        choice = build(entry, f"{key}[{i}]", problems)
         if choice is None:
             continue
         label = choice.part.label

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +37,19 @@ MOST_RULES = 32
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """A plugin with its parameters: what a grid names (``part``) and the instance that does it (``value``)."""
+    """A plugin with its parameters: what a grid names (``part``) and the instance that does it (``value``).
+
+    ``selector`` is the learner that chooses the rows for this one, where that is another.
+    """
 
     part: Part
     value: Any
     plugin: Plugin
+    selector: Choice | None = None
+
+
+Build = Callable[[object, str, list[str]], Choice | None]
+"""From what a grid says, and where, to the choice; what is wrong is added to the list."""
 
 
 def choose(registry: Registry, said: object, where: str, problems: list[str]) -> Choice | None:

@@ -189,9 +189,10 @@ def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...
     ``refused`` says why there is no such pool, if so: then all of them are unsupported.
     """
     grid = study.grid
-    resources = grid.resources[learner.part.label]
-    if sees(learner.value) == "images":
-        refused = refused or no_images(learner, source.data)
+    resources, selector = grid.resources[learner.part.label], learner.selector
+    for choice in (learner, selector):
+        if choice and sees(choice.value) == "images":
+            refused = refused or no_images(choice, source.data)
     whole = Budget(FULL_DATA, Count(len(source.data.split.train)), ())
     random = registry.strategies.get("random")
     bound = Trial(
@@ -217,11 +218,14 @@ def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...
                     fingerprint=source.fingerprint,
                 )
                 reason = refused or lacking(strategy, learner) or unmet(strategy, budget, source.data)
-                _file(study, Job(trial, strategy.value, learner.value, resources), reason)
+                chooser = selector.value if selector else None
+                _file(study, Job(trial, strategy.value, learner.value, resources, chooser), reason)
 
 
 def lacking(strategy: Choice, learner: Choice) -> str:
-    """Return what a strategy needs that the learner does not give, in words, or nothing."""
+    """Return what a strategy needs that the learner, or its selector, does not give, in words, or nothing."""
+    name = f"selector {learner.selector.part.label}" if learner.selector else learner.part.label
+    learner = learner.selector or learner
     missing = needs_of(strategy.value).intersection(FROM_THE_MODEL) - learner.value.gives
     gives = ", ".join(sorted(learner.value.gives)) or "predictions only"
     needs = f"{strategy.part.label} needs {', '.join(sorted(missing))}"
@@ -232,7 +236,7 @@ def lacking(strategy: Choice, learner: Choice) -> str:
         kind = "snapshots" if "snapshots" in missing else "dropout"
         if kind in get_args(get_type_hints(type(learner.value)).get("passes")):
             remedy = f" (passes: {kind} makes {learner.part.name} give them)"
-    return f"{needs}; {learner.part.label} gives {gives}{remedy}" if missing else ""
+    return f"{needs}; {name} gives {gives}{remedy}" if missing else ""
 
 
 def unmet(strategy: Choice, budget: Budget, data: Loaded) -> str:

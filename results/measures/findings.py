@@ -291,8 +291,11 @@ def _regimes(embeddings: list[str], learners: list[str]) -> Grade:
 
 
 def _parts(label: str) -> set[str]:
-    """Return the names in a label: those of ``linear(C=1)+flexmatch`` are two, that of ``timm:vit_small`` is timm."""
-    return {part.partition(":")[0] for part in re.sub(r"\(.*?\)", "", label).split("+")}
+    """Return the names in a label.
+
+    Those of ``linear(C=1)+flexmatch`` and of ``linear -> flexmatch`` are two, that of ``timm:vit_small`` is timm.
+    """
+    return {part.partition(":")[0] for part in re.split(r"\+| -> ", re.sub(r"\(.*?\)", "", label))}
 
 
 def _schedules(bought: pd.DataFrame) -> tuple[dict[str, set[int]], dict[str, set[int]]]:

@@ -43,7 +43,7 @@ ROUNDS = pa.schema(
         ("class_counts", pa.list_(pa.int32())),
         ("selected", pa.list_(pa.int64())),
         ("chosen_by", pa.list_(pa.string())),  # by row of ``selected``; null where the strategy itself chose
-        ("select_s", pa.float64()),
+        ("select_s", pa.float64()),  # with the fit of the selector, where another learner than the scored one selects
         ("fit_s", pa.float64()),
         ("eval_s", pa.float64()),
         ("peak_rss_mb", pa.float64()),
