@@ -67,6 +67,7 @@ class Bench:
                 unlabelled=unlabelled,
                 n_classes=self.pool.n_classes,
                 rng=generator(*names),
+                derived=self.pool.derived,
                 validation=validation,
                 previous=taken_up,
             )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import device
-from .values import Array, Labels, Rows
+from .values import Array, Derived, Labels, Rows
 
 Sees = Literal["embedding", "images"]
 """What a learner may see of the pool."""
@@ -60,7 +60,8 @@ class Lesson:
     """All that a learner may know: some rows of the pool with their labels, the others without.
 
     ``rows`` (M,) in order of purchase and ``labels`` (M,) in [0, C) beside them, at least one, perhaps of one class
-    only; what semi-supervised learners see of ``unlabelled`` are inputs. ``validation`` holds rows and labels that
+    only; what semi-supervised learners see of ``unlabelled`` are inputs. ``derived`` are artefacts of the embedding of
+    the whole pool (a graph, say), computed once for all rounds and trials. ``validation`` holds rows and labels that
     the budget paid for. ``previous`` is the model of the round before, for a learner that declares ``chained`` and
     for no other.
     """
@@ -71,13 +72,15 @@ class Lesson:
     unlabelled: Rows
     n_classes: int
     rng: np.random.Generator
+    derived: Derived
     validation: tuple[Rows, Labels] | None = None
     previous: Model | None = None
 
     @classmethod
     def of(cls, features: NDArray[Any], labels: Labels, n_classes: int, rng: np.random.Generator) -> Lesson:
         """Return the lesson of features (M, D), all of them labelled."""
-        return cls(View(features), np.arange(len(features)), labels, np.empty(0, np.int64), n_classes, rng)
+        rows, derived = np.arange(len(features)), Derived(features, lambda _: np.random.default_rng(0))
+        return cls(View(features), rows, labels, np.empty(0, np.int64), n_classes, rng, derived)
 
     @property
     def inputs(self) -> Array:

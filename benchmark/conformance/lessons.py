@@ -39,6 +39,15 @@ class Case:
         """The classes without a label."""
         return np.setdiff1d(np.arange(self.n_classes), self.hidden[self.labelled])
 
+    @property
+    def features(self) -> Features:
+        """The inputs as rows of features (N, D)."""
+        return self.inputs.reshape(len(self.inputs), -1).astype(np.float32)
+
+    @property
+    def derived(self) -> Derived:
+        return Derived(self.features, partial(generator, "conformance"))
+
     def lesson(self, seed: int) -> Lesson:
         """Return the lesson; its inputs are read-only, as those of a pool are, and what else it holds is its own."""
         self.inputs.setflags(write=False)
@@ -50,6 +59,7 @@ class Case:
             unlabelled=np.setdiff1d(rows, np.concatenate([self.labelled, self.apart])),
             n_classes=self.n_classes,
             rng=generator("conformance", seed),
+            derived=self.derived,
             validation=(self.apart.copy(), self.hidden[self.apart]) if len(self.apart) else None,
         )
 
@@ -60,14 +70,15 @@ class Case:
             hidden = np.full_like(hidden, NONSENSE)
             hidden[self.labelled] = self.hidden[self.labelled]
             test = np.full_like(test, np.nan if test.dtype.kind == "f" else 255)
-        features, test_features = (x.reshape(len(x), -1).astype(np.float32) for x in (self.inputs, test))
+        test_features = test.reshape(len(test), -1).astype(np.float32)
         images = (self.inputs, test) if self.inputs.dtype == np.uint8 else (None, None)
-        derived = Derived(features, partial(generator, "conformance"))
         names = tuple(map(str, range(self.n_classes)))
         test_labels = np.full(len(test), NONSENSE) if poisoned else self.hidden[:TEST]
         part, budget = Part("conformance"), Budget("conformance", Count(1), (Segment(Count(1), 1),))
         trial = Trial(part, part, part, part, budget, 0, "conformance")
-        return Bench(trial, Pool(features, hidden, test_features, test_labels, names, derived, *images), learner)
+        return Bench(
+            trial, Pool(self.features, hidden, test_features, test_labels, names, self.derived, *images), learner
+        )
 
 
 def cases(sees: Sees) -> Iterator[Case]:

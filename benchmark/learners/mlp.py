@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 from typing import Literal
 
 import numpy as np
 
 from ..device import fetch
 from ..registry import learner
-from ..types import Labels, Lesson
-from .heads.perceptron import Layer, Perceptron
+from ..types import Lesson
+from .heads.perceptron import Layer, Perceptron, of_all_classes
 
 RATE, BATCH = 1e-3, 128
 
@@ -74,7 +73,7 @@ class MLP:
         widths = [rows.shape[1], *[self.width] * self.depth, len(present)]
         recipe = Recipe(self.steps, BATCH, RATE, self.decay, self.p if self.passes == "dropout" else 0.0)
         layers = trained(rows, targets, widths, recipe, lesson.rng)
-        whole = partial(_of_all_classes, present=present, n_classes=lesson.n_classes)
+        whole = partial(of_all_classes, present=present, n_classes=lesson.n_classes)
         centre.setflags(write=False)
         if self.passes != "snapshots":
             return Perceptron(whole(layers), centre, scale, self.p)
@@ -88,17 +87,3 @@ def _later(
     rng: np.random.Generator,
 ) -> Iterator[list[Layer]]:
     return map(whole, going_on(rng))
-
-
-def _of_all_classes(layers: list[Layer], present: Labels, n_classes: int) -> list[Layer]:
-    """Return the layers, read-only, with a head over all classes: -inf is the bias of those that are not present."""
-    *hidden, (weights, bias) = layers
-    head: Layer = (
-        np.zeros((len(weights), n_classes), np.float32),
-        np.full(n_classes, -np.inf, np.float32),
-    )
-    head[0][:, present], head[1][present] = weights, bias
-    whole = [*hidden, head]
-    for weights_or_bias in chain.from_iterable(whole):
-        weights_or_bias.setflags(write=False)
-    return whole

@@ -209,7 +209,8 @@ def test_rowwise_holds_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_lesson_gives_the_inputs_of_the_labelled_rows() -> None:
     rows: Rows = np.array([4, 2])
     features = np.arange(12, dtype=np.float32).reshape(6, 2)
-    one = lesson.Lesson(View(features), rows, np.array([0, 1]), np.array([0, 1, 3, 5]), 2, generator("x"))
+    derived = Derived(features, generator)
+    one = lesson.Lesson(View(features), rows, np.array([0, 1]), np.array([0, 1, 3, 5]), 2, generator("x"), derived)
     assert np.array_equal(one.inputs, features[rows])
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from ... import device
-from ...types import Array, Draw, Features
+from ...types import Array, Draw, Features, Labels
 
 ROWS = 4096  # of inputs, which may be bytes, that are held as float32 at once
 
@@ -75,6 +75,20 @@ class Perceptron:
     def _by_rows(self, f: Callable[[Array], Array], inputs: Array) -> Array:
         parts = [f(inputs[start : start + ROWS]) for start in range(0, max(len(inputs), 1), ROWS)]
         return array_namespace(*parts).concat(parts)
+
+
+def of_all_classes(layers: list[Layer], present: Labels, n_classes: int) -> list[Layer]:
+    """Return the layers, read-only, with a head over all classes: -inf is the bias of those that are not present."""
+    *hidden, (weights, bias) = layers
+    head: Layer = (
+        np.zeros((len(weights), n_classes), np.float32),
+        np.full(n_classes, -np.inf, np.float32),
+    )
+    head[0][:, present], head[1][present] = weights, bias
+    whole = [*hidden, head]
+    for weights_or_bias in chain.from_iterable(whole):
+        weights_or_bias.setflags(write=False)
+    return whole
 
 
 def _mask(width: int, p: float, rng: np.random.Generator) -> Features:

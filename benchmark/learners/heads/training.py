@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -36,13 +36,11 @@ def trained(
 ) -> list[tuple[Features, Features]]:
     """Return weights (in, out) and biases (out,) of layers of these ``widths``, those of inputs and classes included.
 
-    They begin normal with variance 2 / in (He et al. 2015, equation 10), biases at 0. All draws are made on the CPU,
-    by a generator that is seeded from ``rng``: they are the same on every device.
+    All draws are made on the CPU, by a generator that is seeded from ``rng``: they are the same on every device.
     """
     draws = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    begun = [(torch.randn(a, b, generator=draws) * (2 / a) ** 0.5, torch.zeros(b)) for a, b in pairwise(widths)]
-    run = _Run(rows, targets, begun, recipe, draws)
-    run.go_on(falling=True)
+    run = Run(begun(widths, draws), recipe)
+    run.go_on(_supervised(run, rows, targets, draws), falling=True)
     return run.layers()
 
 
@@ -59,51 +57,65 @@ def snapshots(
     In each of these cycles the rate is ``recipe.rate``, or falls from it to 0 again.
     """
     draws = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    begun = [(torch.from_numpy(W.copy()), torch.from_numpy(b.copy())) for W, b in layers]
-    run = _Run(rows, targets, begun, recipe, draws)
+    run = Run([(torch.from_numpy(W.copy()), torch.from_numpy(b.copy())) for W, b in layers], recipe)
+    loss = _supervised(run, rows, targets, draws)
     while True:
-        run.go_on(falling)
+        run.go_on(loss, falling)
         yield run.layers()
 
 
-class _Run:
-    """Adam on the cross-entropy of some rows, from layers that are begun; it may go on."""
+def begun(widths: Sequence[int], draws: torch.Generator) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return layers of these widths: weights normal with variance 2 / in (He et al. 2015, equation 10), biases 0."""
+    return [(torch.randn(a, b, generator=draws) * (2 / a) ** 0.5, torch.zeros(b)) for a, b in pairwise(widths)]
 
-    def __init__(
-        self,
-        rows: Features,
-        targets: Labels,
-        begun: Sequence[tuple[torch.Tensor, torch.Tensor]],
-        recipe: Recipe,
-        draws: torch.Generator,
-    ) -> None:
-        self._home = "cuda" if device.active() == "cuda" else "cpu"
-        self._x, self._y = torch.from_numpy(rows).to(self._home), torch.from_numpy(targets).to(self._home)
+
+def home() -> str:
+    """Return the device of torch on which this trial trains."""
+    return "cuda" if device.active() == "cuda" else "cpu"
+
+
+class Run:
+    """Adam on the parameters of a perceptron, from layers that are begun; it may go on."""
+
+    def __init__(self, begun: Sequence[tuple[torch.Tensor, torch.Tensor]], recipe: Recipe) -> None:
+        self.recipe = recipe
         self._shapes = [(W.shape[0], W.shape[1]) for W, _ in begun]
-        self._theta = torch.cat([part.flatten() for layer in begun for part in layer]).to(self._home).requires_grad_()
-        self._recipe, self._draws = recipe, draws
-        self._adam, self._batches = _Adam(self._theta, recipe), _batches(len(rows), recipe.batch, draws)
+        self._theta = torch.cat([part.flatten() for layer in begun for part in layer]).to(home()).requires_grad_()
+        self._adam = _Adam(self._theta, recipe)
 
-    def go_on(self, falling: bool) -> None:
-        """Take the recipe's steps, at its rate or at one that falls from it to 0."""
-        steps, rate, p = self._recipe.steps, self._recipe.rate, self._recipe.p
+    def logits(self, out: torch.Tensor, draws: torch.Generator | None = None) -> torch.Tensor:
+        """Return the logits (b, P) of inputs (b, D); with ``draws``, hidden units drop out as the recipe says."""
+        *hidden, (W, b) = _layers(self._theta, self._shapes)
+        for into, bias in hidden:
+            out = relu(torch.addmm(bias, out, into))
+            if self.recipe.p and draws is not None:
+                kept = torch.rand(out.shape, generator=draws) >= self.recipe.p
+                out = out * kept.to(home()) / (1 - self.recipe.p)
+        return torch.addmm(b, out, W)
+
+    def go_on(self, loss: Callable[[], torch.Tensor], falling: bool) -> None:
+        """Take the recipe's steps down ``loss``, of a batch, at its rate or at one that falls from it to 0."""
+        steps, rate = self.recipe.steps, self.recipe.rate
         with _one_thread():
             for step in range(steps):
-                chosen = next(self._batches).to(self._home)
-                *hidden, (W, b) = _layers(self._theta, self._shapes)
-                out = self._x[chosen]
-                for into, bias in hidden:
-                    out = relu(torch.addmm(bias, out, into))
-                    if p:
-                        kept = torch.rand(out.shape, generator=self._draws) >= p
-                        out = out * kept.to(self._home) / (1 - p)
-                loss = cross_entropy(torch.addmm(b, out, W), self._y[chosen])
-                (slope,) = torch.autograd.grad(loss, self._theta)
+                (slope,) = torch.autograd.grad(loss(), self._theta)
                 self._adam.step(slope, rate * (1 - step / steps) if falling else rate)
 
     def layers(self) -> list[tuple[Features, Features]]:
         """Return copies of the layers as they are."""
         return [(device.fetch(W.clone()), device.fetch(b.clone())) for W, b in _layers(self._theta, self._shapes)]
+
+
+def _supervised(run: Run, rows: Features, targets: Labels, draws: torch.Generator) -> Callable[[], torch.Tensor]:
+    """Return the cross-entropy of the next batch of rows."""
+    x, y = torch.from_numpy(rows).to(home()), torch.from_numpy(targets).to(home())
+    coming = batches(len(rows), run.recipe.batch, draws)
+
+    def loss() -> torch.Tensor:
+        chosen = next(coming).to(home())
+        return cross_entropy(run.logits(x[chosen], draws), y[chosen])
+
+    return loss
 
 
 def _layers(theta: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -130,7 +142,7 @@ class _Adam:
         self._theta.addcdiv_(mean, square.sqrt_().add_(EPSILON), value=-rate)
 
 
-def _batches(M: int, size: int, draws: torch.Generator) -> Iterator[torch.Tensor]:
+def batches(M: int, size: int, draws: torch.Generator) -> Iterator[torch.Tensor]:
     """Yield positions of batches without end: each epoch is shuffled anew, and what is left of it is left out."""
     while True:
         shuffled = torch.randperm(M, generator=draws)

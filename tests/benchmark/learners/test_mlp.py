@@ -38,7 +38,7 @@ def test_it_is_adam_on_the_cross_entropy() -> None:
         drawn = torch.randn(layer.in_features, layer.out_features, generator=draws)
         layer.weight.data = (drawn * (2 / layer.in_features) ** 0.5).T
     adam = torch.optim.Adam([*first.parameters(), *second.parameters()], lr=recipe.rate, weight_decay=recipe.decay)
-    batches = training._batches(40, 16, draws)
+    batches = training.batches(40, 16, draws)
     for step in range(25):
         adam.param_groups[0]["lr"] = recipe.rate * (1 - step / 25)
         rows = next(batches)
@@ -52,10 +52,10 @@ def test_it_is_adam_on_the_cross_entropy() -> None:
 
 
 def test_an_epoch_has_every_row_once_but_for_what_fills_no_batch() -> None:
-    batches = training._batches(20, 6, torch.Generator().manual_seed(0))
+    batches = training.batches(20, 6, torch.Generator().manual_seed(0))
     epoch = torch.cat([next(batches) for _ in range(3)])
     assert len(set(epoch.tolist())) == 18
-    few = training._batches(4, 6, torch.Generator().manual_seed(0))
+    few = training.batches(4, 6, torch.Generator().manual_seed(0))
     assert sorted(next(few).tolist()) == sorted(next(few).tolist()) == [0, 1, 2, 3]
 
 
@@ -95,7 +95,7 @@ def test_snapshots_are_taken_while_the_training_goes_on(rate: str) -> None:
     parts = [torch.tensor(part).requires_grad_() for layer in model.layers for part in layer]
     adam = torch.optim.Adam(parts, lr=1e-3, weight_decay=1e-4)
     draws = torch.Generator().manual_seed(int(np.random.default_rng(5).integers(2**63)))
-    batches = training._batches(100, 128, draws)
+    batches = training.batches(100, 128, draws)
     for cycle in range(3):
         for step in range(15):
             adam.param_groups[0]["lr"] = 1e-3 * (1 - step / 15) if rate == "cyclic" else 1e-3

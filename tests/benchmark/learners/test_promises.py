@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 
 from albench.benchmark import registry
 from albench.benchmark.conformance.checks import OF_LEARNERS, check_learner
+from albench.benchmark.learners.label_propagation import LabelPropagation
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.lesson import sees
@@ -23,6 +24,7 @@ from albench.benchmark.types import (
 )
 
 OTHERS: dict[str, list[Learner]] = {
+    "label-propagation": [LabelPropagation(neighbours=20, steps=100), LabelPropagation("simeoni", steps=100)],
     "linear": [Linear(), Linear(passes="laplace"), Linear(passes="bootstrap"), Linear(passes="dropout")],
     "mlp": [
         MLP(steps=60),
