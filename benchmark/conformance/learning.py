@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast, get_args
 
@@ -275,7 +276,7 @@ def _shape(array: NDArray[Any]) -> str:
     return f"{array.dtype} of shape {array.shape}"
 
 
-def _threads() -> int:
-    import torch  # noqa: PLC0415 - takes seconds to load, which checks of rules need not wait for
-
-    return torch.get_num_threads()
+def _threads() -> int | None:
+    """Return with how many threads torch computes, where it is loaded."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else None

@@ -77,13 +77,13 @@ def _kronecker(table: Floats, p: Floats, prior: float) -> Callable[[Floats], Flo
     traces, sizes = 1 - np.sum(p**2, axis=1), np.sum(table**2, axis=1)  # of Λ, and of x xᵀ
     B = np.diag(sizes @ p) - (sizes[:, None] * p).T @ p  # Σ |x|² Λ
     b, U = np.linalg.eigh(B / max(float(traces @ sizes), np.finfo(float).tiny))  # so that tr(A ⊗ B) is that of the sum
-    a, V = _squared(np.sqrt(traces)[:, None] * table)
+    a, V = squared(np.sqrt(traces)[:, None] * table)
     alone = 1 / np.sqrt(prior)  # where no row says anything
     shrunk = 1 / np.sqrt(np.outer(a, np.maximum(b, 0)) + prior) - alone
     return lambda noise: alone * noise + V @ (shrunk * (V.T @ noise @ U)) @ U.T
 
 
-def _squared(rows: Floats) -> tuple[Floats, Floats]:
+def squared(rows: Floats) -> tuple[Floats, Floats]:
     """Return the eigenvalues (L,) and eigenvectors (K, L) of rowsᵀ rows, (K, K), that may be other than 0."""
     if len(rows) < rows.shape[1]:
         _, sizes, axes = np.linalg.svd(rows, full_matrices=False)

@@ -36,7 +36,7 @@ class Perceptron:
 
     def scores(self, inputs: Array) -> Array:
         """Return class probabilities (b, C); exactly 0 for a class without labels."""
-        return self._by_rows(lambda x: _softmax(_affine(self._hidden(x), self.layers[-1])), inputs)
+        return by_rows(lambda x: softmax(affine(self._hidden(x), self.layers[-1])), inputs)
 
     def predict(self, inputs: Array) -> Array:
         scores = self.scores(inputs)
@@ -44,7 +44,7 @@ class Perceptron:
 
     def hidden(self, inputs: Array) -> Array:
         """Return what the head sees, (b, width)."""
-        return self._by_rows(self._hidden, inputs)
+        return by_rows(self._hidden, inputs)
 
     def head(self) -> tuple[Array, Array]:
         weights, bias = self.layers[-1]
@@ -66,15 +66,11 @@ class Perceptron:
             xp.astype(xp.reshape(x, (x.shape[0], len(self.centre))), xp.float32) - device.put(self.centre)
         ) / self.scale
         for number, layer in enumerate(self.layers[:-1]):
-            x = _affine(x, layer)
+            x = affine(x, layer)
             x = xp.where(x > 0, x, xp.zeros_like(x))
             if self.masks:
                 x = x * device.put(self.masks[number])
         return x
-
-    def _by_rows(self, f: Callable[[Array], Array], inputs: Array) -> Array:
-        parts = [f(inputs[start : start + ROWS]) for start in range(0, max(len(inputs), 1), ROWS)]
-        return array_namespace(*parts).concat(parts)
 
 
 def of_all_classes(layers: list[Layer], present: Labels, n_classes: int) -> list[Layer]:
@@ -91,16 +87,24 @@ def of_all_classes(layers: list[Layer], present: Labels, n_classes: int) -> list
     return whole
 
 
+def by_rows(f: Callable[[Array], Array], inputs: Array) -> Array:
+    """Return ``f`` of inputs, some rows at a time."""
+    parts = [f(inputs[start : start + ROWS]) for start in range(0, max(len(inputs), 1), ROWS)]
+    return array_namespace(*parts).concat(parts)
+
+
 def _mask(width: int, p: float, rng: np.random.Generator) -> Features:
     return ((rng.random(width) >= p) / (1 - p)).astype(np.float32)
 
 
-def _affine(x: Array, layer: Layer) -> Array:
+def affine(x: Array, layer: Layer) -> Array:
+    """Return x (b, in) through a layer, (b, out)."""
     weights, bias = layer
     return x @ device.put(weights) + device.put(bias)
 
 
-def _softmax(logits: Array) -> Array:
+def softmax(logits: Array) -> Array:
+    """Return probabilities (b, C) of logits."""
     xp = array_namespace(logits)
     odds = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
     return odds / xp.sum(odds, axis=1, keepdims=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from torch.nn.functional import cross_entropy, relu
 from ... import device
 from ...types import Features, Labels
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
+Optimiser = Literal["adam", "adamw", "nesterov"]
+MOMENTUM, BETAS, EPSILON = 0.9, (0.9, 0.999), 1e-8
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Recipe:
     """How it is trained: ``steps`` of Adam on ``batch`` rows each, the rate falling from ``rate`` to 0 in a line.
 
     ``decay`` is the weight of ½ ‖parameters‖² in the loss, ``p`` the chance to drop a hidden unit of a row, 0 for none.
+    Other optimisers are AdamW, in which ``decay`` is beside the loss, and SGD with Nesterov's momentum of 0.9.
     """
 
     steps: int
@@ -29,6 +32,7 @@ class Recipe:
     rate: float
     decay: float
     p: float
+    optimiser: Optimiser = "adam"
 
 
 def trained(
@@ -75,13 +79,13 @@ def home() -> str:
 
 
 class Run:
-    """Adam on the parameters of a perceptron, from layers that are begun; it may go on."""
+    """A recipe's optimiser on the parameters of a perceptron, from layers that are begun; it may go on."""
 
     def __init__(self, begun: Sequence[tuple[torch.Tensor, torch.Tensor]], recipe: Recipe) -> None:
         self.recipe = recipe
         self._shapes = [(W.shape[0], W.shape[1]) for W, _ in begun]
         self._theta = torch.cat([part.flatten() for layer in begun for part in layer]).to(home()).requires_grad_()
-        self._adam = _Adam(self._theta, recipe)
+        self._optimiser = (_Nesterov if recipe.optimiser == "nesterov" else _Adam)(self._theta, recipe)
 
     def logits(self, out: torch.Tensor, draws: torch.Generator | None = None) -> torch.Tensor:
         """Return the logits (b, P) of inputs (b, D); with ``draws``, hidden units drop out as the recipe says."""
@@ -96,10 +100,14 @@ class Run:
     def go_on(self, loss: Callable[[], torch.Tensor], falling: bool) -> None:
         """Take the recipe's steps down ``loss``, of a batch, at its rate or at one that falls from it to 0."""
         steps, rate = self.recipe.steps, self.recipe.rate
-        with _one_thread():
+        with one_thread():
             for step in range(steps):
-                (slope,) = torch.autograd.grad(loss(), self._theta)
-                self._adam.step(slope, rate * (1 - step / steps) if falling else rate)
+                self.step(loss(), rate * (1 - step / steps) if falling else rate)
+
+    def step(self, loss: torch.Tensor, rate: float) -> None:
+        """Take one step down a loss."""
+        (slope,) = torch.autograd.grad(loss, self._theta)
+        self._optimiser.step(slope, rate)
 
     def layers(self) -> list[tuple[Features, Features]]:
         """Return copies of the layers as they are."""
@@ -125,7 +133,10 @@ def _layers(theta: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> list[tupl
 
 
 class _Adam:
-    """Kingma & Ba, algorithm 1, with its defaults; torch's own takes ten seconds to load what it does not need here."""
+    """Kingma & Ba, algorithm 1, with its defaults; torch's own takes ten seconds to load what it does not need here.
+
+    AdamW is algorithm 2 of Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019.
+    """
 
     def __init__(self, theta: torch.Tensor, recipe: Recipe) -> None:
         self._theta, self._recipe = theta, recipe
@@ -135,11 +146,27 @@ class _Adam:
     @torch.no_grad()
     def step(self, slope: torch.Tensor, rate: float) -> None:
         self._taken += 1
-        slope = slope + self._recipe.decay * self._theta
+        if self._recipe.optimiser == "adamw":
+            self._theta.mul_(1 - rate * self._recipe.decay)
+        else:
+            slope = slope + self._recipe.decay * self._theta
         self._mean.lerp_(slope, 1 - BETAS[0])
         self._square.mul_(BETAS[1]).addcmul_(slope, slope, value=1 - BETAS[1])
         mean, square = (x / (1 - beta**self._taken) for x, beta in zip((self._mean, self._square), BETAS, strict=True))
         self._theta.addcdiv_(mean, square.sqrt_().add_(EPSILON), value=-rate)
+
+
+class _Nesterov:
+    """SGD with Nesterov's momentum as torch has it (Sutskever et al. 2013, but for where the rate stands)."""
+
+    def __init__(self, theta: torch.Tensor, recipe: Recipe) -> None:
+        self._theta, self._recipe, self._moving = theta, recipe, torch.zeros_like(theta)
+
+    @torch.no_grad()
+    def step(self, slope: torch.Tensor, rate: float) -> None:
+        slope = slope + self._recipe.decay * self._theta
+        self._moving.mul_(MOMENTUM).add_(slope)
+        self._theta.sub_(rate * (slope + MOMENTUM * self._moving))
 
 
 def batches(M: int, size: int, draws: torch.Generator) -> Iterator[torch.Tensor]:
@@ -150,8 +177,8 @@ def batches(M: int, size: int, draws: torch.Generator) -> Iterator[torch.Tensor]
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums depend on how many threads split them; torch's number holds again afterwards."""
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: sums depend on how many split them. Its number holds again afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
