@@ -21,6 +21,8 @@ import torch
 from support.made import made_pool
 
 from albench.benchmark import device, registry
+from albench.benchmark.learners.alfm_head import ALFMHead
+from albench.benchmark.learners.laplace_head import LaplaceHead
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.loop import run_trial
@@ -177,6 +179,11 @@ def test_a_trial_buys_the_same_and_repeats_bit_for_bit(name: str) -> None:
 def test_every_other_rule_beside_a_perceptron(name: str) -> None:
     network = MLP(width=64, steps=100, passes="dropout")  # trained in single precision: weights agree to rounding
     _buys_alike(name, network, made_pool(600 if CUDA else 200, 100, 64, 2 if "binary" in name else 10), 10, 0.5)
+
+
+@pytest.mark.parametrize("head", [ALFMHead(rate=1e-3, epochs=60), LaplaceHead(epochs=60)], ids=str)
+def test_margin_beside_heads_on_frozen_features(head: Learner) -> None:
+    _buys_alike("margin", head, made_pool(600 if CUDA else 200, 100, 64, 10), 10, 0.5)
 
 
 def _buys_alike(name: str, learner: Learner, small: Pool, n: int, least: float) -> None:
