@@ -30,6 +30,7 @@ LONGER = {
     "greedy-oracle": "21 fits a row; step: 10 takes a tenth of that",
     "max-herding": "exact: every row is a target of every candidate, none too far to count; targets: 10000 is quicker",
     "typiclust-dc": "the neighbours of all rows, once an embedding, and a head, once for each number of clusters",
+    "vab-al": "each of ten codes a row is rebuilt without the group of each of 100 classes",
     "zcore": "a thousand neighbours of half a million samples, once an embedding",
 }
 """Rules that may take longer at 50,000 rows, and why."""
