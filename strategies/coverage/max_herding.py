@@ -20,10 +20,10 @@ class MaxHerding:
     cover(x)), the cover of x being its similarity to the nearest labelled or picked row (MaxHerding, Algorithm 1). The
     mean is over the whole pool, and all unlabelled rows are candidates (35,000 at most in the authors' code).
 
-    Exact, it costs O(N² D): three to eight minutes at 50,000 x 512 on one core, since at this width no two unit rows are too
-    far apart to count (k is at least e⁻⁴) and so nothing can be left out. Where ``targets`` is a number, the mean is
-    over that many rows of the pool, drawn anew for each query: an approximation in O(N T D), good while the labelled
-    rows are few beside T.
+    Exact, it costs O(N² D): three to eight minutes at 50,000 x 512 on one core, since at this width no two unit rows
+    are too far apart to count (k is at least e⁻⁴) and so nothing can be left out. Where ``targets`` is a number, the
+    mean is over that many rows of the pool, drawn anew for each query: an approximation in O(N T D), good while the
+    labelled rows are few beside T.
     """
 
     width: float = 1.0
