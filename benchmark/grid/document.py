@@ -180,7 +180,13 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    pass
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Escape Unicode's own line breaks: PyYAML folds them, and reads a space."""
+        style = '"' if set(data) & set("\x85\u2028\u2029") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 for _tag, _pattern in _PLAIN.items():

@@ -317,16 +317,16 @@ def test_check_of_what_is_no_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("broken_module.py").write_text("import no_such_library\n", encoding="utf-8")
     Path("torn_module.py").write_text("def select(:\n", encoding="utf-8")
     here = Path.cwd()
-    legal = ", ".join(registry.strategies.legal())
+    legal = ", ".join(sorted([*registry.strategies.legal(), *registry.learners.legal()]))
     problems = {
-        "margn": f"unknown strategy 'margn'; did you mean 'margin'? legal: {legal}",
+        "margn": f"unknown strategy or learner 'margn'; did you mean 'margin'? legal: {legal}",
         "nowhere:Good": f"cannot import 'nowhere' (from {here}): ModuleNotFoundError: No module named 'nowhere'",
         "broken_module:X": f"cannot import 'broken_module' (from {here}): ModuleNotFoundError: No module named"
         " 'no_such_library'",
         "torn_module:X": f"cannot import 'torn_module' (from {here}): SyntaxError: invalid syntax (torn_module.py,"
         " line 1)",
         "other_module:Godo": "'other_module' has no class 'Godo'; did you mean 'Good'? legal: Good, Greedy, Open",
-        "other_module:Plain": "other_module:Plain has no @strategy above it, so its needs are unknown",
+        "other_module:Plain": "other_module:Plain has no @strategy or @learner above it, so it is not known what it is",
         "other_module:Open": "other_module:Open has no default for radius; give it one, or call check_strategy with an"
         " instance",
         ":Good": f"cannot import '' (from {here}): ValueError: Empty module name",

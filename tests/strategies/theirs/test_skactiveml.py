@@ -160,7 +160,9 @@ def test_list_and_check_know_them() -> None:
     assert "  parameter passes: int, default 10" in one
     wrong = invoke("check", "skactiveml:CoreSat")
     assert (wrong.status, wrong.out) == (2, "")
-    assert wrong.err.startswith("error: unknown strategy 'skactiveml:CoreSat'; did you mean 'skactiveml:CoreSet'?")
+    assert wrong.err.startswith(
+        "error: unknown strategy or learner 'skactiveml:CoreSat'; did you mean 'skactiveml:CoreSet'?"
+    )
 
 
 def test_without_the_library_it_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
