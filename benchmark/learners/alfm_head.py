@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...strategies.kernels.parameters import check
 from .. import device
 from ..registry import learner
 from ..types import Array, Draw, Features, Lesson
-from .heads.softmax import SoftmaxHead
+from .heads.softmax import Layer, SoftmaxHead
 
 if TYPE_CHECKING:
     import torch
@@ -47,15 +48,9 @@ class ALFMHead:
     p: float = 0.75
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch", 2), ("patience", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; legal: at least {least}")
-        if not self.rate > 0:
-            raise ValueError(f"rate is {self.rate}; legal: a number above 0")
-        if not self.decay >= 0:
-            raise ValueError(f"decay is {self.decay}; legal: 0 or more")
+        check("alfm-head", self, {"epochs": 1, "batch": 2, "patience": 1, "decay": 0}, above_0=("rate",))
         if not 0 <= self.p < 1:
-            raise ValueError(f"p is {self.p}; legal: a chance from 0 and below 1")
+            raise ValueError(f"alfm-head: p is {self.p}; it must be a chance from 0 and below 1")
 
     @property
     def gives(self) -> frozenset[str]:
@@ -79,21 +74,26 @@ class ALFMHead:
             return batch_norm(x * kept / (1 - self.p), mean, variance, training=True, momentum=MOMENTUM, eps=EPSILON)
 
         schedule = Schedule(self.epochs, self.batch, "adamw", self.rate, self.decay, patience=self.patience)
-        weights, bias = fitted(lesson, schedule, normalised)
+        layer = fitted(lesson, schedule, normalised)
         centre, scale = device.fetch(mean), np.sqrt(device.fetch(variance) + np.float32(EPSILON))
         centre.setflags(write=False)
         scale.setflags(write=False)
-        return ALFMModel(weights, bias, centre, scale, self.p)
+        return ALFMModel(layer, centre, scale, self.p)
 
 
 @dataclass(frozen=True, eq=False)
 class ALFMModel(SoftmaxHead):
-    """A head on inputs minus ``centre``, over ``scale``, both (D,); ``mask`` (D,) is that of a draw."""
+    """A layer on inputs minus ``centre``, over ``scale``, both (D,); ``mask`` (D,) is that of a draw."""
 
+    layer: Layer
     centre: Features
     scale: Features
     p: float
     mask: Features | None = None
+
+    @property
+    def last(self) -> Layer:
+        return self.layer
 
     def seen(self, inputs: Array) -> Array:
         kept = inputs if self.mask is None else inputs * device.put(self.mask)

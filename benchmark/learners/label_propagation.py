@@ -21,7 +21,7 @@ class Form(NamedTuple):
     """A published form: the graph, how labels spread over it, whether all classes weigh alike in the head's loss."""
 
     neighbours: int
-    affinity: Callable[[Floats, float], Floats]
+    end: float  # the squared distance of unit rows at which an affinity, 1 - d² / end, is 0
     gamma: float
     spread: Callable[..., Features]
     alpha: float
@@ -29,20 +29,9 @@ class Form(NamedTuple):
     alike: bool
 
 
-def _quarter(far: Floats, gamma: float) -> Floats:
-    """Return (1 - d²/4) ^ gamma: 1 at the same place, 0 at the opposite one."""
-    found: Floats = np.clip(1 - far**2 / 4, 0, None) ** gamma
-    return found
-
-
-def _cosine(far: Floats, gamma: float) -> Floats:
-    found: Floats = np.clip(1 - far**2 / 2, 0, None) ** gamma
-    return found
-
-
 FORMS = {
-    "alfm": Form(500, _quarter, 1.0, propagation.clamped, 0.9, 100, alike=False),
-    "simeoni": Form(50, _cosine, 3.0, propagation.diffused, 0.99, 20, alike=True),
+    "alfm": Form(500, 4.0, 1.0, propagation.clamped, 0.9, 100, alike=False),
+    "simeoni": Form(50, 2.0, 3.0, propagation.diffused, 0.99, 20, alike=True),
 }
 
 
@@ -102,7 +91,7 @@ class LabelPropagation:
         from .heads.semi import Head, weighted  # noqa: PLC0415 - torch takes seconds to load
         from .heads.training import Recipe  # noqa: PLC0415 - likewise
 
-        head = Head(lesson, (), Recipe(self.steps, BATCH, RATE, DECAY, p=0.0))
+        head = Head(lesson, Recipe(self.steps, BATCH, RATE, DECAY, p=0.0))
         classes, weights = self.guess(lesson, head.targets)
         rows = np.concatenate([lesson.rows, lesson.unlabelled])
         if self.settings.alike:
@@ -118,7 +107,8 @@ class LabelPropagation:
         form, P = self.settings, int(targets.max()) + 1
 
         def affinity(far: Floats) -> Floats:
-            return form.affinity(far, form.gamma)
+            weights: Floats = np.clip(1 - far**2 / form.end, 0, None) ** form.gamma
+            return weights
 
         S = propagation.graph(lesson.derived, f"{self.form}/{form.gamma}", form.neighbours, affinity)
         spread = form.spread(S, lesson.rows, targets, P, form.alpha, form.iterations)

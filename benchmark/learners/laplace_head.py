@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from array_api_compat import array_namespace
 
+from ...strategies.kernels.parameters import check
 from .. import device
 from ..registry import learner
 from ..types import Array, Draw, Features, Lesson
 from .heads.draws import squared
-from .heads.perceptron import softmax
-from .heads.softmax import SoftmaxHead
+from .heads.softmax import Layer, SoftmaxHead, softmax
 
 
 @learner(
@@ -46,15 +46,7 @@ class LaplaceHead:
     prior: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; legal: at least 1")
-        for name in ("rate", "prior"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; legal: a number above 0")
-        for name in ("decay", "mean_field"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; legal: 0 or more")
+        check("laplace-head", self, {"epochs": 1, "batch": 1, "decay": 0, "mean_field": 0}, above_0=("rate", "prior"))
 
     @property
     def gives(self) -> frozenset[str]:
@@ -79,15 +71,21 @@ class LaplaceHead:
 
 @dataclass(frozen=True, eq=False)
 class LaplaceModel(SoftmaxHead):
-    """Weights (D + 1, C), the last row the intercepts, and where the labelled rows make them certain.
+    """Weights (D + 1, C), the last row the intercepts, a bias (C,), and where the labelled rows make them certain.
 
     Their precision is Σ size · axis axisᵀ + ``prior`` · I over ``axes`` (D + 1, L) with their ``sizes`` (L,).
     """
 
+    weights: Features
+    bias: Features
     axes: Features
     sizes: Features
     prior: float
     mean_field: float
+
+    @property
+    def last(self) -> Layer:
+        return self.weights, self.bias
 
     def seen(self, inputs: Array) -> Array:
         """Return rows with a 1 at their end, (b, D + 1), over √(1 + mean_field · variance)."""

@@ -12,7 +12,8 @@ import numpy as np
 from ..device import fetch
 from ..registry import learner
 from ..types import Lesson
-from .heads.perceptron import Layer, Perceptron, of_all_classes
+from .heads.perceptron import Perceptron, of_all_classes
+from .heads.softmax import Layer
 
 RATE, BATCH = 1e-3, 128
 

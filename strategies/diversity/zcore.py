@@ -36,9 +36,9 @@ class ZCore:
 
     Scores are a property of the embedding: computed once per pool, only the draw is each query's. A tree for each
     subspace: time O(N log N) for each of 1,000 at most, and O(log N + ``neighbours``) a sample, some minutes at 50,000
-    rows, once an embedding; memory O(N D). Where we differ: 100
-    samples or more share a subspace (the authors draw one for each; the expected scores are the same), and all
-    neighbours at distance 0 share the loss (there the first has it).
+    rows, once an embedding; memory O(N D). Where we differ: 100 samples or more share a subspace (the authors draw one
+    for each; the expected scores are the same), and all neighbours at distance 0 share the loss (there the first has
+    it).
     """
 
     samples: int = 1_000_000

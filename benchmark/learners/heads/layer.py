@@ -15,7 +15,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from ...types import Lesson
-from .perceptron import Layer, of_all_classes
+from .perceptron import of_all_classes
+from .softmax import Layer
 from .training import Optimiser, Recipe, Run, batches, home, one_thread
 
 Prepare = Callable[[torch.Tensor, torch.Generator], torch.Tensor]

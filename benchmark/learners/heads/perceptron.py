@@ -11,15 +11,11 @@ from array_api_compat import array_namespace
 
 from ... import device
 from ...types import Array, Draw, Features, Labels
-
-ROWS = 4096  # of inputs, which may be bytes, that are held as float32 at once
-
-Layer = tuple[Features, Features]
-"""Weights (in, out) and bias (out,), read-only, so that they lie on a GPU once a process."""
+from .softmax import Layer, SoftmaxHead, affine
 
 
 @dataclass(frozen=True, eq=False)
-class Perceptron:
+class Perceptron(SoftmaxHead):
     """Hidden layers of rectified linear units, and a softmax head over all C classes.
 
     Inputs (b, ...) are flattened to (b, D) and standardised: minus ``centre`` (D,), over ``scale``. A class without
@@ -34,21 +30,9 @@ class Perceptron:
     masks: Sequence[Features] = ()
     later: Callable[[np.random.Generator], Iterator[Sequence[Layer]]] | None = None
 
-    def scores(self, inputs: Array) -> Array:
-        """Return class probabilities (b, C); exactly 0 for a class without labels."""
-        return by_rows(lambda x: softmax(affine(self._hidden(x), self.layers[-1])), inputs)
-
-    def predict(self, inputs: Array) -> Array:
-        scores = self.scores(inputs)
-        return array_namespace(scores).argmax(scores, axis=1)
-
-    def hidden(self, inputs: Array) -> Array:
-        """Return what the head sees, (b, width)."""
-        return by_rows(self._hidden, inputs)
-
-    def head(self) -> tuple[Array, Array]:
-        weights, bias = self.layers[-1]
-        return device.put(weights), device.put(bias)
+    @property
+    def last(self) -> Layer:
+        return self.layers[-1]
 
     def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
         """Return the probabilities by K draws, snapshots or else networks with units left out.
@@ -60,10 +44,10 @@ class Perceptron:
         widths = [len(bias) for _, bias in self.layers[:-1]]
         return [replace(self, masks=[_mask(width, self.p, rng) for width in widths]).scores for _ in range(K)]
 
-    def _hidden(self, x: Array) -> Array:
-        xp = array_namespace(x)
+    def seen(self, inputs: Array) -> Array:
+        xp = array_namespace(inputs)
         x = (
-            xp.astype(xp.reshape(x, (x.shape[0], len(self.centre))), xp.float32) - device.put(self.centre)
+            xp.astype(xp.reshape(inputs, (inputs.shape[0], len(self.centre))), xp.float32) - device.put(self.centre)
         ) / self.scale
         for number, layer in enumerate(self.layers[:-1]):
             x = affine(x, layer)
@@ -87,24 +71,5 @@ def of_all_classes(layers: list[Layer], present: Labels, n_classes: int) -> list
     return whole
 
 
-def by_rows(f: Callable[[Array], Array], inputs: Array) -> Array:
-    """Return ``f`` of inputs, some rows at a time."""
-    parts = [f(inputs[start : start + ROWS]) for start in range(0, max(len(inputs), 1), ROWS)]
-    return array_namespace(*parts).concat(parts)
-
-
 def _mask(width: int, p: float, rng: np.random.Generator) -> Features:
     return ((rng.random(width) >= p) / (1 - p)).astype(np.float32)
-
-
-def affine(x: Array, layer: Layer) -> Array:
-    """Return x (b, in) through a layer, (b, out)."""
-    weights, bias = layer
-    return x @ device.put(weights) + device.put(bias)
-
-
-def softmax(logits: Array) -> Array:
-    """Return probabilities (b, C) of logits."""
-    xp = array_namespace(logits)
-    odds = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
-    return odds / xp.sum(odds, axis=1, keepdims=True)

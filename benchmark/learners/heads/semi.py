@@ -5,40 +5,40 @@ Axes: N rows of the pool, M labelled, U unlabelled, b rows of a batch, D feature
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
 from ....strategies.kernels.distances import blocks
-from ...types import Arrays, Features, Labels, Lesson, Rows, View
+from ...types import Arrays, Features, Labels, Lesson, Rows
 from .perceptron import Perceptron, of_all_classes
 from .training import Recipe, Run, batches, begun, home
 
 
 class Head:
-    """A head that begins, on inputs that are standardised by the whole pool: minus its mean, over one scale.
+    """A linear head that begins, on inputs that are standardised by the whole pool: minus its mean, over one scale.
 
     Its weights, then all batches, come from ``lesson.rng``. ``targets`` (M,) in [0, P) are the labelled rows' classes.
     """
 
-    def __init__(self, lesson: Lesson, hidden: Sequence[int], recipe: Recipe) -> None:
+    def __init__(self, lesson: Lesson, recipe: Recipe) -> None:
         self._lesson = lesson
         self._present, self.targets = np.unique(lesson.labels, return_inverse=True)
         scaling = lesson.derived.get("scaling/1", _scaling)
         self._centre, self._scale = scaling["centre"], float(scaling["scale"])
         self._middle = torch.from_numpy(self._centre.copy()).to(home())
         self._draws = torch.Generator().manual_seed(int(lesson.rng.integers(2**63)))
-        self.run = Run(begun([len(self._centre), *hidden, len(self._present)], self._draws), recipe)
+        self.run = Run(begun([len(self._centre), len(self._present)], self._draws), recipe)
 
     def batches(self, rows: Rows, size: int) -> Iterator[torch.Tensor]:
         """Yield positions of batches in ``rows`` without end, each epoch in an order of its own."""
         return batches(len(rows), size, self._draws)
 
-    def logits(self, rows: Rows, view: View | None = None) -> torch.Tensor:
-        """Return the logits (b, P) of rows of the pool, or of a view of it."""
-        found = torch.as_tensor((view or self._lesson.view).take(rows)).float()
+    def logits(self, rows: Rows) -> torch.Tensor:
+        """Return the logits (b, P) of rows of the pool."""
+        found = torch.as_tensor(self._lesson.view.take(rows)).float()
         return self.run.logits((found - self._middle) / self._scale)
 
     def fitted(self, loss: Callable[[], torch.Tensor]) -> Perceptron:

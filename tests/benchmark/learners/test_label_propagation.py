@@ -111,7 +111,7 @@ def test_the_head_learns_the_weighted_cross_entropy() -> None:
     """One step's slope against autograd of the formula in double precision."""
     x, rng = points(), np.random.default_rng(1)
     weights, classes = rng.random(N).astype(np.float32), np.arange(N) % P
-    head = Head(lesson(x, LABELLED, TARGETS, P), (), Recipe(1, N, 1e-3, 0.0, 0.0))
+    head = Head(lesson(x, LABELLED, TARGETS, P), Recipe(1, N, 1e-3, 0.0, 0.0))
     (slope,) = torch.autograd.grad(weighted(head, np.arange(N), classes, weights)(), head.run._theta)
     W, b = (torch.tensor(part, dtype=torch.float64, requires_grad=True) for part in head.run.layers()[0])
     inputs = torch.tensor(x.astype(np.float64) - x.mean(axis=0, dtype=np.float64))
