@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from albench.benchmark.grid.document import DEEPEST, LARGEST_FILE, GridError, read, text_of, write
@@ -129,6 +129,8 @@ def _spelled(value: Any) -> Any:
     return [_spelled(one) for one in value] if isinstance(value, list) else value
 
 
+@example({"\x85": None})
+@example("a\u2028 \u2029b")
 @given(PLAIN)
 @settings(max_examples=100, deadline=None)
 def test_what_is_written_reads_back_here_and_elsewhere(value: object) -> None:
