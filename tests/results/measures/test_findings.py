@@ -4,9 +4,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from albench.benchmark import registry
 from albench.results.literature.foreign import import_curves
 from albench.results.measures.evidence import Evidence, read_runs
-from albench.results.measures.findings import grade, mixed_devices, spellings, strangers
+from albench.results.measures.findings import FIXED, grade, mixed_devices, spellings, strangers
 from albench.results.measures.tables import Key, Summary
 
 
@@ -39,6 +40,10 @@ def test_names_of_several_parts_are_graded_by_each(
     given, reason = grades["self- and semi-supervised regimes"]
     assert given == answer
     assert reason.endswith(why)
+
+
+def test_of_every_learner_of_ours_it_is_known_how_its_parameters_were_found() -> None:
+    assert set(registry.learners.names()) == FIXED
 
 
 @pytest.mark.parametrize("learner", ["linear", "linear+flexmatch"])
