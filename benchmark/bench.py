@@ -68,6 +68,7 @@ class Bench:
                 n_classes=self.pool.n_classes,
                 rng=generator(*names),
                 derived=self.pool.derived,
+                weights=generator(*self.trial.names("weights", 0)),
                 validation=validation,
                 previous=taken_up,
             )

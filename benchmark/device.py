@@ -66,11 +66,11 @@ def put(array: NDArray[Any]) -> Array:
     if name == "cpu":
         return array
     if array.flags.writeable:
-        return _tensor(array, name)
+        return _tensor(array)
     key = (id(array), name)
     if key not in _THERE:
         gone = weakref.ref(array, lambda _: _THERE.pop(key, None))
-        _THERE[key] = (gone, _tensor(array, name))
+        _THERE[key] = (gone, _tensor(array))
     return _THERE[key][1]
 
 
@@ -84,27 +84,67 @@ def fetch(array: Array) -> NDArray[Any]:
     return array if isinstance(array, np.ndarray) else np.asarray(array.detach().cpu().numpy())
 
 
-def repeat(step: Callable[[], None], times: int) -> None:
-    """Run a step of torch's ``times`` times. It changes tensors in place and waits for nothing on the host.
+def home() -> str:
+    """Return what torch calls the place where this trial computes."""
+    return "cuda" if _active == "cuda" else "cpu"
 
-    On a card it is recorded once and played back: to start its kernels one by one would take longer than they do.
-    """
-    if active() != "cuda" or times < RECORDED:
-        for _ in range(times):
-            step()
-        return
+
+def tensor(array: Array) -> torch.Tensor:
+    """Return an array as a tensor of torch's where this trial computes: on the CPU too."""
+    return _tensor(array) if isinstance(array, np.ndarray) else array
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: sums depend on how many split them. Its number holds again afterwards."""
     import torch  # noqa: PLC0415 - see above
 
-    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        step()  # what is made at a first call cannot be recorded
-    torch.cuda.current_stream().wait_stream(aside)
-    recorded = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(recorded):
-        step()
-    for _ in range(times - 1):
-        recorded.replay()
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def repeat(step: Callable[[], None], times: int) -> None:
+    """Run a step of torch's ``times`` times; `recorded` says what it may do."""
+    run = step if times < RECORDED else recorded(step)
+    for _ in range(times):
+        run()
+
+
+def recorded(step: Callable[[], None]) -> Callable[[], None]:
+    """Return what runs a step of torch's. It changes tensors in place and waits for nothing on the host.
+
+    On a card it is recorded when it is run again, and played back from then on: to start its kernels one by one would
+    take longer than they do.
+    """
+    return _Recorded(step) if active() == "cuda" else step
+
+
+class _Recorded:
+    def __init__(self, step: Callable[[], None]) -> None:
+        self._step = step
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._warm = False
+
+    def __call__(self) -> None:
+        import torch  # noqa: PLC0415 - see above
+
+        if not self._warm:
+            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                self._step()  # what is made at a first call cannot be recorded
+            torch.cuda.current_stream().wait_stream(aside)
+            self._warm = True
+            return
+        if self._graph is None:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._step()
+        self._graph.replay()
 
 
 def check(num_gpus: float) -> None:
@@ -182,10 +222,10 @@ def _cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _tensor(array: NDArray[Any], name: str) -> torch.Tensor:
+def _tensor(array: NDArray[Any]) -> torch.Tensor:
     import torch  # noqa: PLC0415 - see above
 
     host = torch.from_numpy(
         np.ascontiguousarray(array) if array.flags.writeable else array.copy()
     )  # torch cannot promise not to write
-    return host.to("cpu" if name == "torch" else name)
+    return host.to(home())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -63,7 +63,8 @@ class Lesson:
     only; what semi-supervised learners see of ``unlabelled`` are inputs. ``derived`` are artefacts of the embedding of
     the whole pool (a graph, say), computed once for all rounds and trials. ``validation`` holds rows and labels that
     the budget paid for. ``previous`` is the model of the round before, for a learner that declares ``chained`` and
-    for no other.
+    for no other. ``weights`` draws the initial ones: alike in each round of a trial, so that a network which starts
+    cold starts from the same.
     """
 
     view: View
@@ -75,6 +76,7 @@ class Lesson:
     derived: Derived
     validation: tuple[Rows, Labels] | None = None
     previous: Model | None = None
+    weights: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
     @classmethod
     def of(cls, features: NDArray[Any], labels: Labels, n_classes: int, rng: np.random.Generator) -> Lesson:

@@ -24,7 +24,7 @@ from .types import Part, UserError, canonical_json
 
 C = TypeVar("C", bound=type)
 
-SHARED = ("kernels", "heads")
+SHARED = ("kernels", "heads", "networks")
 """Rooms that hold no plugins, but what plugins share. (Those of the datasets are no packages and are not walked.)"""
 
 Note = str | Callable[[], str]

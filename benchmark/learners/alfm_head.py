@@ -64,13 +64,12 @@ class ALFMHead:
         from torch.nn.functional import batch_norm  # noqa: PLC0415 - as above
 
         from .heads.layer import Schedule, fitted  # noqa: PLC0415 - as above
-        from .heads.training import home  # noqa: PLC0415 - as above
 
         D = lesson.view.array.shape[1]
-        mean, variance = torch.zeros(D, device=home()), torch.ones(D, device=home())
+        mean, variance = torch.zeros(D, device=device.home()), torch.ones(D, device=device.home())
 
         def normalised(x: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
-            kept = (torch.rand(x.shape, generator=draws) >= self.p).to(home())
+            kept = (torch.rand(x.shape, generator=draws) >= self.p).to(device.home())
             return batch_norm(x * kept / (1 - self.p), mean, variance, training=True, momentum=MOMENTUM, eps=EPSILON)
 
         schedule = Schedule(self.epochs, self.batch, "adamw", self.rate, self.decay, patience=self.patience)

@@ -21,7 +21,18 @@ from .tables import STATES, Key, Summary
 from .words import count
 
 ENOUGH_SEEDS = 10
-FIXED = {"alfm-head", "knn", "label-propagation", "laplace-head", "linear", "mlp", "svm"}
+FIXED = {
+    "alfm-head",
+    "knn",
+    "label-propagation",
+    "laplace-head",
+    "linear",
+    "mlp",
+    "resnet18",
+    "resnet50",
+    "svm",
+    "wrn",
+}
 """Learners that take their parameters as given."""
 LEARNED, UNLEARNED = {"simclr", "timm", "torchvision"}, {"pixels", "pca", "random-conv"}
 """Encoders with and without training on images."""

@@ -1,6 +1,7 @@
 """Run short trials on four workers that hold one pool: ``pool_memory.py VIEW ROWS`` prints what all take, in MiB.
 
-``VIEW`` is ``embedding``, or ``images``: then the pool is images, and two embeddings of them that take no room.
+``VIEW`` is ``embedding``, or ``images``: then the pool is images, and two embeddings of them that take no room. With
+``network`` it is images too, and a convolutional network is trained on them.
 
 ``workers`` is the sum of the proportional set sizes of the four worker processes after their last trial, while they
 still hold the pool; ``peak`` is the largest such sum seen during the run; ``all`` is that of the whole tree: the
@@ -20,13 +21,19 @@ from albench.benchmark.engine.plan import Plan
 from albench.benchmark.engine.session import Session
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
+from albench.benchmark.learners.resnet18 import ResNet18
 from albench.benchmark.loop import Job
-from albench.benchmark.types import Budget, Count, Part, Resources, Segment, Strategy, Trial
+from albench.benchmark.types import Budget, Count, Learner, Part, Resources, Segment, Strategy, Trial
 from albench.datasets.embeddings.cache.store import make_pool
 from albench.strategies.random import Random
 from albench.strategies.uncertainty.margin import Margin
 
 WORKERS, DIMS, CLASSES, SEEDS = 4, 512, 10, 8
+LEARNERS: dict[str, Learner] = {
+    "embedding": Linear(),
+    "images": MLP(width=8, steps=5, sees="images"),
+    "network": ResNet18("udal", epochs=1, width=1),
+}
 
 
 def arrays(rows: int, dims: int) -> dict[str, np.ndarray]:
@@ -48,11 +55,11 @@ def images(rows: int) -> dict[str, np.ndarray]:
 
 
 def jobs(view: str) -> Iterator[Job]:
-    learner = MLP(width=8, steps=5, sees="images") if view == "images" else Linear()
-    embeddings = ("one", "other") if view == "images" else ("one",)
+    learner = LEARNERS[view]
+    embeddings = ("one",) if view == "embedding" else ("one", "other")
     budget = Budget("few", Count(20), (Segment(Count(20), 2),))
     rules: tuple[Strategy, ...] = (Random(), Margin())
-    for seed, strategy, embedding in product(range(SEEDS), rules, embeddings):
+    for seed, strategy, embedding in product(range(2 if view == "network" else SEEDS), rules, embeddings):
         name = type(strategy).__name__.lower()
         trial = Trial(Part("made"), Part(embedding), Part("made"), Part(name), budget, seed, embedding)
         yield Job(trial, strategy, learner, Resources())
@@ -74,7 +81,7 @@ def workers() -> list[psutil.Process]:
 if __name__ == "__main__":
     view, rows = sys.argv[1], int(sys.argv[2])
     session, plan = Session(WORKERS, None), Plan(jobs(view), WORKERS)
-    seen = images(rows) if view == "images" else {}
+    seen = {} if view == "embedding" else images(rows)
 
     def arrays_of(fingerprint: str) -> dict[str, np.ndarray]:
         return {**arrays(rows, 1 if seen else DIMS), **seen}

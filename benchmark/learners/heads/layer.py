@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from ... import device
 from ...types import Lesson
 from .perceptron import of_all_classes
 from .softmax import Layer
-from .training import Optimiser, Recipe, Run, batches, home, one_thread
+from .training import Optimiser, Recipe, Run, batches
 
 Prepare = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 """From inputs (b, D), with draws of its own, to what the layer is trained on, (b, D)."""
@@ -77,13 +78,13 @@ def fitted(lesson: Lesson, schedule: Schedule, prepare: Prepare = lambda x, _: x
     steps = max(1, M // schedule.batch)
     recipe = Recipe(schedule.epochs * steps, schedule.batch, schedule.rate, schedule.decay, 0.0, schedule.optimiser)
     run, y = Run([(torch.from_numpy(first[:-1]), torch.from_numpy(first[-1]))], recipe), torch.from_numpy(targets)
-    y, coming = y.to(home()), batches(M, schedule.batch, draws)
+    y, coming = y.to(device.home()), batches(M, schedule.batch, draws)
     patience = Patience(schedule.patience or schedule.epochs)
-    with one_thread():
+    with device.one_thread():
         for epoch in range(schedule.epochs if len(present) > 1 else 0):
             losses = []
             for rows in islice(coming, steps):
-                chosen = rows.to(home())
+                chosen = rows.to(device.home())
                 losses.append(cross_entropy(run.logits(prepare(x[chosen], draws)), y[chosen]))
                 run.step(losses[-1], schedule.rate_in(epoch))
             if patience.ends(float(torch.stack(losses).detach().mean())):

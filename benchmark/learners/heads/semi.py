@@ -12,9 +12,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from ....strategies.kernels.distances import blocks
+from ... import device
 from ...types import Arrays, Features, Labels, Lesson, Rows
 from .perceptron import Perceptron, of_all_classes
-from .training import Recipe, Run, batches, begun, home
+from .training import Recipe, Run, batches, begun
 
 
 class Head:
@@ -28,7 +29,7 @@ class Head:
         self._present, self.targets = np.unique(lesson.labels, return_inverse=True)
         scaling = lesson.derived.get("scaling/1", _scaling)
         self._centre, self._scale = scaling["centre"], float(scaling["scale"])
-        self._middle = torch.from_numpy(self._centre.copy()).to(home())
+        self._middle = torch.from_numpy(self._centre.copy()).to(device.home())
         self._draws = torch.Generator().manual_seed(int(lesson.rng.integers(2**63)))
         self.run = Run(begun([len(self._centre), len(self._present)], self._draws), recipe)
 
@@ -55,8 +56,8 @@ def weighted(head: Head, rows: Rows, classes: Labels, weights: Features) -> Call
 
     def loss() -> torch.Tensor:
         chosen = next(coming)
-        losses = cross_entropy(head.logits(rows[chosen.numpy()]), y[chosen].to(home()), reduction="none")
-        return (w[chosen].to(home()) * losses).mean()
+        losses = cross_entropy(head.logits(rows[chosen.numpy()]), y[chosen].to(device.home()), reduction="none")
+        return (w[chosen].to(device.home()) * losses).mean()
 
     return loss
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -73,18 +72,15 @@ def begun(widths: Sequence[int], draws: torch.Generator) -> list[tuple[torch.Ten
     return [(torch.randn(a, b, generator=draws) * (2 / a) ** 0.5, torch.zeros(b)) for a, b in pairwise(widths)]
 
 
-def home() -> str:
-    """Return the device of torch on which this trial trains."""
-    return "cuda" if device.active() == "cuda" else "cpu"
-
-
 class Run:
     """A recipe's optimiser on the parameters of a perceptron, from layers that are begun; it may go on."""
 
     def __init__(self, begun: Sequence[tuple[torch.Tensor, torch.Tensor]], recipe: Recipe) -> None:
         self.recipe = recipe
         self._shapes = [(W.shape[0], W.shape[1]) for W, _ in begun]
-        self._theta = torch.cat([part.flatten() for layer in begun for part in layer]).to(home()).requires_grad_()
+        self._theta = (
+            torch.cat([part.flatten() for layer in begun for part in layer]).to(device.home()).requires_grad_()
+        )
         self._optimiser = (_Nesterov if recipe.optimiser == "nesterov" else _Adam)(self._theta, recipe)
 
     def logits(self, out: torch.Tensor, draws: torch.Generator | None = None) -> torch.Tensor:
@@ -94,13 +90,13 @@ class Run:
             out = relu(torch.addmm(bias, out, into))
             if self.recipe.p and draws is not None:
                 kept = torch.rand(out.shape, generator=draws) >= self.recipe.p
-                out = out * kept.to(home()) / (1 - self.recipe.p)
+                out = out * kept.to(device.home()) / (1 - self.recipe.p)
         return torch.addmm(b, out, W)
 
     def go_on(self, loss: Callable[[], torch.Tensor], falling: bool) -> None:
         """Take the recipe's steps down ``loss``, of a batch, at its rate or at one that falls from it to 0."""
         steps, rate = self.recipe.steps, self.recipe.rate
-        with one_thread():
+        with device.one_thread():
             for step in range(steps):
                 self.step(loss(), rate * (1 - step / steps) if falling else rate)
 
@@ -116,11 +112,11 @@ class Run:
 
 def _supervised(run: Run, rows: Features, targets: Labels, draws: torch.Generator) -> Callable[[], torch.Tensor]:
     """Return the cross-entropy of the next batch of rows."""
-    x, y = torch.from_numpy(rows).to(home()), torch.from_numpy(targets).to(home())
+    x, y = torch.from_numpy(rows).to(device.home()), torch.from_numpy(targets).to(device.home())
     coming = batches(len(rows), run.recipe.batch, draws)
 
     def loss() -> torch.Tensor:
-        chosen = next(coming).to(home())
+        chosen = next(coming).to(device.home())
         return cross_entropy(run.logits(x[chosen], draws), y[chosen])
 
     return loss
@@ -174,14 +170,3 @@ def batches(M: int, size: int, draws: torch.Generator) -> Iterator[torch.Tensor]
     while True:
         shuffled = torch.randperm(M, generator=draws)
         yield from torch.split(shuffled, size)[: max(1, M // size)]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread: sums depend on how many split them. Its number holds again afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

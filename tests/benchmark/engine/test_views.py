@@ -31,7 +31,10 @@ GRID: dict[str, Any] = {
     "name": "views",
     "datasets": ["digits", "wine"],
     "embeddings": ["pca:8", "pixels"],
-    "learners": [{"name": "mlp", "sees": "images", "steps": 20, "width": 32}],
+    "learners": [
+        {"name": "mlp", "sees": "images", "steps": 20, "width": 32},
+        {"name": "resnet18", "recipe": "udal", "epochs": 2, "width": 2},
+    ],
     "strategies": ["margin", "darkest"],
     "budgets": {"low": {"initial": "1/class", "query": 10, "rounds": 2}},
     "seeds": 1,
@@ -66,7 +69,7 @@ def test_one_grid_chooses_on_embeddings_and_trains_on_images(
     same_answer(inline, cluster)
     trials = RunStore.open(inline).trials()
     ended = pd.crosstab(trials["dataset"], trials["outcome"]).to_dict("index")
-    assert ended == {"digits": {"done": 6, "unsupported": 0}, "wine": {"done": 0, "unsupported": 6}}
+    assert ended == {"digits": {"done": 12, "unsupported": 0}, "wine": {"done": 0, "unsupported": 12}}
     refused = trials[trials["outcome"] == "unsupported"]
     assert set(refused["reason"].str.partition(" needs ")[2]) == {"images; wine has none"}
     assert len(views(tmp_path)) == 1  # for both embeddings

@@ -14,6 +14,9 @@ from albench.benchmark.conformance.checks import OF_LEARNERS, check_learner
 from albench.benchmark.learners.label_propagation import LabelPropagation
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
+from albench.benchmark.learners.resnet18 import ResNet18
+from albench.benchmark.learners.resnet50 import ResNet50
+from albench.benchmark.learners.wrn import WRN
 from albench.benchmark.lesson import sees
 from albench.benchmark.query import FROM_THE_MODEL
 from albench.benchmark.types import (
@@ -23,6 +26,12 @@ from albench.benchmark.types import (
     Lesson,
 )
 
+FEW: Any = {"recipe": "udal", "epochs": 8, "batch": 16, "rate": 0.03, "augment": "none"}
+SHORT: list[Learner] = [
+    ResNet18(**{**FEW, "epochs": 1}, width=4, passes="dropout", p=0.2),
+    ResNet50(**{**FEW, "epochs": 1}, width=2),
+]
+"""Trained for too short to learn anything: they keep their other promises in seconds."""
 OTHERS: dict[str, list[Learner]] = {
     "label-propagation": [LabelPropagation(neighbours=20, steps=100), LabelPropagation("simeoni", steps=100)],
     "linear": [Linear(), Linear(passes="laplace"), Linear(passes="bootstrap"), Linear(passes="dropout")],
@@ -33,6 +42,9 @@ OTHERS: dict[str, list[Learner]] = {
         MLP(steps=60, passes="snapshots", cycle=20),
         MLP(steps=60, passes="snapshots", cycle=5, rate="constant"),
     ],
+    "resnet18": SHORT[:1],
+    "resnet50": SHORT[1:],
+    "wrn": [WRN(**FEW, k=1, depth=10)],
 }
 """Where not the defaults alone are tested."""
 
@@ -98,7 +110,9 @@ def test_answers_are_of_the_classes_seen_and_the_same_again(
         assert not scores[:, np.setdiff1d(np.arange(classes), y)].any()
 
 
-@pytest.mark.parametrize("learner", learners())
+@pytest.mark.parametrize(
+    "learner", [*(param for param in learners() if param.values[0] not in SHORT), ResNet18(**FEW, width=8)]
+)
 def test_learns(learner: Learner) -> None:
     x, y = digits(learner, 400)
     accuracy = (fit(learner, x[:200], y[:200]).predict(x[200:]) == y[200:]).mean()

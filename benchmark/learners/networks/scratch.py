@@ -1,0 +1,91 @@
+"""What learners share that train a network of images from scratch in each round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from ...lesson import Sees, View
+from ...types import Features, Lesson
+from . import recipes
+from .recipes import Augment, Name, Optimiser, Schedule
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .network import Network
+
+PROBED = 2000  # images of the pool that say how bright its pixels are
+LARGE = 128  # pixels of a side from which a network begins as for ImageNet
+P = 0.5  # of passes: dropout, where the recipe has none
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The parameters of all of them: a recipe, and what is to be other than it says."""
+
+    recipe: Name = "typiclust"
+    epochs: int | None = None
+    batch: int | None = None
+    optimiser: Optimiser | None = None
+    rate: float | None = None
+    decay: float | None = None
+    schedule: Schedule | None = None
+    augment: Augment | None = None
+    passes: Literal["none", "dropout", "ensemble"] = "none"
+    p: float | None = None
+
+    sees: ClassVar[Sees] = "images"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "width", "k"):
+            value = getattr(self, name, None)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; legal: at least 1")
+        if self.rate is not None and not self.rate > 0:
+            raise ValueError(f"rate is {self.rate}; legal: a number above 0")
+        if self.decay is not None and not self.decay >= 0:
+            raise ValueError(f"decay is {self.decay}; legal: 0 or more")
+        if self.p is not None and not 0 <= self.p < 1:
+            raise ValueError(f"p is {self.p}; legal: a chance from 0 and below 1")
+        if self.passes == "dropout" and self.p == 0:
+            raise ValueError("passes: dropout needs a chance p above 0")
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """Probabilities from a head on the penultimate layer, and passes where it is said which."""
+        given = frozenset({"probabilities", "scores", "hidden", "head"})
+        return given if self.passes == "none" else given | {"passes"}
+
+    def build(self, channels: int, *, pool: bool, large: bool) -> Callable[[], nn.Module]:
+        """Return what makes the network without its head: with a max-pool at its beginning, or as for large images."""
+        raise NotImplementedError
+
+    def fit(self, lesson: Lesson) -> Network:
+        """Train on the classes that have labels: from ``lesson.weights`` on, with draws from ``lesson.rng``."""
+        from .training import Task  # noqa: PLC0415 - torch takes seconds to load
+
+        _, height, width, channels = lesson.view.array.shape
+        recipe = recipes.recipe(self.recipe, channels, vars(self))
+        if self.passes == "dropout":
+            recipe = replace(recipe, p=recipe.p or P)
+        task = Task(
+            build=self.build(channels, pool=recipe.pool, large=min(height, width) >= LARGE),
+            images=lesson.view.array[lesson.rows],
+            labels=lesson.labels.copy(),
+            n_classes=lesson.n_classes,
+            **_brightness(lesson.view),
+            recipe=recipe,
+        )
+        network = task.trained(lesson.weights, lesson.rng)
+        return replace(network, others=task.others) if self.passes == "ensemble" else network
+
+
+def _brightness(view: View) -> dict[str, Features]:
+    """Return mean and deviation of each channel over the pool, or over every few of its images where it is large."""
+    pixels = view.array[:: -(-len(view) // PROBED)].reshape(-1, view.array.shape[-1]).astype(np.float32)
+    centre, scale = pixels.mean(axis=0, dtype=np.float64), pixels.std(axis=0, dtype=np.float64)
+    return {"centre": centre.astype(np.float32), "scale": np.where(scale > 0, scale, 1.0).astype(np.float32)}

@@ -1,0 +1,80 @@
+"""Networks of images on a GPU: images a second beside the bound, trials an hour with several at once, the same bits.
+
+Off by default, as all of ``tests/gpu``, whose head says how to start it; five minutes on one card. Without a GPU torch
+runs the same on the CPU, much smaller. The bounds are those of an H100 (ResNet-18 at 32 px in bfloat16: twelve passes
+over what its convolutions put out, and 3.35 TB/s).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from support.image_trials import pool, trial
+
+from albench.benchmark import device
+from albench.benchmark.learners.networks.recipes import RECIPES, Name, recipe
+from albench.benchmark.learners.resnet18 import ResNet18
+from albench.benchmark.types import Lesson
+
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(480)]
+
+CUDA = torch.cuda.is_available()
+DEVICE = "cuda" if CUDA else "torch"
+BOUND: dict[Name, float] = {"typiclust": 690e3, "realistic-al": 228e3}  # images a second, with and without max-pool
+LABELS, EPOCHS, WIDTH, ROWS, TRIALS = (5000, 40, 64, 50_000, 4) if CUDA else (40, 2, 2, 200, 1)
+
+
+def seconds_of(epochs: int, name: Name, batch: int) -> float:
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(256, size=(LABELS, 32, 32, 3), dtype=np.uint8), rng.integers(10, size=LABELS)
+    learner = ResNet18(name, epochs=epochs, batch=batch, width=WIDTH, augment="crop-flip")
+    began = time.perf_counter()
+    learner.fit(Lesson.of(images, labels, 10, rng))  # its weights come back to the host: all is done then
+    return time.perf_counter() - began
+
+
+@pytest.mark.parametrize("name", BOUND)
+@pytest.mark.parametrize("batch", [100, 1000])
+def test_images_a_second(name: Name, batch: int) -> None:
+    """Of two lengths the difference: what a training costs once does not count."""
+    with device.on(DEVICE):
+        seconds_of(1, name, batch)
+        took = seconds_of(1 + EPOCHS, name, batch) - seconds_of(1, name, batch)
+    steps, size = recipe(name, 3, {"batch": batch}).batches(LABELS)
+    speed = EPOCHS * steps * size / took
+    print(f"\nresnet18, {name}, batches of {size}: {speed:,.0f} images/s, {speed / BOUND[name]:.1%} of the bound")
+    assert speed > 0
+
+
+def test_a_trial_repeats_bit_for_bit() -> None:
+    there = pool(min(ROWS, 2000))
+    with device.on(DEVICE):
+        one, again = (list(trial(there, 0, WIDTH, 3)) for _ in range(2))
+    for first, second in zip(one, again, strict=True):
+        assert np.array_equal(first.selected, second.selected)
+        assert first.scores == second.scores
+
+
+@pytest.mark.parametrize("at_once", [1, 4, 8] if CUDA else [1, 2])
+def test_trials_an_hour(at_once: int) -> None:
+    epochs = RECIPES["typiclust"].epochs if CUDA else 1
+    command = [sys.executable, "-m", "support.image_trials", *map(str, (DEVICE, TRIALS, ROWS, WIDTH, epochs))]
+    pipe, env = subprocess.PIPE, {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    runs = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env) for _ in range(at_once)]
+    for run in runs:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+    began = time.perf_counter()
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.write("go\n")
+        run.stdin.flush()
+    assert [run.wait() for run in runs] == [0] * at_once
+    took = time.perf_counter() - began
+    print(f"\n{at_once} at once: {3600 * at_once * TRIALS / took:,.0f} low-budget typiclust trials an hour")
