@@ -178,6 +178,23 @@ class Used:
     energy_j: float | None
 
 
+@dataclass(frozen=True)
+class Filled:
+    """How far a trial filled a card, in MiB: its memory at the peak (`Used`), and all that there is."""
+
+    peak_mb: float
+    card_mb: float
+
+
+def filled(peak_mb: float) -> Filled | None:
+    """Return how far this peak fills the card; None on the CPU."""
+    if active() != "cuda":
+        return None
+    import torch  # noqa: PLC0415 - see above
+
+    return Filled(peak_mb, torch.cuda.mem_get_info()[1] / 2**20)
+
+
 class Meter:
     """Measures what this process uses of its card from here on."""
 

@@ -39,12 +39,16 @@ class Job:
         learners = (self.learner, *([self.selector] if self.selector else []))
         return "images" in {*map(sees, learners), *registry.needs_of(self.strategy)}
 
+    @property
+    def load(self) -> tuple[str, ...]:
+        """Trials of one load, a learner on an embedding, fill a card's memory about alike; they may share a start."""
+        trial = self.trial
+        return trial.dataset.label, trial.embedding.label, trial.learner.label
+
     @cached_property
     def kind(self) -> tuple[str, ...]:
         """Trials of one kind differ by seed alone and cost about the same."""
-        trial = self.trial
-        parts = (trial.dataset, trial.embedding, trial.learner, trial.strategy)
-        return (*(part.label for part in parts), trial.budget.name)
+        return (*self.load, self.trial.strategy.label, self.trial.budget.name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,11 +149,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial may use. Threads of BLAS and torch follow ``num_cpus``; ``timeout`` is in seconds, per trial."""
+    """What one trial may use. Threads of BLAS and torch follow ``num_cpus``; ``timeout`` is in seconds, per trial.
+
+    With ``auto`` the number of GPUs is what trials like it were measured to need (`engine.costs.Cards`).
+    """
 
     num_cpus: float = 1.0
     num_gpus: float = 0.0
     timeout: float | None = None
+    auto: bool = False
 
     @property
     def threads(self) -> int:

@@ -21,6 +21,7 @@ settings.load_profile("albench")
 LONG = (
     "test_resume",
     "test_engines",
+    "test_cards",
     "test_tracking",
     "test_wdbc",
     "test_sharing",

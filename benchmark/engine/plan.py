@@ -6,6 +6,9 @@
   measurement travels alone. Towards the end chunks shrink, so that the workers finish together.
 - The costliest groups go first, by what the whole group costs; among equals those that are begun, so that few initial
   states are held at a time.
+- Where the grid says ``num_gpus: auto``, trials have a card each until one of their load was measured; from then on
+  those at home ask for the share that it needed (`Cards`). One that finds no room on a card beside others is tried
+  once more, at the end, with a card of its own.
 
 Groups that differ by seed alone wait in one queue, and the queues in a heap: the time spent here on a trial does not
 grow with their number.
@@ -21,7 +24,7 @@ from typing import Any
 
 from ..loop import Job
 from ..types import Batch, Outcome, Resources, TrialEnd
-from .costs import Costs, Kind
+from .costs import Cards, Costs, Kind
 from .worker import Ended, Event, RoundDone, Started
 
 TARGET_S = 2.0
@@ -74,7 +77,7 @@ class Plan:
     def __init__(self, jobs: Iterable[Job], workers: int) -> None:
         self.workers = workers
         self.stopped = False
-        self._costs = Costs()
+        self._costs, self._cards = Costs(), Cards()
         self._groups: dict[str, _Group] = {}  # those with trials at home
         self._queues: dict[tuple[Resources, str, tuple[Kind, ...]], _Queue] = {}
         self._heaps: defaultdict[Resources, list[tuple[_Rank, _Queue]]] = defaultdict(list)  # queues that hold groups
@@ -155,6 +158,19 @@ class Plan:
             measured = event.end.outcome is Outcome.DONE and not job.history
             self._close(job, event.end.wall_s if measured else None)
             self._release(job.trial.start_id)  # it may have failed before it could share its initial state
+            if job.resources.auto and event.filled is not None and self._cards.note(job.load, event.filled):
+                self._share_cards()
+
+    def goes_on(self, event: Event) -> bool:
+        """Say whether a trial that has ended goes on: it found no room beside others, and is put back to run alone."""
+        job = self._open.get(event.end.trial_id) if isinstance(event, Ended) and event.card_full else None
+        if job is None or not 0 < job.resources.num_gpus < 1:
+            return False
+        self._release(job.trial.start_id)
+        alone = replace(job.resources, num_gpus=1.0, auto=False)
+        job = self._open[job.trial.trial_id] = replace(self._continued(job, 1), resources=alone)
+        self._put_apart(Chunk((job,), {}, frozenset(), apart=True))
+        return True
 
     def give_back(self, chunk: Chunk) -> None:
         """Put the unfinished jobs of a lost chunk back, each continuing behind its last received round."""
@@ -220,7 +236,7 @@ class Plan:
     def _put(self, jobs: Iterable[Job]) -> None:
         """Take jobs home, each to its group; a group that was not there can be handed out from now on."""
         new: list[_Group] = []
-        for job in jobs:
+        for job in map(self._sized, jobs):
             shared = bool(job.trial.budget.initial.number) and not job.history
             key = job.trial.start_id if shared else job.trial.trial_id
             if key not in self._groups:
@@ -231,6 +247,26 @@ class Plan:
         for group in new:
             group.kinds = tuple(job.kind for job in group.jobs)
             self._queue(group).append(group)
+
+    def _sized(self, job: Job) -> Job:
+        """Return a job that asks for the share of a card that its load is known to need."""
+        if job.resources.auto:
+            sized = replace(job.resources, num_gpus=self._cards.share(job.load))
+            job = self._open[job.trial.trial_id] = replace(job, resources=sized)
+        return job
+
+    def _share_cards(self) -> None:
+        """Let all at home ask for their share of a card as it is known now: other workers than before may take them."""
+        self._queues.clear()
+        self._heaps.clear()
+        self._home.clear()
+        for group in self._groups.values():
+            group.jobs = deque(map(self._sized, group.jobs))
+            self._home[group.jobs[0].resources] += len(group.jobs)
+            if not group.starting:
+                self._queue(group).append(group)
+        for chunk in self._suspects:
+            self._home[chunk.resources] += len(chunk.jobs)
 
     def _close(self, job: Job, seconds: float | None) -> None:
         del self._open[job.trial.trial_id]

@@ -152,7 +152,9 @@ class _Slot:
     @property
     def room(self) -> bool:
         """Whether it takes another chunk: one that runs apart is with no other."""
-        return self.starting is None and len(self.chunks) < QUEUE and not (self.chunks and self.chunks[0][1].apart)
+        measuring = self.resources.auto and self.resources.num_gpus == 1.0  # what waits may soon ask for less
+        held = 1 if measuring else QUEUE
+        return self.starting is None and len(self.chunks) < held and not (self.chunks and self.chunks[0][1].apart)
 
     def next(self) -> Chunk:
         """Take off the running chunk."""
@@ -244,7 +246,7 @@ class _Run:
                     self._hand_out(slot)
         for slot in list(self._slots):
             waiting = self._plan.waiting()
-            if waiting and slot.awaited() is None and slot.resources not in waiting:
+            if waiting and not slot.chunks and slot.resources not in waiting:
                 self._dismiss(slot)
                 self._slots.append(self._hire(waiting[0]))
             elif slot.awaited() is None and not slot.clean and self._plan.suspects(slot.resources):
@@ -303,15 +305,16 @@ class _Run:
             events = [Broken(raised.line(error.cause), str(error))]
         except RayError as error:
             return self._lose(slot, error)
-        ends: list[Event] = []
+        told: list[Event] = []
         for event in events:
             if isinstance(event, Broken):
-                ends += self._give_up(slot, event)
-            else:
+                told += self._give_up(slot, event)
+            elif not self._plan.goes_on(event):
                 self._plan.note(event, ray.put(event.start) if isinstance(event, Started) else None)
+                told.append(event)
         if slot.running_s is None or any(isinstance(event, Ended) for event in events):
             slot.running_s = 0.0
-        return [event for event in events if not isinstance(event, Broken)] + ends
+        return told
 
     def _give_up(self, slot: _Slot, broken: Broken) -> list[Event]:
         """Go on with a worker that gave its running chunk up."""

@@ -21,6 +21,7 @@ from ..types import Outcome, Pool, Round, TrialEnd
 from .deadline import DeadlineError, InterruptError, deadline
 
 REPORT_EVERY_S = 1.0  # as often as the driver writes
+CARD_FULL = ("OutOfMemoryError", "out of memory", "ALLOC_FAILED")  # torch (it says what was asked for); CUDA, faiss
 LATE_S = 5.0  # beyond a trial's timeout: for its worker to end it and to report, both within a second or two
 
 
@@ -35,10 +36,12 @@ class RoundDone:
 
 @dataclass(frozen=True, eq=False)
 class Ended:
-    """A trial's attempt is over."""
+    """A trial's attempt is over; ``filled`` is said of one that is done, ``card_full`` where a GPU had no room left."""
 
     end: TrialEnd
     ended_at: int
+    filled: device.Filled | None = None
+    card_full: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +153,7 @@ def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Call
     _forget_peak()
     events = _events(job, known, share, pool_of)
     end: TrialEnd | None = None
+    peak_mb, card_full = 0.0, False
     while end is None:
         try:
             with deadline(None if timeout is None else timeout - (time.perf_counter() - began)):
@@ -158,10 +162,13 @@ def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Call
             raise
         except BaseException as error:
             end = _failure(job, error)
+            card_full = end.outcome is Outcome.OOM and not isinstance(error, MemoryError)  # that is the host's
         else:
             if event is None:
                 end = TrialEnd(job.trial.trial_id, Outcome.DONE)
             else:
+                if isinstance(event, RoundDone) and event.round.card is not None:
+                    peak_mb = max(peak_mb, event.round.card.peak_mb)
                 yield event
     end = replace(
         end,
@@ -170,7 +177,8 @@ def _run(job: Job, known: dict[str, Start], share: frozenset[str], pool_of: Call
         host=socket.gethostname(),
         device=device.called(),
     )
-    yield Ended(end, _now())
+    filled = device.filled(peak_mb) if end.outcome is Outcome.DONE else None
+    yield Ended(end, _now(), filled, card_full)
 
 
 def _events(
@@ -193,9 +201,13 @@ def _events(
 def _failure(job: Job, error: BaseException) -> TrialEnd:
     if isinstance(error, DeadlineError):
         return TrialEnd(job.trial.trial_id, Outcome.TIMEOUT, f"longer than {job.resources.timeout:g} s")
-    full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's, of a card
-    outcome = Outcome.OOM if full else Outcome.FAILED
-    return TrialEnd(job.trial.trial_id, outcome, raised.line(error), raised.trace(error))
+    reason, outcome = raised.line(error), Outcome.FAILED
+    if isinstance(error, MemoryError):
+        outcome = Outcome.OOM
+    elif job.resources.num_gpus and any(words in reason for words in CARD_FULL):
+        outcome = Outcome.OOM
+        reason = f"alone on its card: {reason}" if job.resources.num_gpus >= 1 else reason
+    return TrialEnd(job.trial.trial_id, outcome, reason, raised.trace(error))
 
 
 @cache  # looking for them takes 10 ms

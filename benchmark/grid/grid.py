@@ -230,7 +230,11 @@ def _resources(said: object, learners: tuple[Choice, ...], problems: list[str]) 
     for label in special:
         if label not in labels:
             problems.append(f"resources.learners.{label}: no learner of this grid{suggestion(label, labels)}")
-    return {
-        label: Resources(**{**common, **(special[label].model_dump(exclude_unset=True) if label in special else {})})
-        for label in labels
-    }
+    own = {label: special[label].model_dump(exclude_unset=True) if label in special else {} for label in labels}
+    return {label: _asked(common | own[label]) for label in labels}
+
+
+def _asked(said: dict[str, Any]) -> Resources:
+    """Return resources as they are said; ``auto`` is a whole card until it is measured what a trial needs."""
+    auto = said["num_gpus"] == "auto"
+    return Resources(**(said | {"num_gpus": 1.0, "auto": True} if auto else said))

@@ -65,7 +65,7 @@ class LearnerResources(_Strict):
     """What one trial may use."""
 
     num_cpus: float = Field(default=1.0, gt=0)
-    num_gpus: float = Field(default=0.0, ge=0)
+    num_gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
     timeout: float | None = Field(default=None, gt=0)
 
 

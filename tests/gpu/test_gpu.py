@@ -21,12 +21,28 @@ import torch
 from support.made import made_pool
 
 from albench.benchmark import device, registry
+from albench.benchmark.engine.costs import Cards
+from albench.benchmark.engine.worker import Ended, RoundDone, execute
 from albench.benchmark.learners.alfm_head import ALFMHead
 from albench.benchmark.learners.laplace_head import LaplaceHead
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
-from albench.benchmark.loop import run_trial
-from albench.benchmark.types import Array, Budget, Count, Features, Learner, Lesson, Part, Pool, Segment, Trial
+from albench.benchmark.loop import Job, run_trial
+from albench.benchmark.types import (
+    Array,
+    Budget,
+    Count,
+    Features,
+    Learner,
+    Lesson,
+    Model,
+    Outcome,
+    Part,
+    Pool,
+    Resources,
+    Segment,
+    Trial,
+)
 from albench.strategies.kernels.distances import euclidean
 from albench.strategies.kernels.farthest import farthest
 from albench.strategies.kernels.graphs import ball_graph, nearest_neighbours
@@ -211,3 +227,47 @@ def test_the_size_of_imagenet() -> None:
         took, (_, nearest) = seconds(lambda: kmeans(large.features, LARGE_N, rng()), 1)
         note("k-means", LARGE, float("nan"), took, LARGE * LARGE_DIMS * 2.0 * 10)
         assert len(np.unique(nearest)) == LARGE_N
+
+
+@pytest.fixture
+def card() -> str:
+    if not CUDA:
+        reason = "no GPU: what a trial uses of one, and what happens when it is full, cannot be seen"
+        print(f"\nskipped: {reason}")
+        pytest.skip(reason)
+    return CARD
+
+
+class Greedy:
+    """A learner that asks for more than any card has."""
+
+    gives = Linear().gives
+
+    def fit(self, lesson: Lesson) -> Model:
+        torch.empty(2**44, dtype=torch.uint8, device=device.active())
+        return Linear().fit(lesson)
+
+
+def test_what_a_trial_uses_of_a_card_and_one_that_finds_no_room(card: str) -> None:
+    small, rule = made_pool(5000, 500, DIMS, CLASSES), registry.strategies.get("margin").cls()
+    budget, share = Budget("b", Count(50), (Segment(Count(50), 2),)), Resources(num_gpus=0.25)
+    trials = [Trial(Part("made"), Part("pixels"), Part(name), Part("margin"), budget, 0, "f") for name in "abc"]
+    learners: list[Learner] = [Linear(), Greedy(), Linear()]
+    jobs = [Job(trial, rule, learner, share) for trial, learner in zip(trials, learners, strict=True)]
+    events = [event for some in execute(jobs, {}, frozenset(), lambda _: small) for event in some]
+    first, full, after = (event for event in events if isinstance(event, Ended))
+    assert (first.end.outcome, first.end.device) == (Outcome.DONE, card)
+    assert (full.end.outcome, full.card_full) == (Outcome.OOM, True)
+    assert "Tried to allocate 16384.00 GiB" in full.end.reason
+    assert after.end.outcome is Outcome.DONE  # in the same process
+    used = [event.round.card for event in events if isinstance(event, RoundDone)]
+    for of, event in zip(used, (e.round for e in events if isinstance(e, RoundDone)), strict=True):
+        assert of is not None
+        assert of.seconds == pytest.approx((event.select_s + event.fit_s + event.eval_s) / 4)
+        assert of.peak_mb * 2**20 >= small.features.nbytes  # the pool lies there
+    assert after.filled is not None
+    assert after.filled.card_mb == pytest.approx(torch.cuda.get_device_properties().total_memory / 2**20, rel=0.01)
+    cards = Cards()
+    cards.note(jobs[0].load, after.filled)
+    assert cards.share(jobs[0].load) < 0.5
+    print(f"\na round of margin on {len(small)} x {DIMS}: {used[-1]}; a trial's share: {cards.share(jobs[0].load)}")

@@ -81,7 +81,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             "budgets: expected a mapping (name: schedule) with at least one entry, got [1]",
             "seeds: expected a whole number or a list, got '3'",
             "resources.num_cpus: expected a number, got '1'",
-            "resources.num_gpus: expected a number of at least 0, got -1",
+            "resources.num_gpus: expected a number of at least 0 or 'auto', got -1",
             "resources.timeout: expected a number above 0, got 0",
             "resources.learners: expected a mapping (key: value), got []",
         ],

@@ -75,6 +75,15 @@ def test_resources_of_a_learner_replace_those_of_all() -> None:
     }
 
 
+def test_a_share_of_a_gpu_that_is_to_be_measured_begins_as_a_whole_one() -> None:
+    said = {"num_gpus": "auto", "learners": {"knn": {"num_gpus": 0.5}, "svm": {"num_gpus": 0}}}
+    assert grid(learners=["linear", "knn", "svm"], resources=said).resources == {
+        "linear": Resources(num_gpus=1.0, auto=True),
+        "knn": Resources(num_gpus=0.5),
+        "svm": Resources(),
+    }
+
+
 @pytest.mark.parametrize(
     ("said", "label", "params"),
     [
