@@ -75,6 +75,7 @@ def test_trials_an_hour(at_once: int) -> None:
         assert run.stdin is not None
         run.stdin.write("go\n")
         run.stdin.flush()
-    assert [run.wait() for run in runs] == [0] * at_once
+    said = [run.communicate()[0] for run in runs]
     took = time.perf_counter() - began
+    assert [run.returncode for run in runs] == [0] * at_once, said
     print(f"\n{at_once} at once: {3600 * at_once * TRIALS / took:,.0f} low-budget typiclust trials an hour")
