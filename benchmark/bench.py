@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from .lesson import Learner, Lesson, Model, View, sees
+from .lesson import Learner, Lesson, Model, Settled, Tunable, View, sees
 from .query import Answers
 from .scoring import score
 from .seeds import generator
@@ -53,25 +53,35 @@ class Bench:
         free[self.validation] = False
         return np.flatnonzero(free)
 
+    def of(self, learner: Learner) -> Bench:
+        """Return the same bench with a learner that sees the same, its own with other settings say."""
+        return self if learner is self.learner else replace(self, learner=learner)
+
+    def settle(self, index: int, rows: Rows) -> Settled:
+        """Return the learner with the settings that these rows and their labels choose, with the draws of a round."""
+        if not isinstance(self.learner, Tunable):
+            return Settled(self.learner)
+        names = self.trial.names("tune", index)
+        return self.learner.settle(self._lesson(names, rows, self.pool.labels[rows], self.unlabelled(rows)))
+
     def fit(
         self, names: tuple[str | int, ...], rows: Rows, labels: Labels, unlabelled: Rows, previous: Model | None = None
     ) -> Model:
         """Fit on these rows with these labels, with the draws of these names."""
-        validation = (self.validation, self.pool.labels[self.validation]) if len(self.validation) else None
         taken_up = previous if getattr(self.learner, "chained", False) else None
-        return self.learner.fit(
-            Lesson(
-                view=self.view,
-                rows=rows,
-                labels=labels,
-                unlabelled=unlabelled,
-                n_classes=self.pool.n_classes,
-                rng=generator(*names),
-                derived=self.pool.derived,
-                weights=generator(*self.trial.names("weights", 0)),
-                validation=validation,
-                previous=taken_up,
-            )
+        return self.learner.fit(replace(self._lesson(names, rows, labels, unlabelled), previous=taken_up))
+
+    def _lesson(self, names: tuple[str | int, ...], rows: Rows, labels: Labels, unlabelled: Rows) -> Lesson:
+        return Lesson(
+            view=self.view,
+            rows=rows,
+            labels=labels,
+            unlabelled=unlabelled,
+            n_classes=self.pool.n_classes,
+            rng=generator(*names),
+            derived=self.pool.derived,
+            weights=generator(*self.trial.names("weights", 0)),
+            validation=(self.validation, self.pool.labels[self.validation]) if len(self.validation) else None,
         )
 
     def answers(self, model: Model, rows: Rows, needs: frozenset[str], index: int) -> Answers:

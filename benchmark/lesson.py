@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,23 @@ class Learner(Protocol):
 
     def fit(self, lesson: Lesson) -> Model:
         """Fit from scratch on what the lesson holds; draws come from ``lesson.rng`` alone."""
+
+
+class Settled(NamedTuple):
+    """A learner to be fitted; where its settings were chosen, ``settings`` says which, and by what."""
+
+    learner: Learner
+    settings: Mapping[str, Any] = {}
+
+
+@runtime_checkable
+class Tunable(Learner, Protocol):
+    """A learner whose settings are chosen before it is fitted; ``once`` if those of the first labels are kept."""
+
+    once: bool
+
+    def settle(self, lesson: Lesson) -> Settled:
+        """Return the learner with the settings that this lesson chooses; draws come from ``lesson.rng`` alone."""
 
 
 def sees(learner: Learner) -> Sees:

@@ -6,15 +6,16 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from . import registry
 from .bench import Bench
 from .device import Meter
-from .lesson import Learner, Model, sees
+from .lesson import Learner, Model, Settled, sees
 from .purchase import InvalidSelectionError, Labelled, Purchase, Recorded, buy
 from .query import Strategy
 from .types import Batch, Pool, Resources, Round, Trial
@@ -51,11 +52,18 @@ class Job:
         return (*self.load, self.trial.strategy.label, self.trial.budget.name)
 
 
+class Fitted(NamedTuple):
+    """The model of a round, and the learner that fitted it: where settings are tuned, with those chosen then."""
+
+    model: Model
+    by: Settled
+
+
 @dataclass(frozen=True, eq=False)
 class Start:
     """The fitted initial state and its row of results: one for all strategies of the same ``Trial.start_id``."""
 
-    model: Model
+    fitted: Fitted
     round: Round
 
 
@@ -65,8 +73,7 @@ def start(trial: Trial, pool: Pool, learner: Learner) -> Start | None:
     if not len(bench.initial):
         return None
     purchase, meter = Purchase(Batch(bench.initial), "initial", 0.0), Meter()
-    model, round_ = _learn(bench, 0, [purchase.batch], purchase, None, meter)
-    return Start(model, round_)
+    return Start(*_learn(bench, 0, [purchase.batch], purchase, None, meter))
 
 
 def run_trial(
@@ -104,33 +111,33 @@ def run_trial(
     chooser = None if selector is None else _Selector(Bench(trial, pool, selector))
     begin = begin if begin is not None or len(history) > 1 else start(trial, pool, learner)
     sizes = trial.budget.purchases(len(pool), pool.n_classes)
-    bought, extra, model = list(history), None, None
+    bought, extra, fitted = list(history), None, None
     if begin is not None and len(bought) <= 1:
-        model = begin.model
+        fitted = begin.fitted
         if not bought:
             yield begin.round
             bought.append(begin.round.batch)
     first = 0 if len(bench.initial) else 1
     for index in range(first + len(bought), len(sizes) + 1):
-        if model is None and bought and chooser is None:
-            model = _fit(bench, index - 1, bought, None, None)
+        if fitted is None and bought and chooser is None:
+            fitted = _fit(bench, index - 1, bought, None, None)
         meter = Meter()
         if chooser is not None:
             purchase = chooser.buy(strategy, bought, sizes[index - 1], index, extra)
         else:
-            purchase = buy(bench, strategy, bought, sizes[index - 1], index, model)
+            purchase = _buy(bench, strategy, bought, sizes[index - 1], index, fitted)
         bought.append(purchase.batch)
         extra = purchase.extra
-        model, round_ = _learn(bench, index, bought, purchase, model, meter)
-        yield round_
+        fitted, round_ = _learn(bench, index, bought, purchase, fitted, meter)
+        yield round_ if chooser is None else chooser.told(round_)
 
 
 @dataclass(eq=False)
 class _Selector:
-    """The learner whose model answers the rule, and the model of its last purchase."""
+    """The learner whose model answers the rule, and what it fitted for its last purchase."""
 
     bench: Bench
-    model: Model | None = None
+    fitted: Fitted | None = None
 
     def buy(
         self, strategy: Strategy | Recorded, bought: Sequence[Batch], n: int, index: int, extra: Labelled | None
@@ -138,10 +145,24 @@ class _Selector:
         """Fit on what is bought, where the rule asks for a model, and buy; the seconds of both are the selection's."""
         began = time.perf_counter()
         if bought and registry.asks_a_model(strategy):
-            self.model = _fit(self.bench, index - 1, bought, extra, self.model)
+            self.fitted = _fit(self.bench, index - 1, bought, extra, self.fitted)
         fitted = time.perf_counter()
-        purchase = buy(self.bench, strategy, bought, n, index, self.model)
+        purchase = _buy(self.bench, strategy, bought, n, index, self.fitted)
         return purchase._replace(select_s=fitted - began + purchase.select_s)
+
+    def told(self, round_: Round) -> Round:
+        """Return the round with the settings of the model that chose its rows."""
+        settings = self.fitted.by.settings if self.fitted else {}
+        return replace(round_, settings={**round_.settings, "selector": settings}) if settings else round_
+
+
+def _buy(
+    bench: Bench, strategy: Strategy | Recorded, bought: Sequence[Batch], n: int, index: int, fitted: Fitted | None
+) -> Purchase:
+    """Buy by a model; a rule that fits the learner itself has it with the settings of that model."""
+    if fitted is None:
+        return buy(bench, strategy, bought, n, index, None)
+    return buy(bench.of(fitted.by.learner), strategy, bought, n, index, fitted.model)
 
 
 def _again(rounds: Iterator[Round], history: Sequence[Batch]) -> Iterator[Round]:
@@ -153,26 +174,36 @@ def _again(rounds: Iterator[Round], history: Sequence[Batch]) -> Iterator[Round]
             raise InvalidSelectionError(f"run again, round {round_.index} bought other rows than are on record")
 
 
-def _fit(bench: Bench, index: int, bought: Sequence[Batch], extra: Labelled | None, previous: Model | None) -> Model:
+def _settle(bench: Bench, index: int, bought: Sequence[Batch], before: Fitted | None) -> Settled:
+    """Choose the settings of a round on all that is bought by then, or once for all on what was bought first."""
+    if not getattr(bench.learner, "once", False):
+        return bench.settle(index, np.concatenate([batch.rows for batch in bought]))
+    return before.by if before else bench.settle(index - len(bought) + 1, bought[0].rows)
+
+
+def _fit(bench: Bench, index: int, bought: Sequence[Batch], extra: Labelled | None, before: Fitted | None) -> Fitted:
     """Fit the model of a round on all that is bought by then, and on what the rule adds to this round alone."""
+    settled = _settle(bench, index, bought, before)
     rows = np.concatenate([batch.rows for batch in bought])
     labels = bench.pool.labels[rows]
     if extra is not None:
         rows, labels = (np.concatenate(pair) for pair in zip((rows, labels), extra, strict=True))
-    return bench.fit(bench.trial.names("fit", index), rows, labels, bench.unlabelled(rows), previous)
+    names, unlabelled = bench.trial.names("fit", index), bench.unlabelled(rows)
+    previous = before.model if before and before.by.learner == settled.learner else None  # else it may not fit
+    return Fitted(bench.of(settled.learner).fit(names, rows, labels, unlabelled, previous), settled)
 
 
 def _learn(
-    bench: Bench, index: int, bought: Sequence[Batch], purchase: Purchase, previous: Model | None, meter: Meter
-) -> tuple[Model, Round]:
+    bench: Bench, index: int, bought: Sequence[Batch], purchase: Purchase, before: Fitted | None, meter: Meter
+) -> tuple[Fitted, Round]:
     """Fit and score the model of a round; the round's own purchase is the last of those bought."""
     began = time.perf_counter()
-    model = _fit(bench, index, bought, purchase.extra, previous)
-    fitted = time.perf_counter()
-    scores, predicted = bench.score(model)
+    fitted = _fit(bench, index, bought, purchase.extra, before)
+    ended = time.perf_counter()
+    scores, predicted = bench.score(fitted.model)
     scored = time.perf_counter()
     labelled = np.concatenate([batch.rows for batch in bought])
-    return model, Round(
+    return fitted, Round(
         index=index,
         selected=purchase.rows,
         n_labelled=len(labelled) + len(bench.validation),
@@ -180,12 +211,13 @@ def _learn(
         bought_by=purchase.bought_by,
         scores=scores,
         select_s=purchase.select_s,
-        fit_s=fitted - began,
-        eval_s=scored - fitted,
+        fit_s=ended - began,
+        eval_s=scored - ended,
         peak_rss_mb=_peak_rss_mb(),
         card=meter.read(purchase.select_s + scored - began),
         predicted=predicted,
         chosen_by=purchase.batch.chosen_by,
+        settings={"learner": fitted.by.settings} if fitted.by.settings else {},
     )
 
 

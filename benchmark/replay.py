@@ -22,7 +22,7 @@ from . import registry
 from .grid import grid as grids
 from .grid.document import GridError
 from .grid.grid import Grid
-from .grid.learners import both, choose_learner
+from .grid.learners import both, choose_learner, untunable
 from .grid.params import Build, Choice, choose
 from .grid.study import Study, resolve
 from .loop import Job
@@ -84,6 +84,8 @@ def prepare(
     wanted = _wanted(learner, embedding)
     past = _past(directory)
     grid = grids.parse(RunStore.open(directory).grid_yaml, str(directory / "grid.yaml"))
+    if wanted.learner and (lines := list(untunable([wanted.learner], grid.budgets))):
+        raise GridError(lines)
     wide = replace(
         grid,
         learners=_with(grid.learners, wanted.learner),

@@ -293,7 +293,8 @@ class Round:
     names the rule that chose each of them (`Batch`), and is empty where the strategy itself did.
     Seconds are wall time; ``peak_rss_mb`` is the peak of the process so far, in MiB; ``card`` is what the round used
     of a GPU, None on the CPU. ``predicted`` is the class that the model gives each test row (M,); None where
-    predictions are not kept.
+    predictions are not kept. ``settings`` are those that were chosen, and by what, where they are tuned: of the
+    ``learner``, and of the ``selector``, whose model chose the rows.
     """
 
     index: int
@@ -309,6 +310,7 @@ class Round:
     predicted: Predicted | None = None
     chosen_by: tuple[str, ...] = ()
     card: Used | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def batch(self) -> Batch:

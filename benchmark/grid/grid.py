@@ -18,7 +18,7 @@ from ..text import spelled
 from ..types import FULL_DATA, Budget, Resources, Segment, canonical_json
 from . import document
 from .document import GridError
-from .learners import choose_learner
+from .learners import choose_learner, untunable
 from .params import Build, Choice, choose
 from .structure import MOST_TRIALS, BudgetEntry, GridResources, Kept, Seeds, SegmentEntry, check, show
 
@@ -82,6 +82,7 @@ def parse(text: str, source: str, overrides: Sequence[str] = ()) -> Grid:
     seeds = _seeds(said["seeds"], problems)
     resources = _resources(said["resources"], choices["learners"], problems)
     keep = check(Kept, said["keep"], "keep", problems)
+    problems += untunable(choices["learners"], budgets)
     problems += _too_many([*choices.values(), budgets, seeds])
     if problems:
         raise GridError([f"{source}: {problem}" for problem in problems])

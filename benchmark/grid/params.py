@@ -33,6 +33,13 @@ SEVERAL = tuple[Strategy, ...]
 RULES = (Strategy, Scored, SEVERAL)
 """The types of parameters that are rules themselves, one or several: a rule composed over others."""
 MOST_RULES = 32
+BESIDES = {
+    "learner": (
+        "  besides tune: {PARAMETER: [VALUE, ...]}, of which its labels choose (by, folds, when)",
+        "  besides selector: LEARNER, which chooses the rows for it",
+    )
+}
+"""What a grid may say of the plugins of a kind beside their parameters (`learners.choose_learner`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +117,7 @@ def describe(plugin: Plugin) -> list[str]:
         kind = hint.__name__ if isinstance(hint, type) else re.sub(r"(\w+\.)+", "", str(hint))
         given = "required" if required(field) else f"default {_shown(default(field))}"
         lines.append(f"  parameter {field.name}: {kind}, {given}")
-    return lines
+    return [*lines, *BESIDES.get(plugin.kind, ())]
 
 
 def _by_default(plugin: Plugin) -> object:

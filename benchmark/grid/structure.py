@@ -61,6 +61,14 @@ class BudgetEntry(_Strict):
         return self
 
 
+class TuneEntry(_Strict):
+    """How settings are chosen, beside the values to choose from."""
+
+    by: Literal["cross-validation", "validation"] = "cross-validation"
+    folds: int = Field(default=5, ge=2, le=100)
+    when: Literal["every-round", "once"] = "every-round"
+
+
 class LearnerResources(_Strict):
     """What one trial may use."""
 

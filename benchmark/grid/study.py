@@ -234,7 +234,7 @@ def lacking(strategy: Choice, learner: Choice) -> str:
         remedy = " (space: embedding needs none)"
     elif missing and missing <= {"passes", "snapshots"}:
         kind = "snapshots" if "snapshots" in missing else "dropout"
-        if kind in get_args(get_type_hints(type(learner.value)).get("passes")):
+        if kind in get_args(get_type_hints(learner.plugin.cls).get("passes")):
             remedy = f" (passes: {kind} makes {learner.part.name} give them)"
     return f"{needs}; {name} gives {gives}{remedy}" if missing else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections import Counter
@@ -277,15 +278,29 @@ def _several(question: str, of: str, values: Mapping[str, set[int]]) -> Grade:
 
 
 def _tuned(rounds: pd.DataFrame) -> Grade:
-    """An import names a learner, perhaps one of ours, and nobody says how its parameters were found."""
+    """The classifier is what is scored; how its selector's settings were found is said besides.
+
+    An import names a learner, perhaps one of ours, and nobody says how its parameters were found.
+    """
+    of_learner, of_selector = (_chosen(rounds, model) for model in ("learner", "selector"))
     own = rounds.loc[rounds["bought_by"] != IMPORTED, "learner"].unique()
-    given = sorted(label for label in own if _parts(label) <= FIXED)
-    others = sorted(set(rounds["learner"].unique()) - set(given))
+    given = sorted(label for label in own if label not in of_learner and _parts(label) <= FIXED)
+    others = sorted(set(rounds["learner"].unique()) - of_learner - set(given))
     parts = [
+        f"settings chosen by labels: {', '.join(sorted(of_learner))}" if of_learner else "",
+        f"those of the selector chosen by labels: {', '.join(sorted(of_selector))}" if of_selector else "",
         f"parameters as given: {', '.join(given)}" if given else "",
         f"nothing says how the parameters were found of {', '.join(others)}" if others else "",
     ]
-    return Grade("tuned classifier", "not known" if others else "no", "; ".join(filter(None, parts)))
+    untuned = "not known" if others else "no"
+    answer = untuned if not of_learner else "in part" if given or others else "yes"
+    return Grade("tuned classifier", answer, "; ".join(filter(None, parts)))
+
+
+def _chosen(rounds: pd.DataFrame, model: str) -> set[str]:
+    """Return the learners with settings on record that were chosen for the ``learner`` itself, or its ``selector``."""
+    told = rounds[["learner", "settings"]].dropna().drop_duplicates()
+    return {label for label, settings in told.itertuples(index=False) if model in json.loads(settings)}
 
 
 def _regimes(embeddings: list[str], learners: list[str]) -> Grade:

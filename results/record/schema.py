@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from ...benchmark.types import Batch, Round, Trial, TrialEnd
+from ...benchmark.types import Batch, Round, Trial, TrialEnd, canonical_json
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"albench_schema"
@@ -43,8 +43,9 @@ ROUNDS = pa.schema(
         ("class_counts", pa.list_(pa.int32())),
         ("selected", pa.list_(pa.int64())),
         ("chosen_by", pa.list_(pa.string())),  # by row of ``selected``; null where the strategy itself chose
+        ("settings", pa.string()),  # canonical JSON, those chosen for learner and selector; null where none are tuned
         ("select_s", pa.float64()),  # with the fit of the selector, where another learner than the scored one selects
-        ("fit_s", pa.float64()),
+        ("fit_s", pa.float64()),  # with the fits by which settings were chosen
         ("eval_s", pa.float64()),
         ("peak_rss_mb", pa.float64()),
         ("gpu_s", pa.float64()),  # this and the next two are null on the CPU
@@ -116,7 +117,7 @@ FIRSTS = pa.schema(
 CARD = ("gpu_s", "peak_gpu_mb", "energy_j")
 """Columns of ``ROUNDS`` that say what a round used of a GPU: `benchmark.device.Used`."""
 
-OPTIONAL = {"n_bought", "rows", "chosen_by", *CARD}
+OPTIONAL = {"n_bought", "rows", "chosen_by", "settings", *CARD}
 """Columns that the same version has and has not; null where they are missing."""
 
 MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}
@@ -145,6 +146,7 @@ def round_row(trial: Trial, round_: Round, ended_at: int) -> dict[str, Any]:
         "class_counts": round_.class_counts.tolist(),
         "selected": round_.selected.tolist(),
         "chosen_by": list(round_.chosen_by) or None,
+        "settings": canonical_json(round_.settings) if round_.settings else None,
         "select_s": round_.select_s,
         "fit_s": round_.fit_s,
         "eval_s": round_.eval_s,

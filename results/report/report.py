@@ -39,6 +39,7 @@ from .sections import (
     ranks,
     reading,
     savings,
+    settings,
 )
 from .sections.picks import choosers, forensics
 from .sections.predictions import certainty, classes
@@ -47,7 +48,7 @@ from .terminal import earlier, unfinished
 DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
 INDEX = "files.txt"  # what a report is made of, for the next one to know what it replaces
 _OURS = re.compile(r"((tables|figures)/)?[\w.-]+\.(md|html|csv|tex|svg|png)")  # a list is no way out of the folder
-CSV_TABLES = ("cells", "bounds", "not_done", "curves", "cost", "certainty", "classes", "choosers")
+CSV_TABLES = ("cells", "bounds", "not_done", "curves", "cost", "certainty", "classes", "choosers", "settings")
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ TABLES: tuple[Section, ...] = (reading, moved, overview, leaderboard, accuracy, 
 """Those that take no statistics and no charts."""
 SECTIONS: tuple[Section, ...] = (
     *(reading, moved, overview, leaderboard, curves, accuracy, gains, certainty, savings, ranks, costs),
-    *(balance, classes, literature, forensics, choosers, provenance),
+    *(balance, classes, literature, forensics, choosers, settings, provenance),
 )
 
 
@@ -130,6 +131,7 @@ def _more(evidence: Evidence) -> dict[str, pd.DataFrame]:
         "certainty": certainty.frame(evidence),
         "classes": classes.frame(evidence),
         "choosers": choosers.frame(evidence.finished),
+        "settings": settings.frame(evidence.finished),
     }
     return {"cost": costs.frame(evidence.finished)} | {name: frame for name, frame in found.items() if len(frame)}
 

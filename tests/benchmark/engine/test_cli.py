@@ -136,6 +136,18 @@ def test_list_has_one_line_each(kind: str) -> None:
                 "  parameter noise_kind: Literal['symmetric', 'asymmetric'], default 'symmetric'",
             ],
         ),
+        (
+            "learners",
+            "knn",
+            [
+                "knn (version 2): k-nearest-neighbour vote in Euclidean distance; of rows equally far those that were"
+                " labelled first vote.",
+                "  cite: Cover & Hart, Nearest neighbor pattern classification, IEEE Trans. Inf. Theory 13, 1967",
+                "  parameter k: int, default 1",
+                "  besides tune: {PARAMETER: [VALUE, ...]}, of which its labels choose (by, folds, when)",
+                "  besides selector: LEARNER, which chooses the rows for it",
+            ],
+        ),
     ],
 )
 def test_list_of_one(kind: str, name: str, lines: list[str]) -> None:

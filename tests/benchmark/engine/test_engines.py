@@ -16,7 +16,11 @@ GRID: dict[str, Any] = {
     "name": "same",
     "datasets": ["wine", {"name": "wdbc", "split": "resampled"}],
     "embeddings": ["pixels", "pca"],
-    "learners": ["linear", "knn"],
+    "learners": [
+        "linear",
+        "knn",
+        {"name": "knn", "tune": {"k": [1, 3]}, "selector": {"name": "linear", "tune": {"C": [1, 0.1]}}},
+    ],
     "strategies": ["random", "margin", "kmeans", {"name": "coreset", "space": "embedding"}, "typiclust", "probcover"],
     "budgets": {
         "low": {"initial": 0, "query": "1/class", "rounds": 3},
@@ -125,7 +129,8 @@ def test_round_zero_is_one_number(inline: Path) -> None:
     columns = ["accuracy", "balanced_accuracy", "macro_f1", "nll", "ece", "selected", "class_counts"]
     groups = start.groupby(["dataset", "embedding", "learner", "seed"])
     company = groups["strategy"].nunique().groupby("learner").unique().map(list).to_dict()
-    assert company == {"linear": [6], "knn": [5]}  # one neighbour has no margin
+    tuned = "linear(C=1|0.1) -> knn(k=1|3)"
+    assert company == {"linear": [6], "knn": [5], tuned: [6]}  # one neighbour has no margin
     assert (groups[columns].nunique(dropna=False).to_numpy() == 1).all()
 
 
