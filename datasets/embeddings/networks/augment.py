@@ -18,7 +18,9 @@ LIMITS = (math.radians(10), 0.2, 0.2, 0.2, 0.1, 0.1)
 """Of an affine view: angle, shear, logarithms of the scales of both axes, shifts in half sides of the image."""
 
 AREA = 0.08
-"""The smallest part of an image that a crop may show."""
+"""The smallest part of an image that a crop shows in SimCLR's paper."""
+SCAN_AREA = 0.2
+"""The same in SCAN's recipe."""
 
 JITTER, HUE, JITTERED, GREY = 0.4, 0.1, 0.8, 0.2
 """Colour distortion of strength 0.5 (SimCLR, Appendix A): limits, share of images jittered, share made grey."""
@@ -39,19 +41,19 @@ def affine(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return _sample(images, matrix, "zeros")
 
 
-def photo(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def photo(images: torch.Tensor, generator: torch.Generator, smallest: float = AREA) -> torch.Tensor:
     """Crop and resize, mirror half of the images, distort colours: SimCLR, Appendix A, for small images (no blur)."""
-    return colour(crop(images, generator), generator)
+    return colour(crop(images, generator, smallest), generator)
 
 
-def crop(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def crop(images: torch.Tensor, generator: torch.Generator, smallest: float = AREA) -> torch.Tensor:
     """Resize a random part of each image to its whole, and mirror one half of them.
 
-    The part has 8 % to 100 % of the area and an aspect ratio of 3/4 to 4/3, log-uniform, in units of the image's own.
-    A side that would be longer than the image is cut to it (torchvision draws again, up to 10 times).
+    The part has ``smallest`` to all of the area and an aspect ratio of 3/4 to 4/3, log-uniform, in units of the image's
+    own. A side that would be longer than the image is cut to it (torchvision draws again, up to 10 times).
     """
     area, ratio, x, y, mirror = _uniform(len(images), 5, generator).unbind(1)
-    area, ratio = AREA + (1 - AREA) * area, ((2 * ratio - 1) * math.log(4 / 3)).exp()
+    area, ratio = smallest + (1 - smallest) * area, ((2 * ratio - 1) * math.log(4 / 3)).exp()
     wide, high = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
     zero, sign = torch.zeros_like(area), (mirror < 0.5).to(area) * 2 - 1
     matrix = _matrix([[wide * sign, zero, (2 * x - 1) * (1 - wide)], [zero, high, (2 * y - 1) * (1 - high)]])

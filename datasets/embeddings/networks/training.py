@@ -39,7 +39,10 @@ EVERY = 0.5
 """Seconds between two reports within an epoch."""
 
 WARM_UP = 0.1
-"""Share of all steps in which the learning rate rises, linearly; after them it falls as half a cosine."""
+"""Share of all steps in which the rate of `warm` rises."""
+
+LOWEST = 0.1**3
+"""What `falling` would reach after the last epoch."""
 
 NEIGHBOURS, SHOWN = 5, 5000
 """The accuracy that is shown: by so many neighbours, on so many images of the pool, every fifth of them held out."""
@@ -55,6 +58,19 @@ class Schedule:
     temperature: float
     weight_decay: float
     threads: int
+    method: Method
+
+
+@dataclass(frozen=True)
+class Method:
+    """What the two views are drawn by, what they are judged by (projections, temperature), and how the rate moves.
+
+    ``rate`` has the highest rate as 1 and is a function of the epochs that are over, a fraction, and of all epochs.
+    """
+
+    views: Views
+    loss: Callable[[torch.Tensor, float], torch.Tensor]
+    rate: Callable[[float, int], float]
 
 
 @dataclass(frozen=True)
@@ -77,7 +93,7 @@ class Pair(nn.Sequential):
 
 
 def trained(
-    build: Callable[[], Pair], views: Views, split: Split, schedule: Schedule, rng: np.random.Generator, work: Work
+    build: Callable[[], Pair], split: Split, schedule: Schedule, rng: np.random.Generator, work: Work
 ) -> nn.Module:
     """Return the network after the last epoch.
 
@@ -86,7 +102,7 @@ def trained(
     the same number of threads on the same kind of CPU (CUDA adds in an order of its own).
     """
     with _threads(schedule.threads):
-        training = Training(build, views, split, schedule, rng)
+        training = Training(build, split, schedule, rng)
         training.resume(work.kept)
         saved = time.perf_counter()
         while training.epoch < schedule.epochs:
@@ -100,11 +116,9 @@ def trained(
 class Training:
     """Networks, optimiser and curve after ``epoch`` epochs."""
 
-    def __init__(
-        self, build: Callable[[], Pair], views: Views, split: Split, schedule: Schedule, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, build: Callable[[], Pair], split: Split, schedule: Schedule, rng: np.random.Generator) -> None:
         weights, shown, epochs = rng.spawn(3)
-        self._schedule, self._views, self._labels = schedule, views, split.train_labels
+        self._schedule, self._method, self._labels = schedule, schedule.method, split.train_labels
         self._images = split.train[:] if math.prod(split.train.shape) <= HELD else split.train
         self._seeds = epochs.integers(2**63, size=schedule.epochs)
         self._shown = np.sort(shown.permutation(len(self._images))[:SHOWN])
@@ -144,10 +158,10 @@ class Training:
 
     def _step(self, images: NDArray[np.uint8], generator: torch.Generator, epochs: float) -> torch.Tensor:
         for group in self._optimiser.param_groups:
-            group["lr"] = self._schedule.lr * rate(epochs / self._schedule.epochs)
+            group["lr"] = self._schedule.lr * self._method.rate(epochs, self._schedule.epochs)
         inputs = self._inputs(images)
-        both = torch.cat([self._views(inputs, generator), self._views(inputs, generator)])
-        loss = nt_xent(self._forward(self.pair, both), self._schedule.temperature)
+        both = torch.cat([self._method.views(inputs, generator), self._method.views(inputs, generator)])
+        loss = self._method.loss(self._forward(self.pair, both), self._schedule.temperature)
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._optimiser.step()
@@ -215,16 +229,34 @@ class Training:
 
 def nt_xent(projections: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return the mean loss over all 2B rows (2B, dims); rows i and i + B are views of one image (equation 1)."""
+    similar = _similar(projections, temperature)
+    return cross_entropy(similar, torch.arange(len(similar), device=similar.device).roll(len(similar) // 2))
+
+
+def one_way(projections: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return the mean loss of the first B rows alone, each told from the 2B - 1 others: SCAN's."""
+    images = len(projections) // 2
+    similar = _similar(projections, temperature)[:images]
+    return cross_entropy(similar, torch.arange(images, device=similar.device) + images)
+
+
+def _similar(projections: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return cosines over ``temperature`` (2B, 2B), of a row with itself minus infinity."""
     z = normalize(projections)
-    similar = (z @ z.T / temperature).fill_diagonal_(-math.inf)
-    return cross_entropy(similar, torch.arange(len(z), device=z.device).roll(len(z) // 2))
+    return (z @ z.T / temperature).fill_diagonal_(-math.inf)
 
 
-def rate(share: float) -> float:
-    """Return the learning rate at this share of all steps, relative to the highest."""
+def warm(epochs: float, of: int) -> float:
+    """Return the rate that rises for a tenth of the training, linearly, and then falls to 0 as half a cosine."""
+    share = epochs / of
     if share < WARM_UP:
         return share / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
+
+
+def falling(epochs: float, of: int) -> float:
+    """Return SCAN's rate, which falls from epoch to epoch as half a cosine to 0.1 cubed."""
+    return LOWEST + (1 - LOWEST) * (1 + math.cos(math.pi * math.floor(epochs) / of)) / 2
 
 
 def scaled(images: torch.Tensor) -> torch.Tensor:

@@ -25,6 +25,7 @@ from albench.datasets.embeddings.simclr import Simclr
 from albench.datasets.reading.base import DataError, Images, Split, Step
 
 TINY = Simclr(epochs=4, batch=16, width=4, projection=8)
+OWN = simclr_training.Method(augment.affine, simclr_training.nt_xent, simclr_training.warm)
 
 
 def generator() -> torch.Generator:
@@ -71,7 +72,7 @@ def test_the_loss_is_equation_1_over_all_pairs(n: int, dims: int, temperature: f
 
 
 def test_the_rate_rises_and_falls() -> None:
-    rates = [simclr_training.rate(share) for share in np.linspace(0, 1, 101)]
+    rates = [simclr_training.warm(share, 1) for share in np.linspace(0, 1, 101)]
     assert (rates[0], rates[10], round(rates[55], 9), rates[100]) == (0, 1, 0.5, 0)
     assert rates[:11] == sorted(rates[:11])
     assert rates[10:] == sorted(rates[10:], reverse=True)
@@ -119,16 +120,17 @@ def test_affine_views_turn_shear_scale_and_move() -> None:
     assert np.allclose(views, sampled(images, np.array(matrices), "grid-constant"), atol=1e-5)
 
 
-def test_crops_are_parts_and_half_of_them_are_mirrored() -> None:
+@pytest.mark.parametrize("smallest", [0.08, 0.2])
+def test_crops_are_parts_and_half_of_them_are_mirrored(smallest: float) -> None:
     images = torch.tensor(some_images(200, 9, 3)).permute(0, 3, 1, 2) / 255
     area, ratio, x, y, mirror = torch.rand((200, 5), generator=generator()).double().numpy().T
-    area, ratio = 0.08 + 0.92 * area, (4 / 3) ** (2 * ratio - 1)
+    area, ratio = smallest + (1 - smallest) * area, (4 / 3) ** (2 * ratio - 1)
     wide, high = np.minimum(1, np.sqrt(area * ratio)), np.minimum(1, np.sqrt(area / ratio))
     left, top = x * (1 - wide), y * (1 - high)  # in shares of the image
     matrices = np.zeros((200, 2, 3))
     matrices[:, 0, 0], matrices[:, 0, 2] = np.where(mirror < 0.5, wide, -wide), 2 * left + wide - 1
     matrices[:, 1, 1], matrices[:, 1, 2] = high, 2 * top + high - 1
-    views = augment.crop(images, generator())
+    views = augment.crop(images, generator(), smallest)
     assert np.allclose(views, sampled(images, matrices, "nearest"), atol=1e-5)
     assert 70 < (mirror < 0.5).sum() < 130
 
@@ -292,9 +294,8 @@ def test_images_that_are_too_many_are_read_by_the_batch(tmp_path: Path, monkeypa
     assert isinstance(lazy, Images)
     training = simclr_training.Training(
         lambda: simclr_training.Pair(backbones.small(1, 8, 4), backbones.head(32, 8)),
-        augment.affine,
         dataclasses.replace(split, train=lazy),
-        simclr_training.Schedule(2, 16, simclr.lr, simclr.temperature, simclr.weight_decay, 1),
+        simclr_training.Schedule(2, 16, simclr.lr, simclr.temperature, simclr.weight_decay, 1, OWN),
         rng(),
     )
     for _ in range(2):
@@ -368,6 +369,7 @@ def test_tables_have_no_views(tmp_path: Path) -> None:
     ("field", "value", "message"),
     [
         ("network", "resnet", "unknown network 'resnet'; did you mean 'resnet18'"),
+        ("recipe", "scn", "unknown recipe 'scn'; did you mean 'scan'"),
         ("views", "fotos", "unknown views 'fotos'; did you mean 'photo'"),
         ("epochs", 0, "epochs is 0; legal: a number from 1"),
         ("temperature", 0.0, "temperature is 0.0; legal: a number above 0"),

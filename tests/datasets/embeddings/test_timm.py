@@ -23,6 +23,8 @@ from timm.data.transforms_factory import create_transform
 from albench.benchmark.grid.params import choose
 from albench.benchmark.registry import encoders
 from albench.datasets.embeddings.cache.store import embed, fingerprint
+from albench.datasets.embeddings.dino import Dino
+from albench.datasets.embeddings.dinov2 import Dinov2
 from albench.datasets.embeddings.networks import apply
 from albench.datasets.embeddings.networks.apply import seeded
 from albench.datasets.embeddings.networks.pretrained import Pretrained
@@ -195,6 +197,34 @@ def test_labels_name_the_model() -> None:
     ]
     assert choices[1] is not None
     assert "mine" not in choices[1].part.params
+
+
+def test_dino_and_dinov2_are_names_of_timm() -> None:
+    problems: list[str] = []
+    said = ["dino", {"name": "dino", "size": "base", "patch": 8}, "dinov2", {"name": "dinov2", "size": "g"}]
+    choices = [choose(encoders, one, "embeddings", problems) for one in [*said, {"name": "dinov2", "registers": True}]]
+    assert not problems
+    labels = ["dino", "dino(size=base, patch=8)", "dinov2", "dinov2(size=g)", "dinov2(registers=True)"]
+    assert [choice.part.label for choice in choices if choice] == labels
+    models = {encoder.model for size in ("small", "base") for patch in (8, 16) for encoder in [Dino(None, size, patch)]}
+    models |= {Dinov2(size=size, registers=r).model for size in ("s", "b", "l", "g") for r in (False, True)}
+    assert len(models) == 12
+    assert models < set(timm.list_pretrained())
+
+
+def test_dinov2_is_what_timm_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network and transform are timm's; without weights at hand the message says where they would come from."""
+    built: list[str] = []
+
+    def build(self: Timm) -> torch.nn.Module:
+        built.append(self.model)
+        return timm.create_model(RESNET)
+
+    monkeypatch.setattr(Timm, "_build", build)
+    assert Dinov2(size="b").network().settings == Timm(RESNET).network().settings
+    assert built == ["vit_base_patch14_dinov2.lvd142m", RESNET]
+    with pytest.raises(ValueError, match="unknown size 'small'"):
+        Dinov2(size="small")  # type: ignore[arg-type]  # what YAML may say
 
 
 # --- what can be wrong
