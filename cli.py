@@ -66,7 +66,8 @@ def _engine_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--only", multiple=True, callback=_only, metavar="KIND=NAMES", help="Run now only e.g. strategy=a,b.")
 @click.option("--retry", multiple=True, type=click.Choice(list(RETRIES)), help="Try trials again that ended so.")
 @click.option("--mlflow", metavar="URI|off", help="Tracking server [an SQLite file in the output folder].")
-@click.option("--dry-run", is_flag=True, help="Check everything, list what would run and what cannot, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything, list what would run, at what cost, and what cannot.")
+@click.option("--costs", multiple=True, type=EXISTING, help="A run by whose trials --dry-run tells hours; repeatable.")
 def run(
     path: Path,
     out: Path | None,
@@ -78,24 +79,26 @@ def run(
     retry: Sequence[str],
     mlflow: str | None,
     dry_run: bool,
+    costs: Sequence[Path],
 ) -> None:
     """Run a grid: every trial that is not done yet. Killed anywhere, the same command goes on."""
     from albench.benchmark.engine import run as runs
     from albench.benchmark.engine.progress import StepProgress
     from albench.benchmark.grid import grid as grids
+    from albench.benchmark.grid.forecast import forecast
     from albench.benchmark.grid.study import preview, resolve
     from albench.benchmark.types import Outcome
 
     console = _console()
     with user_errors():
         grid = grids.load(path, overrides)
+        out = out or Path("runs") / grid.name
         if dry_run:
             with StepProgress(console) as steps:
                 study = resolve(grid, only, steps.report)
-            say("\n".join(preview(study)))
+            say("\n".join([*preview(study), *forecast(study, out, costs)]))
             return
         outcomes = frozenset(Outcome(RETRIES[name]) for name in retry)
-        out = out or Path("runs") / grid.name
         options = runs.Options(out, engine, workers, address, only, outcomes, mlflow)
         result = runs.run(grid, options, console, lambda: _write_report([out], None, "random", console))
     _end(result, console)

@@ -224,4 +224,6 @@ def test_a_dry_run_writes_nothing() -> None:
         "  seeds: 1",
         "  budget low on wine: 3 labels, then 2 x 3, of 124",
         "  --only chooses 2 of these",
+        "fits: 4 (a first round that strategies share is one)",
+        "CPU: hours and memory are not known: no such trial was measured, in out or in a run of --costs",
     ]
