@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,6 +15,16 @@ from .values import Array, Derived, Labels, Rows
 
 Sees = Literal["embedding", "images"]
 """What a learner may see of the pool."""
+
+
+class Regime(StrEnum):
+    """How a classifier comes about. Numbers of two regimes are never ranked together."""
+
+    SCRATCH = "supervised from scratch"
+    HEAD = "head on frozen features"
+    FINE_TUNED = "fine-tuned"
+    SEMI = "semi-supervised"
+
 
 BLOCK_BYTES = 2**26
 """So much of a pool's inputs is handed to a model at once."""
@@ -127,8 +138,9 @@ class Headed(Protocol):
 class Learner(Protocol):
     """A frozen dataclass whose fields are its parameters.
 
-    It may say ``sees`` (`Sees`; the embedding where it says nothing) and ``chained``: its model takes up the one of
-    the round before (``Lesson.previous``), so that an interrupted trial is run again from its first round.
+    It may say ``sees`` (`Sees`; the embedding where it says nothing), ``reads_unlabelled``: the inputs of unlabelled
+    rows enter its fit, ``pretrained``: it begins with weights trained elsewhere, and ``chained``: its model takes up
+    the one of the round before (``Lesson.previous``), so that an interrupted trial is run again from its first round.
     """
 
     @property
@@ -160,3 +172,12 @@ def sees(learner: Learner) -> Sees:
     """Return what a learner sees of the pool."""
     seen: Sees = getattr(learner, "sees", "embedding")
     return seen
+
+
+def regime(learner: Learner) -> Regime:
+    """Return the regime that a learner belongs to, by what it declares."""
+    if getattr(learner, "reads_unlabelled", False):
+        return Regime.SEMI
+    if sees(learner) == "embedding":
+        return Regime.HEAD
+    return Regime.FINE_TUNED if getattr(learner, "pretrained", False) else Regime.SCRATCH

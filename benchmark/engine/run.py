@@ -32,6 +32,7 @@ from ...results.tracking.follower import Follower, check_uri, default_uri
 from .. import device
 from ..grid.grid import Grid
 from ..grid.study import Study, resolve
+from ..lesson import regime
 from ..loop import Job
 from ..registry import marks_of
 from ..types import Outcome, Pool, Trial, TrialEnd, UserError
@@ -320,6 +321,7 @@ def _manifest(study: Study, options: Options) -> dict[str, Any]:
         "fingerprints": {key: f"{s.dataset.label}/{s.embedding.label}" for key, s in study.sources.items()},
         "versions": {f"{c.plugin.kind} {c.part.name}": c.part.version for c in parts},
         "marks": {c.part.label: list(marks) for c in grid.strategies if (marks := marks_of(c.value))},
+        "regimes": {c.part.label: regime(c.value) for c in grid.learners},
         "citations": {c.part.name: c.plugin.cite for c in parts if c.plugin.cite},
         "order": {
             "dataset": [c.part.label for c in grid.datasets],

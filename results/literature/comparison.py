@@ -1,7 +1,7 @@
-"""Our numbers beside the published ones: what is the same measurement, how far they are apart, and whose order agrees.
+"""Our numbers beside the published ones: what is the same measurement, and how far they are apart.
 
-A published mean and ours are compared only where dataset, embedding, learner, rule, schedule and metric are the same;
-everything else stands beside ours with the reason why it is not comparable.
+A published mean and ours are compared only where regime, dataset, embedding, learner, rule, schedule and metric are the
+same; everything else stands beside ours with the reason why it is not comparable.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from ..record.schema import IMPORTED
 from .published_numbers import MARKS, NO_TARGETS, Regime, Row, published, regime_of
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
+GAIN = "accuracy_gain_over_random_pp"
+"""The published metric that is a difference to random at the same number of labels, in points."""
 PART_MEAN = "at/1 mean"
 """The mean of ``at/1`` over the rounds whose labels are printed as ``(rounds 1-7 of 21): 10-70 labels``."""
-RESOLVED = 0.02
+RESOLVED, POINTS = 0.02, 100
 """An interval that holds 0 and is wider than 2 points of accuracy to either side says nothing: rules differ by less."""
-NEAR = 0.01
-"""The share by which label counts may differ in one rank correlation (LabelBench's BADGE ends at 10,009 of 10,000)."""
 _SCHEDULE = re.compile(r"^(\d+)\+(\d+)x\d+ \((\d+)\)$")  # 50+50x9 (500)
 _PART = re.compile(r"\(rounds (\d+)-(\d+) of \d+\): (\d+)-(\d+) labels")
 
@@ -65,25 +65,6 @@ class Beside:
 
 
 @dataclass(frozen=True)
-class Order:
-    """How far our order of the rules agrees with a published one: Kendall's tau-b (and its p), Spearman's rho.
-
-    ``elsewhere`` names the rules at another number of labels than ``metric`` says, and those left out for it.
-    """
-
-    setting: Setting
-    budget: str
-    row: Row
-    metric: str
-    n: int
-    tau: float
-    p: float
-    rho: float
-    comparable: bool
-    elsewhere: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Rest:
     """Published rows for a dataset of ours that do not stand beside ours, and how many of them for which reason."""
 
@@ -100,6 +81,7 @@ class _Ours:
     key: Key
     cell: Cell
     rounds: pd.DataFrame
+    regime: str
 
     @cached_property
     def counts(self) -> list[int]:
@@ -123,6 +105,13 @@ class _Ours:
         values = self.tables[score][:, self.counts.index(int(labels))]
         return values[~np.isnan(values)]
 
+    def gain(self, labels: int) -> Floats:
+        """Return the gains (S,) over random at a number of labels, in points, of the seeds that both have."""
+        random = self.rounds[(self.rounds["strategy"] == "random") & (self.rounds["n_labelled"] == labels)]
+        theirs = random.drop_duplicates("seed").set_index("seed")["accuracy"]
+        both = (self.cell.curves[labels] - theirs).dropna()
+        return POINTS * both.to_numpy(dtype=np.float64)
+
     def budget(self) -> str:
         steps = set(np.diff(self.counts).tolist())
         return f"{self.counts[0]} + {len(self.counts) - 1} x {steps.pop()}" if len(steps) == 1 else _span(self.counts)
@@ -141,22 +130,6 @@ def compare(evidence: Evidence) -> tuple[list[Beside], list[Rest]]:
         besides += _with_parts(found, {each.key for each in here if each.imported})
         rests += _rests(dataset, here, rows, found, same)
     return besides, rests
-
-
-def orders(besides: Sequence[Beside]) -> list[Order]:
-    """Return the rank correlations over at least three rules; both sides by the same metric at the same budget.
-
-    The same data are no second order. Rules whose label counts are not within `NEAR` of the commonest are left out.
-    Rules that several printed names stand for count once, by the first. Kendall's tau-b with the exact p where nothing
-    is tied; scipy.stats. A side on which all are equal has no order, and gives none.
-    """
-    groups: dict[tuple[object, ...], dict[str, Beside]] = defaultdict(dict)
-    for one in (one for one in besides if one.verdict != Verdict.SAME_DATA):
-        place = "" if one.row.metric in SCORES else one.row.budget
-        names = (one.key.setting, one.key.budget, one.row.origin, one.row.dataset, one.row.metric, place)
-        groups[names].setdefault(one.row.rule, one)
-    found = (_order(list(group.values())) for group in groups.values())
-    return [order for order in found if order is not None]
 
 
 def welch(values: Floats, mean: float, std: float, n: float, rounding: float = 0.0) -> Interval:
@@ -187,14 +160,17 @@ def _ours(evidence: Evidence) -> list[_Ours]:
     known = {name for name in datasets if any(_regime(row).is_data(name, row.dataset) for row in regimes)}
     rounds = dict(list(evidence.rounds[evidence.rounds["dataset"].isin(known)].groupby(IDENTITY[:4])))
     cells = evidence.summary.cells.items()
-    return [_Ours(key, cell, rounds[key[:4]]) for key, cell in cells if cell.n and key.dataset in known]
+    regime = evidence.summary.regime
+    return [
+        _Ours(key, cell, rounds[key[:4]], regime(key.setting)) for key, cell in cells if cell.n and key.dataset in known
+    ]
 
 
 def _same_regimes(here: Sequence[_Ours], rows: Iterable[Row]) -> dict[Setting, set[str]]:
     """Return for each setting of ours on one dataset the origins whose regime is the same."""
     origins = {row.origin: row for row in rows}  # one of each: rows of one origin differ in dataset, rule and budget
-    settings = dict.fromkeys(each.key.setting for each in here)
-    return {s: {name for name, row in origins.items() if not _differences(row, s)} for s in settings}
+    settings = {each.key.setting: each for each in here}
+    return {s: {name for name, row in origins.items() if not _differences(each, row)} for s, each in settings.items()}
 
 
 def _of_interest(each: _Ours, rows: Iterable[Row], same: Mapping[Setting, set[str]]) -> list[Row]:
@@ -245,7 +221,7 @@ def _one(ours: _Ours, row: Row) -> Beside | None:
     if not len(values):
         return None
     difference = welch(values, row.value, row.std, row.seeds, 0.5 * 10.0**-row.digits)
-    why = [*_differences(row, ours.key.setting), *_budget(ours, row)]
+    why = [*_differences(ours, row), *_budget(ours, row)]
     if "(" in ours.key.strategy:
         why.append(f"rule (ours {ours.key.strategy}; theirs as in their code)")
     if isnan(difference.low):
@@ -273,8 +249,9 @@ def _verdict(row: Row, difference: Interval) -> tuple[Verdict, tuple[str, ...]]:
         return Verdict.NOT_RESOLVED, (note,)
     if not difference.contains_zero:
         return Verdict.DIFFERS, ()
-    if difference.half_width > RESOLVED:
-        return Verdict.NOT_RESOLVED, (f"half-width {difference.half_width:.4f}, more than {RESOLVED}",)
+    resolved = RESOLVED * (POINTS if row.metric == GAIN else 1)
+    if difference.half_width > resolved:
+        return Verdict.NOT_RESOLVED, (f"half-width {difference.half_width:.4f}, more than {resolved}",)
     return Verdict.WITHIN, ()
 
 
@@ -286,6 +263,8 @@ def _values(ours: _Ours, row: Row) -> tuple[str, Floats]:
         return metric, ours.cell.by_seed[metric].to_numpy()
     if metric in SCORES and row.labels in ours.counts:
         return f"at/1, {metric} at {row.labels:.0f}", ours.at(metric, row.labels)
+    if metric == GAIN and (labels := ours.counts[-1] if isnan(row.labels) else int(row.labels)) in ours.counts:
+        return f"gain/1 over random at {labels}, points", ours.gain(labels)
     if metric == PART_MEAN and part is not None:
         first, last, low, high = (int(text) for text in part.groups())
         counts = [n for n in ours.counts if low <= n <= high]
@@ -338,42 +317,14 @@ def _reason(row: Row, origins: Sequence[set[str]]) -> str:
         return "of rules not run here"
     if not any(row.origin in own for own in origins):
         return f"of another regime ({_regime(row).their_learner})"
-    if _regime(row).metric(row.metric) not in {*CURVE_METRICS, *SCORES, PART_MEAN}:
+    if _regime(row).metric(row.metric) not in {*CURVE_METRICS, *SCORES, PART_MEAN, GAIN}:
         return f"of {row.metric}, which is no metric of albench"
     printed = any(_schedule(row)) or not isnan(row.labels)
     return "at a budget or by a metric that these runs do not have" if printed else "at a budget that is not printed"
 
 
-def _order(rules: Sequence[Beside]) -> Order | None:
-    group, elsewhere = _at_one_budget(rules)
-    if len(group) < 3:
-        return None
-    from scipy.stats import kendalltau, spearmanr  # noqa: PLC0415  half a second
-
-    ours, theirs = ([float(one.ours.mean()) for one in group], [one.row.value for one in group])
-    if len(set(ours)) == 1 or len(set(theirs)) == 1:
-        return None
-    kendall, one = kendalltau(ours, theirs), group[0]
-    rho = float(spearmanr(ours, theirs).statistic)
-    comparable = all(other.verdict != Verdict.NOT_COMPARABLE for other in group)
-    values = (len(group), float(kendall.statistic), float(kendall.pvalue), rho)
-    return Order(one.key.setting, one.key.budget, one.row, one.metric, *values, comparable, elsewhere)
-
-
-def _at_one_budget(rules: Sequence[Beside]) -> tuple[list[Beside], tuple[str, ...]]:
-    """Return the rules at the commonest number of labels first, then those `NEAR` it; and who is elsewhere."""
-    if rules[0].row.metric not in SCORES:
-        return list(rules), ()
-    counts = Counter(one.row.labels for one in rules)
-    usual = max(counts, key=lambda n: (counts[n], n))
-    by_distance = sorted(rules, key=lambda one: abs(one.row.labels - usual))
-    near = [one for one in by_distance if abs(one.row.labels - usual) <= NEAR * usual]
-    told = [f"{'' if one in near else 'without '}{one.row.rule} at {one.row.labels:.0f}" for one in by_distance]
-    return near, tuple(told[counts[usual] :])
-
-
-def _differences(row: Row, setting: Setting) -> list[str]:
-    return _regime(row).differences(row.dataset, *setting)
+def _differences(ours: _Ours, row: Row) -> list[str]:
+    return _regime(row).differences(row.dataset, ours.regime, *ours.key.setting)
 
 
 def _rule(key: Key) -> str:

@@ -102,16 +102,21 @@ def legend(marks: Collection[str]) -> tuple[str, ...]:
 
 
 def plain(dataset: str) -> str:
-    """Return a dataset's name or label as it is matched: without parameters, hyphens and underscores."""
-    return re.sub(r"\(.*|[-_]", "", dataset).lower()
+    """Return a dataset's name or label as it is matched: without parameters, hyphens and underscores.
+
+    ``folder:cifar10-images.zip`` is what it is named after: cifar10.
+    """
+    name = re.sub(r"\(.*|[-_]", "", dataset).lower()
+    return name.removeprefix("folder:").removesuffix(".zip").removesuffix("images")
 
 
 @dataclass(frozen=True)
 class Regime:
-    """A row of ``regimes.csv``: what a published regime is in albench's words."""
+    """A row of ``regimes.csv``: what a published regime is in albench's words; ``kind`` is a `lesson.Regime`."""
 
     source: str
     regime: str
+    kind: str
     dataset: str
     setting: str
     data: str
@@ -133,10 +138,12 @@ class Regime:
         """Return the id of our metric that a published one is; the name itself where nothing is said of it."""
         return dict(pair.split("=") for pair in self.metrics.split("|") if pair).get(name, name)
 
-    def differences(self, published: str, dataset: str, embedding: str, learner: str) -> list[str]:
-        """Say in what a setting of ours differs from this regime on the dataset ``published``; empty: in nothing."""
-        same = _fits(dataset, self.data) if self.data else "(" not in dataset and plain(dataset) == plain(published)
+    def differences(self, published: str, regime: str, dataset: str, embedding: str, learner: str) -> list[str]:
+        """Say in what a setting of ours differs from this one on the dataset ``published``; empty: in nothing."""
+        whole = not set("(:") & set(dataset)  # neither changed nor a folder of who knows which of its images
+        same = _fits(dataset, self.data) if self.data else whole and plain(dataset) == plain(published)
         parts = [
+            ("regime", regime == self.kind or not (regime and self.kind), regime, self.kind),
             ("data", same, dataset, self.their_data or published),
             ("embedding", _fits(embedding, self.embedding), embedding, self.their_embedding or self.setting),
             ("learner", _fits(learner, self.learner), learner, self.their_learner),
@@ -152,7 +159,7 @@ class Regime:
 def regime_of(source: str, regime: str, dataset: str, setting: str) -> Regime:
     """Return the first row of ``regimes.csv`` that fits; one without a counterpart where none does."""
     found = (row for row in _regimes() if row.is_of(source, regime, dataset, setting))
-    return next(found, Regime(source, regime, dataset, setting, "", "", "", "", "", "", "", "", "", setting))
+    return next(found, Regime(source, regime, "", dataset, setting, "", "", "", "", "", "", "", "", "", setting))
 
 
 @lru_cache(maxsize=1)

@@ -39,8 +39,10 @@ class Complete:
     left_out: tuple[str, ...]
 
     @classmethod
-    def of(cls, summary: Summary) -> Complete:
-        lacks = {place: _lacks(summary, place) for place in summary.places()}
+    def of(cls, summary: Summary, regime: str | None = None) -> Complete:
+        """Return the complete blocks of a regime; without one of all, which are not to be ranked where they differ."""
+        places = [place for place in summary.places() if regime in (None, summary.regime(place[0]))]
+        lacks = {place: _lacks(summary, place) for place in places}
         names, kept = _largest(summary, lacks)
         blocks = [_arrays([cell for cell in summary.of(*place) if cell.key.strategy in names], place) for place in kept]
         blocks = [block for block in blocks if len(block[1])]

@@ -51,7 +51,10 @@ class Runs:
             for column, labels in manifest.get("order", {}).items():
                 order[column] = list(dict.fromkeys([*order.get(column, []), *labels]))
         marks = {label: of for manifest in self.manifests.values() for label, of in manifest.get("marks", {}).items()}
-        return summarise(self.rounds, self.trials, baseline, order, self.plan, marks, self.earlier)
+        regimes = {
+            label: of for manifest in self.manifests.values() for label, of in manifest.get("regimes", {}).items()
+        }
+        return summarise(self.rounds, self.trials, baseline, order, self.plan, marks, self.earlier, regimes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,12 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ...benchmark.lesson import Regime
 from ...benchmark.text import listing
 from ...benchmark.types import FULL_DATA, Outcome
 from ..record.schema import IMPORTED
 from .forensics import PLACE, Trail, trails_of
 from .tables import STATES, Key, Summary
-from .words import count
+from .words import UNSAID, count
 
 ENOUGH_SEEDS = 10
 FIXED = {
@@ -35,10 +36,10 @@ FIXED = {
     "wrn",
 }
 """Learners that take their parameters as given."""
-LEARNED, UNLEARNED = {"simclr", "timm", "torchvision"}, {"pixels", "pca", "random-conv"}
+LEARNED, UNLEARNED = {"simclr", "timm", "torchvision", "dino", "dinov2"}, {"pixels", "pca", "random-conv"}
 """Encoders with and without training on images."""
 SEMI = {"flexmatch", "label-propagation"}
-"""Learners that use the unlabelled rows."""
+"""Parts of the names of imported learners that use the unlabelled rows; ours declare it."""
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -194,7 +195,7 @@ def grade(rounds: pd.DataFrame, trials: pd.DataFrame, summary: Summary) -> list[
 
     It informs; it refuses nothing.
     """
-    return [*_pitfalls(rounds), _seeds(summary), *_anchors(summary), *_machines(trials), _ended(summary)]
+    return [*_pitfalls(rounds, summary), _seeds(summary), *_anchors(summary), *_machines(trials), _ended(summary)]
 
 
 def _seeds(summary: Summary) -> Grade:
@@ -254,7 +255,7 @@ def _ended(summary: Summary) -> Grade:
     return Grade("all trials done that can run", "yes" if whole and told else "no", told or "none")
 
 
-def _pitfalls(rounds: pd.DataFrame) -> list[Grade]:
+def _pitfalls(rounds: pd.DataFrame, summary: Summary) -> list[Grade]:
     bought = rounds[rounds["budget"] != FULL_DATA]
     if bought.empty:
         return []
@@ -266,7 +267,8 @@ def _pitfalls(rounds: pd.DataFrame) -> list[Grade]:
         _several("several starting budgets", "initial labels", starts),
         _several("several query sizes", "labels per query", queries),
         _tuned(rounds),
-        _regimes(embeddings, learners),
+        _with_unlabelled(embeddings, learners, summary.by_learner),
+        _regimes(learners, summary.by_learner),
     ]
 
 
@@ -303,17 +305,28 @@ def _chosen(rounds: pd.DataFrame, model: str) -> set[str]:
     return {label for label, settings in told.itertuples(index=False) if model in json.loads(settings)}
 
 
-def _regimes(embeddings: list[str], learners: list[str]) -> Grade:
+def _with_unlabelled(embeddings: list[str], learners: list[str], regimes: Mapping[str, str]) -> Grade:
     learned = [label for label in embeddings if _parts(label) & LEARNED]
-    semi = [label for label in learners if _parts(label) & SEMI]
+    semi = [label for label in learners if regimes.get(label) == Regime.SEMI or _parts(label) & SEMI]
     unknown = [label for label in embeddings if not (_parts(label) & LEARNED or _parts(label) <= UNLEARNED)]
-    unknown += [label for label in learners if not (_parts(label) & SEMI or _parts(label) <= FIXED)]
+    unknown += [label for label in learners if label not in (*regimes, *semi) and not _parts(label) <= FIXED]
     question = "self- and semi-supervised regimes"
     why = f"learned features: {', '.join(learned) or 'none'}; semi-supervised learners: {', '.join(semi) or 'none'}"
     if unknown:
         why += f"; not known: {', '.join(unknown)}"
     answer = "yes" if learned and semi else "in part" if learned or semi else "not known" if unknown else "no"
     return Grade(question, answer, why)
+
+
+def _regimes(learners: list[str], regimes: Mapping[str, str]) -> Grade:
+    """Say which regimes are covered; they are never ranked together, so each is a study of its own."""
+    found: dict[str, list[str]] = {}
+    for label in learners:
+        found.setdefault(regimes.get(label, UNSAID), []).append(label)
+    covered = len(found.keys() - {UNSAID})
+    answer = "yes" if covered > 1 else "not known" if UNSAID in found else "no"
+    why = "; ".join(f"{regime}: {', '.join(labels)}" for regime, labels in found.items())
+    return Grade("several training regimes", answer, why)
 
 
 def _parts(label: str) -> set[str]:

@@ -128,8 +128,9 @@ class Summary:
     """All cells, the baseline first in each block, and the full-data bounds (their value is ``final``).
 
     ``finished`` holds the rounds that all of it is made of, as `finished_rounds` returns them; ``marks`` says of some
-    strategies in what they are not like the others (`registry.MARKS`); ``earlier`` counts the trials, by outcome, that
-    belong to an earlier state of their grid: nothing else here is made of them.
+    strategies in what they are not like the others (`registry.MARKS`), ``by_learner`` to which regime the learners
+    belong (`lesson.Regime`); ``earlier`` counts the trials, by outcome, that belong to an earlier state of their grid:
+    nothing else here is made of them.
     """
 
     baseline: str
@@ -138,6 +139,15 @@ class Summary:
     finished: pd.DataFrame = field(default_factory=pd.DataFrame)
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     earlier: Mapping[Key, Mapping[str, int]] = field(default_factory=dict)
+    by_learner: Mapping[str, str] = field(default_factory=dict)
+
+    def regime(self, setting: Setting) -> str:
+        """Return the regime of a setting; empty of an imported learner, and of runs from before there were several."""
+        return self.by_learner.get(setting.learner, "")
+
+    def regimes(self) -> list[str]:
+        """Return the regimes of what can run: only within one of them is anything ranked."""
+        return list(dict.fromkeys(self.regime(setting) for setting in self.settings()))
 
     def budgets(self) -> list[str]:
         return list(dict.fromkeys(key.budget for key in self.cells))
@@ -200,13 +210,15 @@ def summarise(
     plan: pd.DataFrame | None = None,
     marks: Mapping[str, Sequence[str]] | None = None,
     earlier: pd.DataFrame | None = None,
+    by_learner: Mapping[str, str] | None = None,
 ) -> Summary:
     """Return all table values; gains are over the strategy ``baseline``.
 
     Names and seed are enough to tell trials apart here (`report.read_runs` sees to it). ``order`` gives the labels of
     a column of `IDENTITY` in the order to show them; the rest follows by name. ``plan`` (`RunStore.plan`) says which
-    trials are asked for besides those that have begun. ``marks`` are those of the strategies, by label; ``earlier``
-    holds the trials of earlier states of the grids (`evidence.Runs`), which are counted only.
+    trials are asked for besides those that have begun. ``marks`` are those of the strategies, by label, and
+    ``by_learner`` the regimes of the learners; ``earlier`` holds the trials of earlier states of the grids
+    (`evidence.Runs`), which are counted only.
     """
     expected = _expected(trials, rounds, *([] if plan is None else [plan]))
     finished = finished_rounds(rounds, trials, plan)
@@ -230,7 +242,7 @@ def summarise(
             cells[key] = cell
     past = {} if earlier is None else {key_of(names): of for names, of in earlier.groupby(IDENTITY)["outcome"]}
     counts = {key: Counter(past[key]) for key in sorted(past, key=_sorter(baseline, order or {}))}
-    return Summary(baseline, cells, bounds, finished, marks or {}, counts)
+    return Summary(baseline, cells, bounds, finished, marks or {}, counts, by_learner or {})
 
 
 def curve_values(rounds: pd.DataFrame, trials: pd.DataFrame, plan: pd.DataFrame | None = None) -> pd.DataFrame:

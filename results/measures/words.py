@@ -6,6 +6,9 @@ from math import isnan
 
 from .stats import Interval
 
+UNSAID = "regime not said"
+"""What is called the regime of learners of which none is known: imported ones, and those of runs from before."""
+
 
 def count(n: int, thing: str) -> str:
     """Return ``1 seed``, ``2 seeds``."""

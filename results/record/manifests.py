@@ -42,6 +42,7 @@ class _Facts(BaseModel):
     versions: dict[str, int | str] = Field(default_factory=dict)
     citations: dict[str, str] = Field(default_factory=dict)
     marks: dict[str, list[str]] = Field(default_factory=dict)
+    regimes: dict[str, str] = Field(default_factory=dict)
     order: dict[str, list[str]] = Field(default_factory=dict)
     predictions_not_kept: dict[str, str] = Field(default_factory=dict)
     replay: _Replay | None = None

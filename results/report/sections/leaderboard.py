@@ -7,41 +7,46 @@ from math import isnan
 from ....benchmark.types import FULL_DATA
 from ...measures.evidence import Evidence
 from ...measures.stats import BEST, Interval
-from ...measures.tables import IDENTITY, Cell
-from ...measures.words import interval_text
+from ...measures.tables import IDENTITY, Cell, Summary
+from ...measures.words import UNSAID, interval_text
 from ..blocks import NOT_DONE, Block
 
 _COMPARED = ("aubc/1", "final/1")
 
 
 def blocks(evidence: Evidence) -> list[Block]:
-    """Return one table: all cells with the two values that the field compares by and their gains, then the bounds."""
-    shown = set(evidence.summary.places())
-    cells = [cell for cell in evidence.summary.cells.values() if (cell.key.setting, cell.key.budget) in shown]
+    """Return all cells with the two values that the field compares by and their gains, then the bounds.
+
+    One table, or one of each regime: a reader sorts it, and rows of two regimes are not to be ranked.
+    """
+    regimes = evidence.summary.regimes()
+    tables = [_table(evidence.summary, regime, len(regimes) > 1) for regime in regimes]
+    return [table for table in tables if table is not None]
+
+
+def _table(summary: Summary, regime: str, one_of_several: bool) -> Block | None:
+    shown = {place for place in summary.places() if summary.regime(place[0]) == regime}
+    cells = [cell for cell in summary.cells.values() if (cell.key.setting, cell.key.budget) in shown]
     if not cells:
-        return []
-    baseline = evidence.summary.baseline
-    best = {(place, of): evidence.summary.best(*place, of) for place in shown for of in _COMPARED}
+        return None
+    baseline = summary.baseline
+    best = {(place, of): summary.best(*place, of) for place in shown for of in _COMPARED}
     strong = {
         (i, len(IDENTITY) + 1 + j)
         for i, cell in enumerate(cells)
         for j, of in enumerate(_COMPARED)
         if cell.key.strategy in best[(cell.key.setting, cell.key.budget), of]
     }
-    return [
-        Block(
-            "Leaderboard",
-            text=f"All cells: means over n seeds with 95 % intervals; gain/1 in points over {baseline}, paired by seed."
-            f" Bold, in each setting and budget: {BEST}.",
-            columns=("strategy", *IDENTITY[:4], "n", *_COMPARED, "gain/1 of aubc/1", "gain/1 of final/1", NOT_DONE),
-            rows=(
-                *(_row(cell) for cell in cells),
-                *(_bound(cell) for cell in evidence.summary.bounds.values() if cell.n),
-            ),
-            strong=frozenset(strong),
-            name="leaderboard",
-        )
-    ]
+    bounds = [cell for cell in summary.bounds.values() if cell.n and summary.regime(cell.key.setting) == regime]
+    return Block(
+        f"Leaderboard: {regime or UNSAID}" if one_of_several else "Leaderboard",
+        text=f"All cells: means over n seeds with 95 % intervals; gain/1 in points over {baseline}, paired by seed."
+        f" Bold, in each setting and budget: {BEST}.",
+        columns=("strategy", *IDENTITY[:4], "n", *_COMPARED, "gain/1 of aubc/1", "gain/1 of final/1", NOT_DONE),
+        rows=(*(_row(cell) for cell in cells), *(_bound(cell) for cell in bounds)),
+        strong=frozenset(strong),
+        name="leaderboard",
+    )
 
 
 def _row(cell: Cell) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from math import isnan
 
-from ...literature.comparison import PART_MEAN, RESOLVED, Beside, Order, Rest, Verdict, compare, orders
+from ...literature.comparison import PART_MEAN, RESOLVED, Beside, Rest, Verdict, compare
+from ...literature.orders import Order, orders
 from ...literature.published_numbers import Row, legend
 from ...measures.evidence import Evidence
 from ...measures.stats import sd
@@ -53,8 +54,8 @@ def _reading(besides: list[Beside]) -> str:
         " and SD are equal, or some of their seeds are here), so that they agree says nothing; no order is compared."
     )
     return (
-        f"{sum(counts[verdict] for verdict in compared)} of {len(besides)} are comparable (same dataset, embedding,"
-        " learner, rule, budget and metric; other data):"
+        f"{sum(counts[verdict] for verdict in compared)} of {len(besides)} are comparable (same regime, dataset,"
+        " embedding, learner, rule, budget and metric; other data):"
         f" {', '.join(f'{counts[verdict]} {verdict}' for verdict in compared)}."
         f"{same if counts[Verdict.SAME_DATA] else ''} Mean ± SD over n seeds on both sides (their n is what the"
         " protocol says); difference: ours less theirs, with its 95 % interval by Welch's t, widened by the rounding of"

@@ -16,7 +16,7 @@ from ...measures.complete import SAME_LABELS, Complete
 from ...measures.evidence import Evidence
 from ...measures.stats import Interval, detectable, difference_interval, paired_p, seeds_needed
 from ...measures.tables import Summary
-from ...measures.words import count, interval_text
+from ...measures.words import UNSAID, count, interval_text
 from .. import charts
 from ..blocks import Block, Figure
 
@@ -24,13 +24,24 @@ MOST_SEEDS = 10_000
 
 
 def blocks(evidence: Evidence) -> list[Block]:
-    """Return the tables over all complete blocks; a line that says what is missing where there is none."""
-    complete = Complete.of(evidence.summary)
-    head = Block("Ranks", text=_scope(evidence.summary, complete), items=complete.left_out)
+    """Return the tables over all complete blocks, of each regime apart; a line where there is none."""
+    summary = evidence.summary
+    regimes = summary.regimes()
+    if len(regimes) < 2:
+        return _of_regime(summary, Complete.of(summary), "Ranks")
+    return [
+        block
+        for regime in regimes
+        for block in _of_regime(summary, Complete.of(summary, regime), f"Ranks: {regime or UNSAID}")
+    ]
+
+
+def _of_regime(summary: Summary, complete: Complete, title: str) -> list[Block]:
+    head = Block(title, text=_scope(summary, complete), items=complete.left_out)
     if not complete.places:
         return [head]
     p = ranking.wilcoxon_holm(complete.means)
-    ranks, iqm = _ranks(complete, p), _iqm(complete, evidence.summary.baseline)
+    ranks, iqm = _ranks(complete, p), _iqm(complete, summary.baseline)
     if not any(len(seeds) > 1 for seeds in complete.seeds):
         return [replace(head, text=f"{head.text} With one seed nothing can be tested within a block."), ranks, iqm]
     return [head, ranks, _wins(complete), _penalties(complete), iqm, _neighbours(complete, p), _resolvable(complete)]

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from support.commands import everything_below, invoke
 
-from albench.results.literature.comparison import Verdict, compare, orders
+from albench.results.literature.comparison import Verdict, compare
 from albench.results.literature.foreign import import_curves
 from albench.results.literature.foreign_columns import parse_columns
+from albench.results.literature.orders import orders
 from albench.results.literature.published_numbers import published
 from albench.results.measures.evidence import Evidence, read_runs
 from albench.results.measures.findings import grade

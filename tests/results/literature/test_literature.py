@@ -1,7 +1,4 @@
 import csv
-import hashlib
-import io
-from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 
@@ -10,11 +7,12 @@ import pandas as pd
 import pytest
 import scipy.stats
 from numpy.typing import NDArray
-from support import rules
 
-from albench.results.literature import comparison, published_numbers
-from albench.results.literature.comparison import PART_MEAN, Beside, Verdict, compare, orders, welch
-from albench.results.literature.published_numbers import FOLDER, MARKS, NO_TARGETS, published, regime_of
+from albench.benchmark.lesson import Regime
+from albench.results.literature import comparison
+from albench.results.literature.comparison import PART_MEAN, Beside, Verdict, compare, welch
+from albench.results.literature.orders import orders
+from albench.results.literature.published_numbers import FOLDER, published
 from albench.results.measures.evidence import Evidence, Runs
 from albench.results.measures.tables import IDENTITY
 from albench.results.record.schema import IMPORTED
@@ -22,23 +20,12 @@ from albench.results.report.sections import literature
 
 OURS = FOLDER.parent / "published" / "wdbc.csv"
 WDBC = ("wdbc(split=resampled, test=0.4)", "pixels(scale=standard)", "svm", "all")
-SURVEYS = (  # the rows of each survey, its columns, its sha256 with lines that end in \n alone
-    (
-        slice(0, 3675),
-        "source paper arxiv provenance table dataset dataset_as_printed regime setting strategy strategy_as_printed"
-        " labels budget_as_printed metric metric_as_printed value std url",
-        "bf86a28c010494481e38e2e56a3e426e2bb0e0b1a7172c8cb2b8a03de7f23750",
-    ),
-    (
-        slice(3675, None),
-        "source paper arxiv provenance table dataset regime setting strategy_as_printed labels metric value std url",
-        "698047ace82b3063e9645140cb73af8d289c4a37d5c1caee4986a83ef4fd889b",
-    ),
-)
+TYPICLUST = {"typiclust-01", "typiclust-02", "typiclust-03"}
+SAID = ("embedding", "learner")  # what of TypiClust's from-scratch runs is not ours, or not printed
 Curves = dict[tuple[str, int], NDArray[np.float64]]
 
 
-def evidence(place: tuple[str, str, str, str], labels: list[int], curves: Curves) -> Evidence:
+def evidence(place: tuple[str, str, str, str], labels: list[int], curves: Curves, regime: str = "") -> Evidence:
     """Return what a run holds whose trials (strategy, seed) measured these curves (R,) at these labels."""
     rounds: list[tuple[object, ...]] = [
         (*place, strategy, seed, f"{strategy}-{seed}", r, n, [], IMPORTED, accuracy, np.nan, np.nan, [])
@@ -58,7 +45,8 @@ def evidence(place: tuple[str, str, str, str], labels: list[int], curves: Curves
     ]
     frame = pd.DataFrame(rounds, columns=[*names, *measured])
     trials = frame[names].drop_duplicates().assign(outcome="done", reason="", host="", device="", ended_at=0)
-    return Evidence.of(Runs(frame, trials, trials[names], {}, ()))
+    manifests = {"run": {"regimes": {place[2]: regime}}} if regime else {}
+    return Evidence.of(Runs(frame, trials, trials[names], manifests, ()))
 
 
 def wdbc(shift: float = 0.0, seeds: int = 150, place: tuple[str, str, str, str] = WDBC, step: int = 1) -> Evidence:
@@ -81,63 +69,6 @@ def wdbc(shift: float = 0.0, seeds: int = 150, place: tuple[str, str, str, str] 
 
 def by_rule(found: list[Beside]) -> dict[str, Beside]:
     return {one.key.strategy: one for one in found}
-
-
-# --- the data --------------------------------------------------------------------------------------------------------
-
-
-def _table(name: str) -> list[dict[str, str]]:
-    with (FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.mark.parametrize(("part", "columns", "digest"), SURVEYS, ids=["first", "second"])
-def test_the_data_are_the_surveys_to_the_byte(part: slice, columns: str, digest: str) -> None:
-    origins = {origin["origin"]: origin for origin in _table("sources")}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns.split(), extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in _table("published")[part]:
-        as_surveyed = {} if part.start == 0 else {"dataset": row["dataset_as_printed"]}
-        writer.writerow({**origins[row["origin"]], **row, **as_surveyed})
-    assert hashlib.sha256(text.getvalue().encode()).hexdigest() == digest
-
-
-def test_no_number_is_entered_twice() -> None:
-    """Not within a survey, and not by both: one place, rule, budget and metric has one value."""
-    origins = {origin["origin"]: origin for origin in _table("sources")}
-    said = ("url", "table", "regime", "setting")
-    kept = ("dataset_as_printed", "strategy_as_printed", "labels", "budget_as_printed", "metric")
-    found = Counter(
-        (*(origins[row["origin"]][name] for name in said), *(row[name] for name in kept)) for row in _table("published")
-    )
-    assert {names: n for names, n in found.items() if n > 1} == {}
-    assert len({tuple(origin[name] for name in origin if name != "origin") for origin in origins.values()}) == 274
-
-
-def test_rules_go_by_our_names_and_others_by_their_own() -> None:
-    rows = _table("published")
-    no_longer = {"bait-diagonal", "power-bald"}  # of the first survey: what BAIT and Power say with a parameter
-    assert {row["strategy"] for row in rows if row["strategy"]} <= {*rules.names(), *no_longer}
-    first = {row["strategy_as_printed"]: row["strategy"] for row in rows[:3675] if row["strategy"]}
-    said = [row for row in rows[3675:] if not row["origin"].startswith("simeoni")]  # who say not which uncertainty
-    assert all(row["strategy"] == first.get(row["strategy_as_printed"], row["strategy"]) for row in said)
-    assert {row.rule for row in published() if row.strategy == "BoSS +Margin"} == {"boss +margin"}
-
-
-def test_every_row_has_a_mark_and_a_regime() -> None:
-    rows = published()
-    assert len(rows) == 5819
-    assert {row.mark for row in rows} == {mark for mark, _ in MARKS.values()}
-    assert len({mark for mark, _ in MARKS.values()}) == len(set(MARKS.values()))
-    assert set(NO_TARGETS) < {row.mark for row in rows}
-    known = published_numbers._regimes()
-    assert all(regime_of(row.source, row.regime, row.dataset, row.setting) in known for row in rows)
-
-
-def test_digits_count_the_zeros_that_are_not_written() -> None:
-    table = [row for row in published() if row.origin == "rebenchmark-01"]
-    assert {row.digits for row in table} == {4}
 
 
 # --- the interval ----------------------------------------------------------------------------------------------------
@@ -325,6 +256,35 @@ def test_points_of_a_curve_are_gathered_and_its_labels_must_be_bought_alike() ->
     other = evidence(place, [1000, 3000], {("bait", s): curve[[0, 2]] + s / 1000 for s in range(3)})
     (one,) = compare(other)[0]
     assert one.why == ("budget (ours 1000 + 1 x 2000; theirs 1000 and 1000|1001 at a time)",)
+
+
+def test_another_regime_is_a_reason_and_a_gain_stands_beside_the_published_gain() -> None:
+    """TypiClust's bars print no number of labels, and one bar is of each regime; ours is from the images in a zip."""
+    place = ("folder:cifar10-images.zip(per_class=1000)", "simclr", "resnet18(recipe=typiclust)", "low")
+    curves = {("random", s): np.array([0.2, 0.3 + s / 100]) for s in range(3)}
+    curves |= {("typiclust", s): np.array([0.25, 0.34 + s / 50]) for s in range(3)}
+    run = evidence(place, [10, 20], curves, Regime.SCRATCH)
+    found = {one.row.regime: one for one in compare(run)[0] if one.row.origin in TYPICLUST}
+    assert set(found) == {"from-scratch", "frozen-linear", "semi-supervised"}
+    for one in found.values():
+        assert one.metric == "gain/1 over random at 20, points"
+        assert one.ours == pytest.approx([4, 5, 6])
+        assert one.verdict == Verdict.NOT_COMPARABLE
+    scratch, frozen = found["from-scratch"], found["frozen-linear"]
+    assert (scratch.row.value, frozen.row.value) == (6.4, 27.5)
+    assert [why.partition(" (")[0] for why in scratch.why] == ["data", *SAID, "budget"]
+    assert [why.partition(" (")[0] for why in frozen.why] == ["regime", "data", "embedding", "learner", "budget"]
+    assert frozen.why[0] == "regime (ours supervised from scratch; theirs head on frozen features)"
+    assert frozen.why[1] == f"data (ours {place[0]}; theirs cifar10)"
+    assert frozen.why[-1] == "budget (ours 10 + 1 x 10; theirs not printed)"
+
+
+def test_one_regime_is_no_reason_and_an_unsaid_one_neither() -> None:
+    for regime in (Regime.HEAD, ""):
+        run = evidence(
+            ("wdbc", *WDBC[1:]), list(range(20, 342)), {("margin", s): np.full(322, 0.9) for s in (0, 1)}, regime
+        )
+        assert [one.why[0].partition(" (")[0] for one in compare(run)[0]] == ["data"]
 
 
 def test_unknown_datasets_are_said() -> None:

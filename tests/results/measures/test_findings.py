@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from albench.benchmark import registry
+from albench.benchmark.lesson import Regime
 from albench.results.literature.foreign import import_curves
 from albench.results.measures.evidence import Evidence, read_runs
 from albench.results.measures.findings import FIXED, grade, mixed_devices, spellings, strangers
@@ -50,6 +51,28 @@ def test_of_every_learner_of_ours_it_is_known_how_its_parameters_were_found() ->
 def test_nobody_says_how_an_imported_learner_was_tuned(learner: str, tmp_path: Path) -> None:
     expected = ("not known", f"nothing says how the parameters were found of {learner}")
     assert graded(tmp_path, learner)["tuned classifier"] == expected
+
+
+def test_the_regimes_that_are_covered_are_said(tmp_path: Path) -> None:
+    name = "several training regimes"
+    assert graded(tmp_path, "linear")[name] == ("not known", "regime not said: linear")
+    rounds = pd.DataFrame(
+        {"dataset": "d", "embedding": "simclr", "learner": ["linear", "net"], "budget": "b", "seed": 0}
+    )
+    rounds = rounds.assign(round=0, n_labelled=10, bought_by="strategy")
+    trials = pd.DataFrame(columns=["outcome", "host", "device"])
+
+    def said(by_learner: dict[str, str]) -> dict[str, tuple[str, str]]:
+        every = grade(rounds, trials, Summary("random", by_learner=by_learner))
+        return {question: (answer, why) for question, answer, why in every}
+
+    both = said({"linear": Regime.HEAD, "net": Regime.SEMI})
+    assert both[name] == ("yes", "head on frozen features: linear; semi-supervised: net")
+    assert both["self- and semi-supervised regimes"] == (
+        "yes",
+        "learned features: simclr; semi-supervised learners: net",
+    )
+    assert said({"linear": Regime.HEAD, "net": Regime.HEAD})[name] == ("no", "head on frozen features: linear, net")
 
 
 def test_where_nothing_ran_no_anchor_is_everywhere() -> None:

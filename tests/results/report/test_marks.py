@@ -67,6 +67,17 @@ def test_a_rule_without_marks_is_shown_as_ever() -> None:
     assert "strokeDash" not in json.dumps([b.figure.spec for b in curves.blocks(plain) if b.figure])
 
 
+def test_a_leaderboard_is_of_one_regime() -> None:
+    plain = evidence({})
+    assert {row[3] for block in leaderboard.blocks(plain) for row in block.rows} == {"l"}
+    cells = plain.summary.cells
+    moved = {key._replace(learner="net"): replace(cell, key=key._replace(learner="net")) for key, cell in cells.items()}
+    summary = replace(plain.summary, cells={**cells, **moved}, by_learner={"net": "semi-supervised"})
+    first, second = leaderboard.blocks(replace(plain, summary=summary))
+    assert (first.title, second.title) == ("Leaderboard: regime not said", "Leaderboard: semi-supervised")
+    assert ({row[3] for row in first.rows}, {row[3] for row in second.rows}) == ({"l"}, {"net"})
+
+
 SECTIONS = [leaderboard, accuracy, gains, savings, costs, overview]
 
 

@@ -31,9 +31,12 @@ class Study:
                 curve = 0.5 + 0.02 * d + luck + np.append(0, np.full(rounds, strength)) + noise
                 self.add(name, f"d{d}", budget, seed, curve)
 
-    def add(self, strategy: str, dataset: str, budget: str, seed: int, curve: NDArray[np.float64]) -> None:
-        names = {"dataset": dataset, "embedding": "e", "learner": "l", "budget": budget, "strategy": strategy}
-        identity = {**names, "seed": seed, "trial_id": f"{dataset} {budget} {strategy} {seed}", "strategy_params": "{}"}
+    def add(
+        self, strategy: str, dataset: str, budget: str, seed: int, curve: NDArray[np.float64], learner: str = "l"
+    ) -> None:
+        names = {"dataset": dataset, "embedding": "e", "learner": learner, "budget": budget, "strategy": strategy}
+        trial_id = f"{dataset} {budget} {strategy} {seed}" + ("" if learner == "l" else f" {learner}")
+        identity = {**names, "seed": seed, "trial_id": trial_id, "strategy_params": "{}"}
         for r, accuracy in enumerate(curve):
             row = {"round": r, "n_labelled": 10 * (r + 1), "accuracy": accuracy, "selected": np.arange(10)}
             self.rows.append({**identity, **row, "bought_by": "strategy" if r else "initial", "class_counts": []})
@@ -54,8 +57,8 @@ class Study:
         rounds = pd.DataFrame(self.rows, columns=schema.ROUNDS.names)
         return tables.summarise(rounds, pd.DataFrame(self.trials, columns=schema.TRIALS.names))
 
-    def blocks(self, baseline: str = "random") -> dict[str, Block]:
-        summary = tables.Summary(baseline, self.summary().cells)
+    def blocks(self, baseline: str = "random", regimes: dict[str, str] | None = None) -> dict[str, Block]:
+        summary = tables.Summary(baseline, self.summary().cells, by_learner=regimes or {})
         evidence = Evidence(Runs(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), {}, ()), summary)
         return {block.title: block for block in ranks.blocks(evidence)}
 
@@ -99,6 +102,24 @@ def test_names_of_tables_and_figures_are_unique() -> None:
     figures = [block.figure.name for block in found if block.figure]
     assert len(names) == len(set(names)) == 6
     assert sorted(figures) == ["penalties", "profile", "ranks"]
+
+
+def test_regimes_are_ranked_apart() -> None:
+    """The network is far better than the head on the same data; neither's ranks know of the other."""
+    study = Study(STRENGTHS, datasets=2)
+    alone = study.blocks()
+    for budget, seed in product(("low", "high"), range(5)):
+        for name, accuracy in (("random", 0.9), ("best", 0.8)):
+            study.add(name, "d0", budget, seed, np.full(5, accuracy + seed / 100), learner="net")
+    apart = study.blocks(regimes={"l": "head on frozen features", "net": "supervised from scratch"})
+    assert "4 strategies on 4 complete blocks" in apart["Ranks: head on frozen features"].text
+    net = apart["Ranks: supervised from scratch"]
+    assert "2 strategies on 2 complete blocks" in net.text
+    assert "good is left out: complete in 0 of 2 blocks (not asked for)" in net.items
+    assert [row[:2] for row in apart["Mean ranks"].rows] == [("random", "1.00"), ("best", "2.00")]
+    unsaid = study.blocks(regimes={"net": "supervised from scratch"})
+    assert unsaid["Ranks: regime not said"].text == apart["Ranks: head on frozen features"].text
+    assert alone["Ranks"].text == apart["Ranks: head on frozen features"].text
 
 
 def test_too_few_blocks_say_so() -> None:

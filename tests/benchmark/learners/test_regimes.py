@@ -1,0 +1,47 @@
+"""To which regime each learner belongs, by what it declares; what it declares is true."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from albench.benchmark import registry
+from albench.benchmark.learners.linear import Linear
+from albench.benchmark.learners.mlp import MLP
+from albench.benchmark.lesson import Lesson, Regime, View, regime
+
+HEADS = [name for name in registry.learners.names() if regime(registry.learners.get(name).cls()) == Regime.HEAD]
+
+
+class Semi(Linear):
+    """A head that says that it reads the inputs of unlabelled rows."""
+
+    reads_unlabelled: ClassVar[bool] = True
+
+
+class Tuned(MLP):
+    """A network that says that it begins with weights trained elsewhere."""
+
+    pretrained: ClassVar[bool] = True
+
+
+def test_a_regime_follows_from_what_a_learner_declares() -> None:
+    assert regime(Linear()) == regime(MLP()) == Regime.HEAD
+    assert regime(MLP(sees="images")) == Regime.SCRATCH
+    assert regime(Tuned(sees="images")) == Regime.FINE_TUNED
+    assert regime(Semi()) == Regime.SEMI
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_does_not_read_the_unlabelled_rows(name: str) -> None:
+    x, y = load_digits(return_X_y=True)
+    features, labels, rows = (x[:60] / 16).astype(np.float32), y[:20].astype(np.int64), np.arange(20)
+    features.setflags(write=False)
+    said = []
+    for unlabelled in (np.arange(20, 60), np.empty(0, np.int64)):
+        lesson = Lesson.of(features[:20], labels, 10, np.random.default_rng(0))
+        lesson = replace(lesson, view=View(features), rows=rows, unlabelled=unlabelled)
+        said.append(registry.learners.get(name).cls().fit(lesson).scores(features))
+    assert np.array_equal(*said)
