@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -68,6 +68,8 @@ class LabelPropagation:
     alpha: float | None = None
     iterations: int | None = None
     steps: int = 400
+
+    reads_unlabelled: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check("label-propagation", self.settings, {"neighbours": 1, "iterations": 1}, ("gamma", "alpha"))
