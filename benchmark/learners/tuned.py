@@ -50,6 +50,14 @@ class Tuned:
         return sees(self.candidates[0])
 
     @property
+    def reads_unlabelled(self) -> bool:
+        return getattr(self.candidates[0], "reads_unlabelled", False)
+
+    @property
+    def pretrained(self) -> bool:
+        return getattr(self.candidates[0], "pretrained", False)
+
+    @property
     def chained(self) -> bool:
         return any(getattr(candidate, "chained", False) for candidate in self.candidates)
 

@@ -10,7 +10,8 @@ from sklearn.datasets import load_digits
 from albench.benchmark import registry
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
-from albench.benchmark.lesson import Lesson, Regime, View, regime
+from albench.benchmark.learners.tuned import Tuned
+from albench.benchmark.lesson import Learner, Lesson, Regime, View, regime
 
 HEADS = [name for name in registry.learners.names() if regime(registry.learners.get(name).cls()) == Regime.HEAD]
 
@@ -21,7 +22,7 @@ class Semi(Linear):
     reads_unlabelled: ClassVar[bool] = True
 
 
-class Tuned(MLP):
+class Begun(MLP):
     """A network that says that it begins with weights trained elsewhere."""
 
     pretrained: ClassVar[bool] = True
@@ -30,8 +31,13 @@ class Tuned(MLP):
 def test_a_regime_follows_from_what_a_learner_declares() -> None:
     assert regime(Linear()) == regime(MLP()) == Regime.HEAD
     assert regime(MLP(sees="images")) == Regime.SCRATCH
-    assert regime(Tuned(sees="images")) == Regime.FINE_TUNED
+    assert regime(Begun(sees="images")) == Regime.FINE_TUNED
     assert regime(Semi()) == Regime.SEMI
+
+
+@pytest.mark.parametrize("learner", [Semi(), Begun(sees="images"), MLP(sees="images"), Linear()])
+def test_tuned_a_learner_stays_in_its_regime(learner: Learner) -> None:
+    assert regime(Tuned((learner, learner), ("C",))) == regime(learner)
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -59,7 +59,7 @@ def test_the_regimes_that_are_covered_are_said(tmp_path: Path) -> None:
     rounds = pd.DataFrame(
         {"dataset": "d", "embedding": "simclr", "learner": ["linear", "net"], "budget": "b", "seed": 0}
     )
-    rounds = rounds.assign(round=0, n_labelled=10, bought_by="strategy")
+    rounds = rounds.assign(round=0, n_labelled=10, bought_by="strategy", settings=None)
     trials = pd.DataFrame(columns=["outcome", "host", "device"])
 
     def said(by_learner: dict[str, str]) -> dict[str, tuple[str, str]]:

@@ -316,6 +316,7 @@ def test_a_study_is_graded() -> None:
         "several query sizes": ("no", "labels per query: 10"),
         "tuned classifier": ("no", "parameters as given: linear"),
         "self- and semi-supervised regimes": ("no", "learned features: none; semi-supervised learners: none"),
+        "several training regimes": ("not known", "regime not said: linear"),
         "10 seeds or more": ("no", "some cells rest on 3 seeds; with fewer than 10 small differences stay open"),
         "random as an anchor": ("yes", "in all settings"),
         "full-data bound as an anchor": ("no", "no full-data bound: digits/pixels/linear"),
