@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .lesson import Learner, Lesson, Model, Settled, Tunable, View, sees
+from .lesson import Learner, Lesson, Model, Settled, Tunable, View, needed_views, sees
 from .query import Answers
 from .scoring import score
 from .seeds import generator
@@ -31,6 +31,12 @@ class Bench:
     def test(self) -> View:
         """The test set as the learner sees it; for the scorer, and for oracles."""
         return View(self.pool.seen_in_test(sees(self.learner)))
+
+    @cached_property
+    def transformed(self) -> tuple[tuple[View, ...], tuple[View, ...]]:
+        """The weak and the strong views that the learner needs: the pool's first."""
+        weak, strong = (tuple(map(View, those)) for those in self.pool.transformed(needed_views(self.learner)))
+        return weak, strong
 
     @cached_property
     def initial(self) -> Rows:
@@ -72,6 +78,7 @@ class Bench:
         return self.learner.fit(replace(self._lesson(names, rows, labels, unlabelled), previous=taken_up))
 
     def _lesson(self, names: tuple[str | int, ...], rows: Rows, labels: Labels, unlabelled: Rows) -> Lesson:
+        weak, strong = self.transformed
         return Lesson(
             view=self.view,
             rows=rows,
@@ -82,6 +89,8 @@ class Bench:
             derived=self.pool.derived,
             weights=generator(*self.trial.names("weights", 0)),
             validation=(self.validation, self.pool.labels[self.validation]) if len(self.validation) else None,
+            weak=weak,
+            strong=strong,
         )
 
     def answers(self, model: Model, rows: Rows, needs: frozenset[str], index: int) -> Answers:

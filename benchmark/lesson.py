@@ -73,9 +73,10 @@ class Lesson:
     ``rows`` (M,) in order of purchase and ``labels`` (M,) in [0, C) beside them, at least one, perhaps of one class
     only; what semi-supervised learners see of ``unlabelled`` are inputs. ``derived`` are artefacts of the embedding of
     the whole pool (a graph, say), computed once for all rounds and trials. ``validation`` holds rows and labels that
-    the budget paid for. ``previous`` is the model of the round before, for a learner that declares ``chained`` and
-    for no other. ``weights`` draws the initial ones: alike in each round of a trial, so that a network which starts
-    cold starts from the same.
+    the budget paid for. ``weak`` and ``strong`` are views of the pool, weakly and strongly transformed, as many of each
+    as the learner says (`needed_views`). ``previous`` is the model of the round before, for a learner that declares
+    ``chained`` and for no other. ``weights`` draws the initial ones: alike in each round of a trial, so that a network
+    which starts cold starts from the same.
     """
 
     view: View
@@ -86,6 +87,8 @@ class Lesson:
     rng: np.random.Generator
     derived: Derived
     validation: tuple[Rows, Labels] | None = None
+    weak: tuple[View, ...] = ()
+    strong: tuple[View, ...] = ()
     previous: Model | None = None
     weights: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
@@ -139,8 +142,9 @@ class Learner(Protocol):
     """A frozen dataclass whose fields are its parameters.
 
     It may say ``sees`` (`Sees`; the embedding where it says nothing), ``reads_unlabelled``: the inputs of unlabelled
-    rows enter its fit, ``pretrained``: it begins with weights trained elsewhere, and ``chained``: its model takes up
-    the one of the round before (``Lesson.previous``), so that an interrupted trial is run again from its first round.
+    rows enter its fit, how many transformed ``views`` of each row's embedding it needs, ``pretrained``: it begins with
+    weights trained elsewhere, and ``chained``: its model takes up the one of the round before (``Lesson.previous``), so
+    that an interrupted trial is run again from its first round.
     """
 
     @property
@@ -172,6 +176,12 @@ def sees(learner: Learner) -> Sees:
     """Return what a learner sees of the pool."""
     seen: Sees = getattr(learner, "sees", "embedding")
     return seen
+
+
+def needed_views(learner: Learner) -> int:
+    """Return how many weak, and how many strong views of the pool a learner needs."""
+    needed: int = getattr(learner, "views", 0)
+    return needed
 
 
 def regime(learner: Learner) -> Regime:

@@ -15,7 +15,7 @@ import numpy as np
 from . import registry
 from .bench import Bench
 from .device import Meter
-from .lesson import Learner, Model, Settled, sees
+from .lesson import Learner, Model, Settled, needed_views, sees
 from .purchase import InvalidSelectionError, Labelled, Purchase, Recorded, buy
 from .query import Strategy
 from .types import Batch, Pool, Resources, Round, Trial
@@ -34,11 +34,20 @@ class Job:
     attempts: int = 1
     keeps_predictions: bool = False
 
+    @property
+    def learners(self) -> tuple[Learner, ...]:
+        """The learner, and the selector where there is one."""
+        return (self.learner, *([self.selector] if self.selector else []))
+
     @cached_property
     def sees_images(self) -> bool:
         """Whether the pool must hold its images: the learner sees them, or the rule asks for them."""
-        learners = (self.learner, *([self.selector] if self.selector else []))
-        return "images" in {*map(sees, learners), *registry.needs_of(self.strategy)}
+        return "images" in {*map(sees, self.learners), *registry.needs_of(self.strategy)}
+
+    @cached_property
+    def views(self) -> int:
+        """How many weak and strong views of its rows the pool must hold."""
+        return max(map(needed_views, self.learners))
 
     @property
     def load(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from ..datasets.embeddings.cache.images import images
 from ..datasets.embeddings.cache.store import embed
+from ..datasets.embeddings.cache.views import views
 from ..datasets.embeddings.pca import components
 from ..datasets.reading.base import Report, silent
 from ..datasets.reading.loading import Loaded, load
@@ -24,8 +25,8 @@ from .bench import initial_rows
 from .grid.grid import inline
 from .grid.params import Choice, choose
 from .grid.structure import Initial, Purchase, check
-from .grid.study import check_encoder, lacking, no_images, unmet
-from .lesson import sees
+from .grid.study import check_encoder, lacking, unmet, unseen
+from .lesson import needed_views, sees
 from .loop import run_trial, start
 from .registry import needs_of, suggestion
 from .seeds import generator
@@ -94,12 +95,15 @@ def show(asked: Asked, report: Report = silent) -> tuple[Path, list[str]]:
     _check_budget(plan, loaded)
     sees_images = sees(plan.learner.value) == "images"
     reasons = [f"--strategy: {why}" for choice in plan.strategies if (why := unmet(choice, plan.budget, loaded))]
-    reasons += [f"--learner: {why}"] if sees_images and (why := no_images(plan.learner, loaded)) else []
+    reasons += [f"--learner: {why}"] if (why := unseen(plan.learner, plan.embedding, loaded)) else []
     if reasons:
         raise UserError("\n".join(reasons))
     embedded = embed(loaded, plan.embedding.value, report=report)
     if sees_images or any("images" in needs_of(strategy.value) for strategy in plan.strategies):
-        embedded = replace(embedded, images=images(loaded, report))
+        embedded = replace(embedded, more=images(loaded, report))
+    if V := needed_views(plan.learner.value):
+        transformed = views(loaded, plan.embedding.value, V, report)
+        embedded = replace(embedded, more={**embedded.more, "views": transformed})
     pool = embedded.pool()
     with threadpool_limits(1):  # as in a trial: the order of sums depends on the threads
         picks, labelled = buy(plan, pool, embedded.fingerprint)

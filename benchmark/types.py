@@ -233,8 +233,9 @@ class Trial:
 class Pool:
     """One embedded dataset: features (N, D), test features (M, D), and the hidden labels of both.
 
-    ``images`` and ``test_images`` are the same rows as images, where some learner or rule asks for them. All arrays
-    are read-only. Only the oracle (the loop) reads ``labels``; only the scorer reads ``test_labels``.
+    ``images`` and ``test_images`` are the same rows as images, where some learner or rule asks for them; ``views`` are
+    features of their transformed images, weak and strong, (2, V, N, D). All arrays are read-only. Only the oracle (the
+    loop) reads ``labels``; only the scorer reads ``test_labels``.
     """
 
     features: Features
@@ -245,9 +246,11 @@ class Pool:
     derived: Derived
     images: NDArray[np.uint8] | None = None
     test_images: NDArray[np.uint8] | None = None
+    views: NDArray[np.float16] | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.features, self.labels, self.test_features, self.test_labels, self.images, self.test_images):
+        own = (self.features, self.labels, self.test_features, self.test_labels)
+        for array in (*own, self.images, self.test_images, self.views):
             if array is not None:
                 array.setflags(write=False)
 
@@ -258,6 +261,17 @@ class Pool:
     def seen_in_test(self, sees: Literal["embedding", "images"]) -> NDArray[Any]:
         """Return the test set as a learner sees it."""
         return self.test_features if sees == "embedding" else _there(self.test_images)
+
+    def transformed(self, V: int) -> tuple[list[NDArray[np.float16]], list[NDArray[np.float16]]]:
+        """Return the first V of the weak and of the strong views, (N, D) each, the same objects whenever asked."""
+        if any(len(views) < V for views in self._views):
+            raise ValueError(f"this pool was made without {V} views")
+        weak, strong = (views[:V] for views in self._views)
+        return weak, strong
+
+    @cached_property
+    def _views(self) -> list[list[NDArray[np.float16]]]:
+        return [[], []] if self.views is None else [list(those) for those in self.views]
 
     @property
     def n_classes(self) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from ..bench import Bench
-from ..lesson import Headed, Hidden, Lesson, Model, Sees, Stochastic, sees
+from ..lesson import Headed, Hidden, Lesson, Model, Sees, Stochastic, needed_views, sees
 from ..query import FROM_THE_MODEL
 from ..seeds import generator
 from ..types import Learner
@@ -48,7 +48,7 @@ def every_lesson(learner: Learner) -> None:
 def lesson_unchanged(learner: Learner) -> None:
     """Nothing is written to the lesson's arrays, and of those that are its own the model keeps none."""
     for case in _few(learner):
-        lesson = case.lesson(0)
+        lesson = case.lesson(0, needed_views(learner))
         before = {name: array.copy() for name, array in _arrays(lesson)}
         model = _fit(learner, case, lesson)
         for name, array in _arrays(lesson):
@@ -192,7 +192,7 @@ def _few(learner: Learner) -> Iterator[Case]:
 
 def _fit(learner: Learner, case: Case, lesson: Lesson | None = None) -> Model:
     with asked("fit()", str(case)):
-        return learner.fit(lesson or case.lesson(0))
+        return learner.fit(lesson or case.lesson(0, needed_views(learner)))
 
 
 def _answers(model: Model, learner: Learner, case: Case, part: slice = slice(None)) -> Said:
@@ -257,6 +257,8 @@ def _of(part: slice, name: str, said: NDArray[Any]) -> NDArray[Any]:
 def _arrays(lesson: Lesson) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "view.array", lesson.view.array
     yield from ((name, getattr(lesson, name)) for name in ("rows", "labels", "unlabelled"))
+    for kind in ("weak", "strong"):
+        yield from ((f"{kind}[{v}].array", view.array) for v, view in enumerate(getattr(lesson, kind)))
     if lesson.validation is not None:
         yield from zip(("validation[0]", "validation[1]"), lesson.validation, strict=True)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bench import Bench
-from ..lesson import Lesson, Sees, View
+from ..lesson import Lesson, Sees, View, needed_views
 from ..seeds import generator
 from ..types import Budget, Count, Derived, Features, Labels, Learner, Part, Pool, Rows, Segment, Trial
 from .pools import pool
@@ -48,10 +48,23 @@ class Case:
     def derived(self) -> Derived:
         return Derived(self.features, partial(generator, "conformance"))
 
-    def lesson(self, seed: int) -> Lesson:
-        """Return the lesson; its inputs are read-only, as those of a pool are, and what else it holds is its own."""
+    def views(self, V: int) -> NDArray[np.float16] | None:
+        """Return V weak and V strong views of the inputs, (2, V, N, D), or None where none are needed."""
+        if not V:
+            return None
+        noise = generator("conformance", "views", V).normal(size=(2, V, *self.features.shape))
+        views = (self.features + np.array([0.05, 0.2])[:, None, None, None] * noise).astype(np.float16)
+        views.setflags(write=False)
+        return views
+
+    def lesson(self, seed: int, V: int = 0) -> Lesson:
+        """Return the lesson, with V weak and V strong views.
+
+        Inputs and views are read-only, as those of a pool are, and what else it holds is its own.
+        """
         self.inputs.setflags(write=False)
-        rows = np.arange(len(self.inputs))
+        rows, views = np.arange(len(self.inputs)), self.views(V)
+        weak, strong = ((), ()) if views is None else (tuple(map(View, of)) for of in views)
         return Lesson(
             view=View(self.inputs),
             rows=self.labelled.copy(),
@@ -61,6 +74,8 @@ class Case:
             rng=generator("conformance", seed),
             derived=self.derived,
             validation=(self.apart.copy(), self.hidden[self.apart]) if len(self.apart) else None,
+            weak=weak,
+            strong=strong,
         )
 
     def bench(self, learner: Learner, *, poisoned: bool) -> Bench:
@@ -76,9 +91,18 @@ class Case:
         test_labels = np.full(len(test), NONSENSE) if poisoned else self.hidden[:TEST]
         part, budget = Part("conformance"), Budget("conformance", Count(1), (Segment(Count(1), 1),))
         trial = Trial(part, part, part, part, budget, 0, "conformance")
-        return Bench(
-            trial, Pool(self.features, hidden, test_features, test_labels, names, self.derived, *images), learner
+        whole = Pool(
+            self.features,
+            hidden,
+            test_features,
+            test_labels,
+            names,
+            self.derived,
+            images=images[0],
+            test_images=images[1],
+            views=self.views(needed_views(learner)),
         )
+        return Bench(trial, whole, learner)
 
 
 def cases(sees: Sees) -> Iterator[Case]:

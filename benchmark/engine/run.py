@@ -25,6 +25,7 @@ from rich.console import Console
 from ... import __version__
 from ...datasets.embeddings.cache import store as embeddings
 from ...datasets.embeddings.cache.images import images
+from ...datasets.embeddings.cache.views import views
 from ...datasets.reading.base import Step
 from ...results.record.schema import prediction_row, round_row, trial_row
 from ...results.record.store import RunStore, StorageError
@@ -212,13 +213,19 @@ class _Driver:
 
     def _embed(self, jobs: Sequence[Job]) -> dict[str, embeddings.Embedded]:
         embedded, seen = {}, {job.trial.fingerprint for job in jobs if job.sees_images}
+        needed = Counter[str]()  # views, by pool
+        for job in jobs:
+            needed[job.trial.fingerprint] = max(job.views, needed[job.trial.fingerprint])
         images_of = cache(partial(images, report=self._report))  # one view for all embeddings of the same data
         for key in dict.fromkeys(job.trial.fingerprint for job in jobs):
             self._go_on()
             source = self._study.sources[key]
             embedded[key] = source.embed(self._report)
             if key in seen:
-                embedded[key] = replace(embedded[key], images=images_of(source.data))
+                embedded[key] = replace(embedded[key], more=images_of(source.data))
+            if V := needed[key]:
+                transformed = views(source.data, source.encoder.value, V, self._report)
+                embedded[key] = replace(embedded[key], more={**embedded[key].more, "views": transformed})
         return embedded
 
     def _report(self, step: Step) -> None:

@@ -11,10 +11,11 @@ from typing import Any, get_args, get_type_hints
 
 from ...datasets.embeddings.base import Selective
 from ...datasets.embeddings.cache.store import Embedded, embed, fingerprint
+from ...datasets.embeddings.cache.views import view_problems
 from ...datasets.reading.base import DataError, Report, silent
 from ...datasets.reading.loading import Loaded, load
 from .. import registry
-from ..lesson import sees
+from ..lesson import needed_views, sees
 from ..loop import Job
 from ..query import FROM_THE_MODEL
 from ..registry import needs_of, suggestion
@@ -191,8 +192,8 @@ def _expand(study: Study, source: Source, learner: Choice, seeds: tuple[int, ...
     grid = study.grid
     resources, selector = grid.resources[learner.part.label], learner.selector
     for choice in (learner, selector):
-        if choice and sees(choice.value) == "images":
-            refused = refused or no_images(choice, source.data)
+        if choice:
+            refused = refused or unseen(choice, source.encoder, source.data)
     whole = Budget(FULL_DATA, Count(len(source.data.split.train)), ())
     random = registry.strategies.get("random")
     bound = Trial(
@@ -245,6 +246,14 @@ def unmet(strategy: Choice, budget: Budget, data: Loaded) -> str:
     if "validation" in needs and not budget.validation.number:
         return f"{strategy.part.label} needs a validation set; budget {budget.name} has none (validation: 20, say)"
     return no_images(strategy, data) if "images" in needs else ""
+
+
+def unseen(learner: Choice, embedding: Choice, data: Loaded) -> str:
+    """Return what a learner sees of the pool that these data and this encoder do not give, in words, or nothing."""
+    if sees(learner.value) == "images" and (why := no_images(learner, data)):
+        return why
+    found = view_problems(data, embedding.value) if needed_views(learner.value) else []
+    return f"{learner.part.label} needs views of images; {found[0]}" if found else ""
 
 
 def no_images(choice: Choice, data: Loaded) -> str:

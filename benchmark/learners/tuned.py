@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..lesson import Sees, Settled, sees
+from ..lesson import Sees, Settled, needed_views, sees
 from ..types import Answers, Labels, Learner, Lesson, Model, Rows
 
 FEWEST = 2
@@ -56,6 +56,10 @@ class Tuned:
     @property
     def pretrained(self) -> bool:
         return getattr(self.candidates[0], "pretrained", False)
+
+    @property
+    def views(self) -> int:
+        return max(map(needed_views, self.candidates))
 
     @property
     def chained(self) -> bool:

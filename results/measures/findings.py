@@ -25,11 +25,13 @@ from .words import UNSAID, count
 ENOUGH_SEEDS = 10
 FIXED = {
     "alfm-head",
+    "flexmatch-head",
     "knn",
     "label-propagation",
     "laplace-head",
     "linear",
     "mlp",
+    "pseudo-label",
     "resnet18",
     "resnet50",
     "svm",

@@ -5,7 +5,7 @@ Axes: N rows of the pool, M labelled, U unlabelled, b rows of a batch, D feature
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,40 +13,55 @@ from torch.nn.functional import cross_entropy
 
 from ....strategies.kernels.distances import blocks
 from ... import device
-from ...types import Arrays, Features, Labels, Lesson, Rows
+from ...types import Arrays, Features, Labels, Lesson, Rows, View
 from .perceptron import Perceptron, of_all_classes
 from .training import Recipe, Run, batches, begun
 
 
 class Head:
-    """A linear head that begins, on inputs that are standardised by the whole pool: minus its mean, over one scale.
+    """A head that begins, on inputs that are standardised by the whole pool: minus its mean, over one scale.
 
-    Its weights, then all batches, come from ``lesson.rng``. ``targets`` (M,) in [0, P) are the labelled rows' classes.
+    It has layers of ``hidden`` units, none if it is linear. Its weights, then all batches, come from ``lesson.rng``.
+    ``targets`` (M,) in [0, P) are the labelled rows' classes.
     """
 
-    def __init__(self, lesson: Lesson, recipe: Recipe) -> None:
+    def __init__(self, lesson: Lesson, recipe: Recipe, hidden: Sequence[int] = ()) -> None:
         self._lesson = lesson
-        self._present, self.targets = np.unique(lesson.labels, return_inverse=True)
+        self.present, self.targets = np.unique(lesson.labels, return_inverse=True)
         scaling = lesson.derived.get("scaling/1", _scaling)
         self._centre, self._scale = scaling["centre"], float(scaling["scale"])
         self._middle = torch.from_numpy(self._centre.copy()).to(device.home())
         self._draws = torch.Generator().manual_seed(int(lesson.rng.integers(2**63)))
-        self.run = Run(begun([len(self._centre), len(self._present)], self._draws), recipe)
+        self.run = Run(begun([len(self._centre), *hidden, len(self.present)], self._draws), recipe)
 
     def batches(self, rows: Rows, size: int) -> Iterator[torch.Tensor]:
         """Yield positions of batches in ``rows`` without end, each epoch in an order of its own."""
         return batches(len(rows), size, self._draws)
 
-    def logits(self, rows: Rows) -> torch.Tensor:
-        """Return the logits (b, P) of rows of the pool."""
-        found = torch.as_tensor(self._lesson.view.take(rows)).float()
+    def logits(self, rows: Rows, view: View | None = None) -> torch.Tensor:
+        """Return the logits (b, P) of rows of the pool, in another view of it if one is given."""
+        found = torch.as_tensor((view or self._lesson.view).take(rows)).float()
         return self.run.logits((found - self._middle) / self._scale)
 
     def fitted(self, loss: Callable[[], torch.Tensor]) -> Perceptron:
         """Return the model after the recipe's steps down ``loss``, of a batch."""
         self.run.go_on(loss, falling=True)
-        layers = of_all_classes(self.run.layers(), self._present, self._lesson.n_classes)
+        layers = of_all_classes(self.run.layers(), self.present, self._lesson.n_classes)
         return Perceptron(layers, self._centre, self._scale, 0.0)
+
+
+def supervised(head: Head, lesson: Lesson) -> Callable[..., torch.Tensor]:
+    """Return the mean cross-entropy over the next batch of labelled rows, in a view if one is given.
+
+    Where they fill no batch it is that of all of them.
+    """
+    coming, y = head.batches(lesson.rows, head.run.recipe.batch), torch.from_numpy(head.targets)
+
+    def loss(view: View | None = None) -> torch.Tensor:
+        chosen = next(coming)
+        return cross_entropy(head.logits(lesson.rows[chosen.numpy()], view), y[chosen].to(device.home()))
+
+    return loss
 
 
 def weighted(head: Head, rows: Rows, classes: Labels, weights: Features) -> Callable[[], torch.Tensor]:

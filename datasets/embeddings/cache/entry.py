@@ -62,6 +62,10 @@ IMAGES = "images"
 """The folder of the cache in which images lie as views of their pools, each named by the hash of what decides it."""
 
 
+VIEWS = "views"
+"""The folder of the cache in which transformed views of pools lie, each named by the hash of what decides it."""
+
+
 class CorruptEntryError(UserError, ValueError):
     """An entry is not what its manifest says: one line with the file, the ``fault`` and the command that mends it."""
 
@@ -153,6 +157,22 @@ def read(
     files = {name: manifest["files"][file] for name, file in names.items()}
     hashed = hash_all or sum(facts["bytes"] for facts in files.values()) <= CHECKED
     return Entry(manifest, {name: _read_array(folder / names[name], files[name], hashed) for name in names})
+
+
+def once(folder: Path, names: Mapping[str, str], form: type[Folder], write: Callable[[], None]) -> Entry:
+    """Return an entry, written by ``write`` under the lock where it is not there, while others that ask for it wait.
+
+    Raises `CorruptEntryError` for one that is damaged: nothing is written again unasked.
+    """
+    with suppress(OSError, CorruptEntryError):  # decided below, when no other process is at it
+        found = read(folder, names=names, form=form)  # without a lock: a cache may be read-only
+        used(folder)
+        return found
+    with locked(folder):
+        if not folder.is_dir():
+            write()
+        with storage(folder.parent):
+            return read(folder, names=names, form=form)
 
 
 def read_manifest(folder: Path, form: type[Folder] = Folder) -> dict[str, Any]:

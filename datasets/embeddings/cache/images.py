@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,8 @@ from ....benchmark.types import canonical_json
 from ...reading.base import Report, Step, cache_dir, silent
 from ...reading.loading import Loaded
 from . import entry
-from .entry import IMAGES, CorruptEntryError
-from .manifests import View
+from .entry import IMAGES
+from .manifests import Images
 
 FILES = {"images": "train.npy", "test_images": "test.npy"}
 """The arrays by the names they have in a pool: (N, height, width, channels) and (M, ...) uint8."""
@@ -38,25 +37,12 @@ def images(loaded: Loaded, report: Report = silent) -> Mapping[str, NDArray[np.u
         As for an embedding: what is damaged is not written again unasked.
     """
     folder = cache_dir() / IMAGES / key(loaded.content)
-    with suppress(OSError, CorruptEntryError):  # decided below, when no other process is at it
-        found = entry.read(folder, names=FILES, form=View)  # without a lock: a cache may be read-only
-        entry.used(folder)
-        return found.arrays
-    with entry.locked(folder):
-        if not folder.is_dir():
-            _write(folder, loaded, report)
-        with entry.storage(folder.parent):
-            return entry.read(folder, names=FILES, form=View).arrays
+    return entry.once(folder, FILES, Images, lambda: _write(folder, loaded, report)).arrays
 
 
 def key(content: str) -> str:
     """Return the name of the folder that holds the images of data with this content hash."""
     return hashlib.sha256(canonical_json([IMAGES, entry.LAYOUT, content]).encode()).hexdigest()
-
-
-def fault(folder: Path) -> CorruptEntryError | None:
-    """Hash all images of a folder; return what is wrong with them, or None."""
-    return entry.fault(folder, FILES, View)
 
 
 class _Told:

@@ -56,11 +56,17 @@ class Folder(_Strict):
         return files
 
 
-class View(Folder):
+class Images(Folder):
     """The images of a dataset."""
 
     axes = {"train.npy": 4, "test.npy": 4}
     dataset: Made
+
+
+class Views(Folder, About):
+    """Transformed views of a pool, as an encoder sees them."""
+
+    axes = {"views.npy": 4}
 
 
 class Artefact(Folder):

@@ -18,10 +18,17 @@ from ...reading import plain
 from ...reading.base import cache_dir
 from ..base import ABOUT
 from ..networks import checkpoint
-from . import artefacts, entry, images
-from .entry import IMAGES, TRAINING, CorruptEntryError, StaleEntryError
-from .manifests import About, Embedding, View, fault
+from . import artefacts, entry, images, views
+from .entry import FILES, IMAGES, TRAINING, VIEWS, CorruptEntryError, StaleEntryError
+from .manifests import About, Embedding, Folder, Images, Views, fault
 from .origin import origin_text
+
+FORMS: Mapping[str, tuple[Mapping[str, str], type[Folder]]] = {
+    "": (FILES, Embedding),
+    IMAGES: (images.FILES, Images),
+    VIEWS: (views.FILES, Views),
+}
+"""The arrays of the folders at a place in the cache, and what their manifests hold."""
 
 SHORT = 12
 """Digits of a fingerprint that are shown."""
@@ -34,7 +41,7 @@ class ShelfError(UserError):
 def find(prefixes: Sequence[str], places: Sequence[str] = ("",)) -> list[str]:
     """Return the fingerprints that begin so, each once; also of those of which only remains are there.
 
-    ``places`` are the folders of the cache to look in: `TRAINING`, `IMAGES`, the cache itself for entries.
+    ``places`` are the folders of the cache to look in: `TRAINING`, `IMAGES`, `VIEWS`, the cache itself for entries.
     """
     known = {path.name.partition(".")[0] for place in places for path in entry.beside(place)}
     found, problems = [], []
@@ -57,9 +64,10 @@ def remove(prefixes: Sequence[str], stale: bool = False) -> list[str]:
 
     ``stale`` adds those that another version wrote. All prefixes are looked up before anything is removed.
     """
-    doomed = find(prefixes, ("", TRAINING, IMAGES))
+    doomed = find(prefixes, (*FORMS, TRAINING))
     doomed += [path.name for path in entry.folders() if stale and _is_stale(path) and path.name not in doomed]
-    others = {path.name.partition(".")[0]: path.parent for place in (TRAINING, IMAGES) for path in entry.beside(place)}
+    rooms = (TRAINING, IMAGES, VIEWS)
+    others = {path.name.partition(".")[0]: path.parent for place in rooms for path in entry.beside(place)}
     return [_remove(others.get(name, cache_dir()) / name) for name in doomed]
 
 
@@ -90,8 +98,9 @@ def _is_stale(folder: Path) -> bool:
 
 def verified() -> Iterator[tuple[str, bool]]:
     """Hash all that is in the cache; yield a line for each, with what mends it, and whether it is sound."""
-    for folder in [*entry.folders(), *entry.folders(IMAGES)]:
-        error = images.fault(folder) if folder.parent.name == IMAGES else entry.fault(folder)
+    every = [(place, folder) for place in FORMS for folder in entry.folders(place)]
+    for room, folder in every:
+        error = entry.fault(folder, *FORMS[room])
         word = "ok" if error is None else "stale" if isinstance(error, StaleEntryError) else "corrupt"
         yield f"{word:8}{folder.name[:SHORT]}  {error or _what(folder)}", error is None
     for fingerprint in (path.stem for path in entry.beside() if path.suffix == entry.DERIVED):
@@ -108,13 +117,14 @@ def _corrupt(name: str, fault: str) -> str:
 
 def listing() -> list[str]:
     """Return what is in the cache: a line of headings, one per entry, view and training, and how much it all takes."""
-    found, views, trainings = entry.folders(), entry.folders(IMAGES), entry.folders(TRAINING)
-    every = [*found, *views, *trainings]
+    found, trainings = entry.folders(), entry.folders(TRAINING)
+    seen = [*entry.folders(IMAGES), *entry.folders(VIEWS)]
+    every = [*found, *seen, *trainings]
     with entry.storage(cache_dir()):
         total = _megabytes(sum(map(_bytes, every)))
     columns = ("fingerprint", "dataset", "embedding", "rows", "dims", "MB", "1-NN", "linear", "last used")
     counted = [f"{len(found)} entries"]
-    counted += [f"{len(more)} {what}" for what, more in (("views", views), ("trainings", trainings)) if more]
+    counted += [f"{len(more)} {what}" for what, more in (("views", seen), ("trainings", trainings)) if more]
     return [*_aligned(columns, map(_facts, every)), f"{' and '.join(counted)}, {total} MB, in {cache_dir()}"]
 
 
@@ -156,7 +166,9 @@ def _facts(folder: Path) -> dict[str, str]:
         return {**facts, **_training(folder)}
     try:
         if folder.parent.name == IMAGES:
-            return {**facts, **_images(entry.read_manifest(folder, View))}
+            return {**facts, **_images(entry.read_manifest(folder, Images))}
+        if folder.parent.name == VIEWS:
+            return {**facts, **_views(entry.read_manifest(folder, Views))}
         return {**facts, **_described(entry.read_manifest(folder, Embedding))}
     except StaleEntryError:
         return {**facts, "dataset": "(stale)"}
@@ -185,13 +197,24 @@ def _described(manifest: Mapping[str, Any], of_part: str = "(of {})") -> dict[st
 
 
 def _images(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return the columns of a view of images."""
+    """Return the columns of the images of a dataset."""
     (n, *dims), (m, *_) = (manifest["files"][file]["shape"] for file in ("train.npy", "test.npy"))
     return {
         "dataset": _label(datasets, manifest["dataset"]),
         "embedding": "images",
         "rows": f"{n}+{m}",
         "dims": "x".join(map(str, dims)),
+    }
+
+
+def _views(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the columns of transformed views: so many weak and strong ones of each row."""
+    _, V, n, dims = manifest["files"]["views.npy"]["shape"]
+    return {
+        "dataset": _label(datasets, manifest["dataset"]),
+        "embedding": f"2x{V} views by {_label(encoders, manifest['encoder'])}",
+        "rows": str(n),
+        "dims": str(dims),
     }
 
 

@@ -23,7 +23,7 @@ from .... import __version__
 from ....benchmark.registry import encoders
 from ....benchmark.seeds import generator
 from ....benchmark.types import Derived, Features, Labels, Pool, canonical_json
-from ...reading.base import DataError, Dataset, Report, cache_dir, label_of, parameters, plugin_of, silent
+from ...reading.base import DataError, Dataset, Report, Split, cache_dir, label_of, parameters, plugin_of, silent
 from ...reading.loading import Loaded, load
 from ..base import Encoder, Precision, ReadsFile, StorageError, Stored, Work, feature_problems
 from . import entry, images
@@ -47,13 +47,13 @@ __all__ = [
 class Embedded:
     """One embedded dataset, read-only and mapped from the cache. ``seconds`` is what the encoder took when it ran.
 
-    Features that are kept as float16 are made float32, in memory, each time they are asked for. ``images`` are the
-    same rows as images, where somebody asks for them (`images.FILES`).
+    Features that are kept as float16 are made float32, in memory, each time they are asked for. ``more`` is what the
+    pool holds besides, where somebody asks for it: the same rows as images (`images.FILES`), transformed ``views``.
     """
 
     fingerprint: str
     entry: Entry
-    images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    more: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def features(self) -> Features:
@@ -87,7 +87,7 @@ class Embedded:
         """Return all that `make_pool` needs, as arrays: what travels between processes."""
         content = self.entry.manifest["files"][FILES["features"]]["sha256"]
         rest = {"class_names": np.array(self.class_names), "content": np.array(content)}
-        return {**{name: getattr(self, name) for name in FILES}, **rest, **self.images}
+        return {**{name: getattr(self, name) for name in FILES}, **rest, **self.more}
 
     def pool(self) -> Pool:
         return make_pool(self.fingerprint, self.arrays())
@@ -98,8 +98,8 @@ def make_pool(fingerprint: str, arrays: Mapping[str, NDArray[Any]]) -> Pool:
     keep = keeper(fingerprint, str(arrays["content"]))
     derived = Derived(arrays["features"], partial(generator, "derived", fingerprint), keep)
     class_names = tuple(arrays["class_names"].tolist())
-    views = {name: arrays[name] for name in images.FILES if name in arrays}
-    return Pool(**{name: arrays[name] for name in FILES}, **views, class_names=class_names, derived=derived)
+    more = {name: arrays[name] for name in (*images.FILES, "views") if name in arrays}
+    return Pool(**{name: arrays[name] for name in FILES}, **more, class_names=class_names, derived=derived)
 
 
 def fingerprint(content: str, encoder: Encoder) -> str:
@@ -161,11 +161,11 @@ def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report, ane
     _sweep(folder.parent)
     started = time.perf_counter()
     try:
-        work = _work(folder, loaded, encoder, report)
+        work = work_at(folder, loaded, encoder, report)
         if anew and work.kept.is_dir():
             with work.keeping():
                 shutil.rmtree(work.kept)
-        features = _encode(loaded, encoder, work)
+        features = encoded(loaded.split, loaded, encoder, work, _precision(encoder))
         seconds = round(time.perf_counter() - started, 3)
         with storage(folder.parent):
             unfinished.mkdir(exist_ok=True)
@@ -178,14 +178,16 @@ def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report, ane
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _work(folder: Path, loaded: Loaded, encoder: Encoder, report: Report) -> Work:
+def work_at(folder: Path, loaded: Loaded, encoder: Encoder, report: Report) -> Work:
+    """Return where an encoder works while ``folder`` is made; what it keeps is that of these inputs and parameters."""
     plugin = plugin_of(encoders, encoder)
     made_of = canonical_json([plugin.name, plugin.version, _settings(encoder), loaded.inputs])
-    kept = folder.parent / entry.TRAINING / hashlib.sha256(made_of.encode()).hexdigest()
-    return Work(folder.with_suffix(".tmp") / "scratch", kept, report, _about(loaded, encoder))
+    kept = cache_dir() / entry.TRAINING / hashlib.sha256(made_of.encode()).hexdigest()
+    return Work(folder.with_suffix(".tmp") / "scratch", kept, report, about(loaded, encoder))
 
 
-def _about(loaded: Loaded, encoder: Encoder) -> dict[str, Any]:
+def about(loaded: Loaded, encoder: Encoder) -> dict[str, Any]:
+    """Return what a manifest says of the data and the encoder."""
     plugin = plugin_of(encoders, encoder)
     made_by = {"name": plugin.name, "label": label_of(plugin, encoder), "version": plugin.version}
     return {
@@ -194,10 +196,13 @@ def _about(loaded: Loaded, encoder: Encoder) -> dict[str, Any]:
     }
 
 
-def _encode(loaded: Loaded, encoder: Encoder, work: Work) -> tuple[Features, Features]:
+def encoded(
+    split: Split, loaded: Loaded, encoder: Encoder, work: Work, precision: Precision
+) -> tuple[Features, Features]:
+    """Return the features of a split's parts, as fit to be kept; the draws are those of the data that were loaded."""
     plugin, settings = plugin_of(encoders, encoder), canonical_json(_settings(encoder))
-    train, test = encoder.encode(loaded.split, generator("encode", plugin.name, settings, loaded.inputs), work)
-    problems = feature_problems(train, test, loaded.split, _precision(encoder))
+    train, test = encoder.encode(split, generator("encode", plugin.name, settings, loaded.inputs), work)
+    problems = feature_problems(train, test, split, precision)
     if problems:
         label = label_of(plugin, encoder)
         raise DataError([f"{label} for dataset {loaded.label}: {problem}" for problem in problems])
@@ -218,7 +223,7 @@ def _write(folder: Path, features: tuple[Features, Features], loaded: Loaded, en
     return {
         "layout": entry.LAYOUT,
         "albench": __version__,
-        **_about(loaded, encoder),
+        **about(loaded, encoder),
         "origin": origin(encoder),
         "kind": split.kind,
         "n_classes": len(split.class_names),
@@ -230,7 +235,8 @@ def _write(folder: Path, features: tuple[Features, Features], loaded: Loaded, en
 
 def _sweep(cache: Path) -> None:
     """Remove what killed processes left: unfinished folders whose lock is free."""
-    places = {cache: "*.tmp", cache / entry.IMAGES: "*.tmp", cache / entry.TRAINING: "*.removed.tmp"}
+    places = {cache: "*.tmp", cache / entry.TRAINING: "*.removed.tmp"}
+    places |= {cache / place: "*.tmp" for place in (entry.IMAGES, entry.VIEWS)}
     ours = {place: pattern for place, pattern in places.items() if place == cache or not place.is_symlink()}
     for unfinished in (path for place, pattern in ours.items() for path in place.glob(pattern)):
         with suppress(Timeout, StorageError), locked(unfinished, timeout=0), storage(cache):  # else it is being written

@@ -11,9 +11,11 @@ from sklearn.datasets import load_digits
 
 from albench.benchmark import registry
 from albench.benchmark.conformance.checks import OF_LEARNERS, check_learner
+from albench.benchmark.learners.flexmatch_head import FlexMatchHead
 from albench.benchmark.learners.label_propagation import LabelPropagation
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
+from albench.benchmark.learners.pseudo_label import PseudoLabel
 from albench.benchmark.learners.resnet18 import ResNet18
 from albench.benchmark.learners.resnet50 import ResNet50
 from albench.benchmark.learners.wrn import WRN
@@ -33,6 +35,8 @@ SHORT: list[Learner] = [
 ]
 """Trained for too short to learn anything: they keep their other promises in seconds."""
 OTHERS: dict[str, list[Learner]] = {
+    "flexmatch-head": [FlexMatchHead(views=2), FlexMatchHead(steps=100, width=32)],
+    "pseudo-label": [PseudoLabel(), PseudoLabel(steps=100, width=32, threshold=0.9)],
     "label-propagation": [LabelPropagation(neighbours=20, steps=100), LabelPropagation("simeoni", steps=100)],
     "linear": [Linear(), Linear(passes="laplace"), Linear(passes="bootstrap"), Linear(passes="dropout")],
     "mlp": [
