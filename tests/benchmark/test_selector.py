@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.commands import invoke, nothing_written, run, write_grid
-from support.trials import Listening, make_pool, make_trial
+from support.trials import Listening, make_pool, make_trial, rounds_of
 
 from albench.benchmark import loop, registry
 from albench.benchmark.grid.grid import parse
@@ -19,22 +19,11 @@ from albench.benchmark.learners.knn import KNN
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.purchase import Purchase, Recorded
-from albench.benchmark.types import Batch, Learner, Lesson, Model, Pool, Round, Trial
+from albench.benchmark.types import Learner, Lesson, Model, Round
 from albench.results.record.store import RunStore
 from albench.strategies.composed.ceal import Ceal
 
 RULES = ("random", "margin", "badge", "bald", "coreset", "selectal", "qbc", "al-fk", "boss-oracle", "ceal", "tailor")
-
-
-def rounds_of(
-    trial: Trial,
-    learner: Learner,
-    selector: Learner | None = None,
-    pool: Pool | None = None,
-    history: tuple[Batch, ...] = (),
-) -> list[Round]:
-    rule = registry.strategies.get(trial.strategy.name).cls()
-    return list(loop.run_trial(trial, pool or make_pool(), rule, learner, history, selector=selector))
 
 
 def picks(rounds: list[Round]) -> list[list[int]]:

@@ -4,9 +4,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from albench.benchmark import loop, registry
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.seeds import generator
-from albench.benchmark.types import Budget, Count, Derived, Lesson, Model, Part, Pool, Segment, Trial
+from albench.benchmark.types import (
+    Batch,
+    Budget,
+    Count,
+    Derived,
+    Learner,
+    Lesson,
+    Model,
+    Part,
+    Pool,
+    Round,
+    Segment,
+    Trial,
+)
 
 
 @dataclass(frozen=True)
@@ -47,3 +61,14 @@ def make_trial(
     segments = (Segment(Count(query), rounds),)
     budget = Budget("b", Count(int(number), bool(per_class)), segments, validation=Count(validation))
     return Trial(Part("toy"), Part("pixels"), Part("linear"), Part(strategy), budget, seed, "f")
+
+
+def rounds_of(
+    trial: Trial,
+    learner: Learner,
+    selector: Learner | None = None,
+    pool: Pool | None = None,
+    history: tuple[Batch, ...] = (),
+) -> list[Round]:
+    rule = registry.strategies.get(trial.strategy.name).cls()
+    return list(loop.run_trial(trial, pool or make_pool(), rule, learner, history, selector=selector))

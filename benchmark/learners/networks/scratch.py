@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -24,7 +25,7 @@ P = 0.5  # of passes: dropout, where the recipe has none
 
 
 @dataclass(frozen=True)
-class Scratch:
+class Scratch(ABC):
     """The parameters of all of them: a recipe, and what is to be other than it says."""
 
     recipe: Name = "typiclust"
@@ -60,9 +61,9 @@ class Scratch:
         given = frozenset({"probabilities", "scores", "hidden", "head"})
         return given if self.passes == "none" else given | {"passes"}
 
+    @abstractmethod
     def build(self, channels: int, *, pool: bool, large: bool) -> Callable[[], nn.Module]:
         """Return what makes the network without its head: with a max-pool at its beginning, or as for large images."""
-        raise NotImplementedError
 
     def fit(self, lesson: Lesson) -> Network:
         """Train on the classes that have labels: from ``lesson.weights`` on, with draws from ``lesson.rng``."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import PredefinedSplit
-from support.trials import make_pool, make_trial
+from support.trials import make_pool, make_trial, rounds_of
 
 from albench.benchmark import loop, registry
 from albench.benchmark.conformance.checks import check_learner
@@ -19,7 +19,7 @@ from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.learners.svm import SVM
 from albench.benchmark.learners.tuned import Tuned, dealt
 from albench.benchmark.purchase import Purchase, Recorded
-from albench.benchmark.types import Batch, Features, Labels, Learner, Lesson, Model, Pool, Query, Round, Rows, Trial
+from albench.benchmark.types import Features, Labels, Learner, Lesson, Model, Query, Round, Rows
 
 TUNED = Tuned((KNN(1), KNN(3), KNN(7)), ("k",))
 PENALTIES = tuple(Linear(C=C, passes="dropout") for C in (1e-3, 0.1, 10.0))
@@ -122,17 +122,6 @@ class Watched:
         self.lessons.append(lesson)
         self.drawn.append(int(lesson.rng.integers(2**40)))
         return Linear(self.C).fit(lesson)
-
-
-def rounds_of(
-    trial: Trial,
-    learner: Learner,
-    selector: Learner | None = None,
-    pool: Pool | None = None,
-    history: tuple[Batch, ...] = (),
-) -> list[Round]:
-    rule = registry.strategies.get(trial.strategy.name).cls()
-    return list(loop.run_trial(trial, pool or make_pool(), rule, learner, history, selector=selector))
 
 
 def answer(round_: Round) -> tuple[object, ...]:
