@@ -119,12 +119,12 @@ def within(seconds: float, line: str) -> Iterator[None]:
     timer.daemon = True
     if _Child.said is not None:
         timer.start()
-        _leave_word(line)
+        leave_word(line)
     try:
         yield
     finally:
         timer.cancel()
-        _leave_word("")
+        leave_word("")
 
 
 def stopped_by(number: int) -> str:
@@ -178,7 +178,8 @@ def _leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _leave_word(line: str) -> None:
+def leave_word(line: str) -> None:
+    """Say what the parent is to say should this process die without a word."""
     size = len(_Child.last_words)
     _Child.last_words[:] = line.encode(errors="replace")[:size].ljust(size, b"\0")
 
@@ -207,7 +208,6 @@ class _Parent:
         signal.signal(signal.SIGALRM, self._end)
         how = self._wait()
         signal.setitimer(signal.ITIMER_REAL, 0)
-        died = _ray_died()
         _end_what_is_left()
         said = self._said()
         if self._told is not None and said not in (0, 128 + self._told):
@@ -217,7 +217,7 @@ class _Parent:
         if said is None:
             _clear()
             word = _Child.last_words[:].rstrip(b"\0").decode(errors="replace")
-            _say(f"error: {word or f'{died or _cause(how)}; {KEPT}'}")
+            _say(f"error: {word or f'{_cause(how)}; {KEPT}'}")
             if how == -signal.SIGKILL:
                 os.kill(os.getpid(), signal.SIGKILL)  # who watches us is to see it too (137: a job's memory, mostly)
         return _MENDABLE if said is None else said
@@ -257,19 +257,6 @@ def _cause(how: int) -> str:
     if how < 0:
         return f"a library ended the program ({signal.Signals(-how).name})"
     return f"a library ended the program (exit status {how}), as Ray does when its own processes die"
-
-
-def _ray_died() -> str:
-    """Return by which signal the raylet had ended, in words: Ray ends the child then, which may not have seen it yet."""
-    import psutil  # noqa: PLC0415 - the small parent loads nothing that it may never need
-
-    for orphan in psutil.Process().children():
-        with suppress(psutil.Error, ChildProcessError):
-            how = os.waitid(os.P_PID, orphan.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if how is not None and how.si_code == os.CLD_KILLED and orphan.name() == "raylet":
-                name = signal.Signals(how.si_status).name
-                return f"Ray has died on this machine (its process raylet was ended by {name})"
-    return ""
 
 
 def _end_what_is_left() -> None:

@@ -109,7 +109,9 @@ class Session:
         if time.monotonic() - self._beat_at > BEAT_S:
             self._beat_at = time.monotonic()
             if died := self._died():
-                raise EngineError(f"Ray has died on this machine ({died}); {guard.KEPT}")
+                line = f"Ray has died on this machine ({died}); {guard.KEPT}"
+                guard.leave_word(line)  # Ray ends this process too, perhaps before it can speak
+                raise EngineError(line)
 
     def alive(self) -> bool:
         """Return whether Ray can be asked for something: it has not died, and there is time."""
