@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, cycle, repeat
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ...strategies.kernels.parameters import check
 from .. import device
 from ..registry import learner
 from ..types import Lesson
-from .heads.perceptron import Perceptron
+from .heads.labelbench import BATCH, LabelBench
 
 if TYPE_CHECKING:  # seconds to import, for which only those who fit wait
     import torch
 
     from .heads.semi import Head
-
-BATCH, RATE, DECAY = 128, 3e-3, 1e-4
 
 
 @learner(
@@ -27,7 +25,7 @@ BATCH, RATE, DECAY = 128, 3e-3, 1e-4
     "frozen features: LabelBench, Zhang et al., DMLR 2024",
 )
 @dataclass(frozen=True)
-class FlexMatchHead:
+class FlexMatchHead(LabelBench):
     """A head on frozen features learns from labels, and that strong views of an image are of the class of weak ones.
 
     FlexMatch: the likeliest class of a weak view, believed from a ``threshold`` that each class has as well as it is
@@ -43,30 +41,10 @@ class FlexMatchHead:
     (`networks.transforms`). ``width`` is that of a hidden layer; 0 is a linear head.
     """
 
-    threshold: float = 0.95
-    width: int = 0
-    steps: int = 400
-    ratio: int = 5
     views: int = 5
-
-    reads_unlabelled: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check("flexmatch-head", self, {"width": 0, "steps": 1, "ratio": 1, "views": 1}, ("threshold",))
-
-    @property
-    def gives(self) -> frozenset[str]:
-        """Probabilities from a head on the standardised embedding, or on the hidden layer."""
-        return frozenset({"probabilities", "scores", "hidden", "head"})
-
-    def fit(self, lesson: Lesson) -> Perceptron:
-        """Train on the classes that have labels; weights and batches are drawn from ``lesson.rng``."""
-        from .heads.semi import Head  # noqa: PLC0415 - torch takes seconds to load
-        from .heads.training import Recipe  # noqa: PLC0415 - likewise
-
-        recipe = Recipe(self.steps, BATCH, RATE, DECAY, p=0.0)
-        head = Head(lesson, recipe, (self.width,) if self.width else ())
-        return head.fitted(self.loss(head, lesson))
 
     def loss(self, head: Head, lesson: Lesson) -> Callable[[], torch.Tensor]:
         """Return the loss of the next batches: of labelled rows, and, where there are others, of their views."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ...strategies.kernels.parameters import check
 from ..registry import learner
 from ..types import Lesson
-from .heads.perceptron import Perceptron
+from .heads.labelbench import BATCH, LabelBench
 
 if TYPE_CHECKING:  # seconds to import, for which only those who fit wait
     import torch
 
-BATCH, RATE, DECAY = 128, 3e-3, 1e-4
+    from .heads.semi import Head
 
 
 @learner(
@@ -23,7 +24,7 @@ BATCH, RATE, DECAY = 128, 3e-3, 1e-4
     "workshops 2013; recipe: LabelBench, Zhang et al., DMLR 2024",
 )
 @dataclass(frozen=True)
-class PseudoLabel:
+class PseudoLabel(LabelBench):
     """A head on the embedding learns from labelled rows, and from unlabelled ones the class it is sure of itself.
 
     Each of ``steps`` of Adam (rate 3e-3, falling to 0 in a line) takes 128 labelled rows, or all where there are fewer,
@@ -36,33 +37,19 @@ class PseudoLabel:
     labels, its warm-up, and the fall of the rate.
     """
 
-    threshold: float = 0.95
-    width: int = 0
-    steps: int = 400
     warm_up: int = 200
-    ratio: int = 5
-
-    reads_unlabelled: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check("pseudo-label", self, {"width": 0, "steps": 1, "warm_up": 1, "ratio": 1}, ("threshold",))
 
-    @property
-    def gives(self) -> frozenset[str]:
-        """Probabilities from a head on the standardised embedding, or on the hidden layer."""
-        return frozenset({"probabilities", "scores", "hidden", "head"})
-
-    def fit(self, lesson: Lesson) -> Perceptron:
-        """Train on the classes that have labels; weights and batches are drawn from ``lesson.rng``."""
-        from .heads.semi import Head, supervised  # noqa: PLC0415 - torch takes seconds to load
+    def loss(self, head: Head, lesson: Lesson) -> Callable[[], torch.Tensor]:
+        """Return the loss of the next batches: of labelled rows, and, where there are others, of sure ones."""
+        from .heads.semi import supervised  # noqa: PLC0415 - torch takes seconds to load
         from .heads.thresholds import believed  # noqa: PLC0415 - likewise
-        from .heads.training import Recipe  # noqa: PLC0415 - likewise
 
-        recipe = Recipe(self.steps, BATCH, RATE, DECAY, p=0.0)
-        head = Head(lesson, recipe, (self.width,) if self.width else ())
         labelled = supervised(head, lesson)
         if not len(lesson.unlabelled):
-            return head.fitted(labelled)
+            return labelled
         coming, steps = head.batches(lesson.unlabelled, self.ratio * BATCH), count()
 
         def loss() -> torch.Tensor:
@@ -70,4 +57,4 @@ class PseudoLabel:
             weight = min(1.0, next(steps) / self.warm_up)
             return labelled() + weight * believed(head.logits(rows), self.threshold)
 
-        return head.fitted(loss)
+        return loss
