@@ -42,7 +42,7 @@ class Perceptron(SoftmaxHead):
         if self.later is not None:
             return [replace(self, layers=layers).scores for layers in islice(self.later(rng), K)]
         widths = [len(bias) for _, bias in self.layers[:-1]]
-        return [replace(self, masks=[_mask(width, self.p, rng) for width in widths]).scores for _ in range(K)]
+        return [replace(self, masks=[mask(width, self.p, rng) for width in widths]).scores for _ in range(K)]
 
     def seen(self, inputs: Array) -> Array:
         xp = array_namespace(inputs)
@@ -71,5 +71,6 @@ def of_all_classes(layers: list[Layer], present: Labels, n_classes: int) -> list
     return whole
 
 
-def _mask(width: int, p: float, rng: np.random.Generator) -> Features:
+def mask(width: int, p: float, rng: np.random.Generator) -> Features:
+    """Return 0 for units (width,) that are dropped, each with chance p, and 1 / (1 - p) for the others."""
     return ((rng.random(width) >= p) / (1 - p)).astype(np.float32)

@@ -14,47 +14,42 @@ from torch import nn
 
 from ... import device
 from ...types import Array, Draw, Features
+from ..heads.perceptron import mask
+from ..heads.softmax import Layer, SoftmaxHead, affine, softmax
 
 PIXELS = {"cpu": 2**16, "cuda": 2**22}
 """Pixels of the images that go through a network at once: on a CPU, larger batches leave the caches."""
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class Network(SoftmaxHead):
     """A body that makes H numbers of an image, and a softmax head over all C classes on them.
 
     Inputs (b, height, width, channels) uint8 are standardised: minus ``centre``, over ``scale``, both (channels,). The
-    ``weights`` of the body that ``build`` makes lie on the CPU. Of the ``last`` layer (H, C), (C,), a class without
+    ``weights`` of the body that ``build`` makes lie on the CPU. Of the ``top`` layer (H, C), (C,), a class without
     labels has the bias -inf. ``p`` is the chance to drop a hidden unit in a draw; where draws are other networks,
     ``others`` trains one after the other.
     """
 
     build: Callable[[], nn.Module]
     weights: Mapping[str, torch.Tensor]
-    last: tuple[Features, Features]
+    top: Layer
     centre: Features
     scale: Features
     p: float = 0.0
     others: Callable[[np.random.Generator], Iterator[Network]] | None = None
 
-    def scores(self, inputs: Array) -> Array:
-        """Return class probabilities (b, C) float32; exactly 0 for a class without labels."""
-        return self._scores(self.hidden(inputs))
+    @property
+    def last(self) -> Layer:
+        return self.top
 
-    def predict(self, inputs: Array) -> Array:
-        return self.scores(inputs).argmax(1)
-
-    def hidden(self, inputs: Array) -> Array:
+    def seen(self, inputs: Array) -> Array:
         """Return what the head sees, (b, H) float32: the penultimate layer."""
         size = max(8, PIXELS[device.home()] // (inputs.shape[1] * inputs.shape[2]))
         with device.one_thread(), torch.no_grad():
             parts = [self._body_of(inputs[start : start + size]) for start in range(0, max(len(inputs), 1), size)]
             found = torch.cat(parts)
         return found.numpy() if isinstance(inputs, np.ndarray) else found
-
-    def head(self) -> tuple[Array, Array]:
-        weights, bias = self.last
-        return device.put(weights), device.put(bias)
 
     def draws(self, K: int, rng: np.random.Generator) -> Sequence[Draw]:
         """Return the probabilities by K draws: by other networks, or with hidden units left out.
@@ -63,20 +58,11 @@ class Network:
         """
         if self.others is not None:
             return [other.scores for other in islice(self.others(rng), K)]
-        hidden, H = _Once(self.hidden), len(self.last[0])
-        masks = [((rng.random(H) >= self.p) / (1 - self.p)).astype(np.float32) for _ in range(K)]
-        return [partial(self._with_mask, hidden, mask) for mask in masks]
+        hidden, H = _Once(self.hidden), len(self.top[0])
+        return [partial(self._with_mask, hidden, mask(H, self.p, rng)) for _ in range(K)]
 
-    def _with_mask(self, hidden: Callable[[Array], Array], mask: Features, inputs: Array) -> Array:
-        return self._scores(hidden(inputs) * device.put(mask))
-
-    def _scores(self, hidden: Array) -> Array:
-        weights, bias = self.head()
-        logits = hidden @ weights + bias
-        if isinstance(logits, torch.Tensor):
-            return logits.softmax(1)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+    def _with_mask(self, hidden: Callable[[Array], Array], kept: Features, inputs: Array) -> Array:
+        return softmax(affine(hidden(inputs) * device.put(kept), self.top))
 
     def _body_of(self, inputs: Array) -> torch.Tensor:
         centre, scale = (device.tensor(part) for part in (self.centre, self.scale))

@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 from ....datasets.embeddings.networks.apply import seeded
 from ... import device
 from ...types import Features, Labels
+from ..heads.perceptron import of_all_classes
 from .network import Network, features, standardised
 from .recipes import Recipe
 from .views import NUMBERS, Views
@@ -59,7 +60,8 @@ class Task:
         with device.one_thread():
             _Run(self, body, head, targets, draws).go()
         state = {name: part.detach().cpu() for name, part in body.state_dict().items()}
-        return Network(self.build, state, _whole(head, present, self.n_classes), self.centre, self.scale, self.recipe.p)
+        (top,) = of_all_classes([(device.fetch(head.weight).T, device.fetch(head.bias))], present, self.n_classes)
+        return Network(self.build, state, top, self.centre, self.scale, self.recipe.p)
 
     def others(self, rng: np.random.Generator) -> Iterator[Network]:
         """Yield networks that are trained alike, each from initial weights and with batches of its own."""
@@ -171,12 +173,3 @@ def _cut(head: nn.Linear, present: Labels) -> nn.Linear:
         {name: part[torch.from_numpy(present)] for name, part in head.state_dict().items()}, assign=True
     )
     return cut
-
-
-def _whole(head: nn.Linear, present: Labels, n_classes: int) -> tuple[Features, Features]:
-    """Return weights (H, C) and bias (C,), read-only, of a head over the present classes: -inf for the others."""
-    weights, bias = np.zeros((head.in_features, n_classes), np.float32), np.full(n_classes, -np.inf, np.float32)
-    weights[:, present], bias[present] = device.fetch(head.weight).T, device.fetch(head.bias)
-    weights.setflags(write=False)
-    bias.setflags(write=False)
-    return weights, bias
