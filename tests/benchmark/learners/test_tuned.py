@@ -13,11 +13,13 @@ from support.trials import make_pool, make_trial, rounds_of
 
 from albench.benchmark import loop, registry
 from albench.benchmark.conformance.checks import check_learner
+from albench.benchmark.learners.flexmatch_head import FlexMatchHead
 from albench.benchmark.learners.knn import KNN
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.learners.svm import SVM
 from albench.benchmark.learners.tuned import Tuned, dealt
+from albench.benchmark.lesson import needed_views
 from albench.benchmark.purchase import Purchase, Recorded
 from albench.benchmark.types import Features, Labels, Learner, Lesson, Model, Query, Round, Rows
 
@@ -101,6 +103,7 @@ def test_it_promises_what_all_of_them_promise() -> None:
     assert Tuned((KNN(1), KNN(3)), ("k",)).gives == frozenset()
     assert Tuned((Linear(), Linear(passes="laplace")), ("passes",)).gives == Linear().gives
     assert Tuned((MLP(sees="images"), MLP(sees="images", width=8)), ("width",)).sees == "images"
+    assert needed_views(Tuned((FlexMatchHead(views=2), FlexMatchHead(views=3)), ("views",))) == 3
 
 
 # In a trial
@@ -113,6 +116,7 @@ class Watched:
     C: float = 1.0
     lessons: list[Lesson] = field(default_factory=list, compare=False)
     drawn: list[int] = field(default_factory=list, compare=False)
+    begun: list[int] = field(default_factory=list, compare=False)
 
     @property
     def gives(self) -> frozenset[str]:
@@ -121,6 +125,7 @@ class Watched:
     def fit(self, lesson: Lesson) -> Model:
         self.lessons.append(lesson)
         self.drawn.append(int(lesson.rng.integers(2**40)))
+        self.begun.append(int(lesson.weights.integers(2**40)))
         return Linear(self.C).fit(lesson)
 
 
@@ -168,6 +173,13 @@ def test_candidates_draw_the_same_and_hold_out_each_row_once() -> None:
     assert len(set(candidates[0].drawn)) == 5
     held = np.concatenate([np.setdiff1d(np.arange(20), lesson.rows) for lesson in candidates[0].lessons])
     assert sorted(held.tolist()) == list(range(20))
+
+
+def test_every_fit_of_a_trial_starts_from_the_same_weights() -> None:
+    one, other = Watched(1.0), Watched(0.1)
+    rounds_of(make_trial("random", rounds=2), Tuned((one, other), ("C",)))
+    assert len(one.begun) + len(other.begun) > 3
+    assert len({*one.begun, *other.begun}) == 1
 
 
 def test_the_draws_are_the_same_for_all_strategies() -> None:

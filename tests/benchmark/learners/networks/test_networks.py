@@ -140,6 +140,16 @@ def test_grey_images_are_not_mirrored_and_what_is_said_holds() -> None:
     assert set(NUMBERS) >= {one.augment for one in RECIPES.values()}
 
 
+def test_initial_weights_have_the_variances_of_the_recipes() -> None:
+    """Of kernels 2 / fan-out, of the head 1 / (3 H); 10,000 numbers tell theirs to a few per cent."""
+    body, head = training.begun(ResNet18().build(3, pool=True, large=False), (32, 32, 3), 100, np.random.default_rng(0))
+    parts = body.state_dict()
+    for name, fan_out in (("layer2.0.conv1.weight", 128 * 9), ("layer2.0.downsample.0.weight", 128)):
+        assert float(parts[name].var()) == pytest.approx(2 / fan_out, rel=0.1)
+    assert float(head.weight.detach().var()) == pytest.approx(1 / (3 * 512), rel=0.1)
+    assert not head.bias.any()
+
+
 def test_each_round_of_a_trial_starts_from_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, plain = list[dict[str, torch.Tensor]](), training.begun
 
