@@ -28,10 +28,15 @@ class WRN(Scratch):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.depth < 10 or self.depth % 6 != 4:
-            raise ValueError(f"depth is {self.depth}; legal: 10, 16, 22, 28, ...")
+        check_depth(self.depth)
 
     def build(self, channels: int, *, pool: bool, large: bool) -> Callable[[], nn.Module]:
         from ...datasets.embeddings.networks.backbones import wide_resnet  # noqa: PLC0415 - see resnet18
 
         return partial(wide_resnet, self.depth, self.k, channels)
+
+
+def check_depth(depth: int) -> None:
+    """Raise `ValueError` where no wide residual network has so many layers."""
+    if depth < 10 or depth % 6 != 4:
+        raise ValueError(f"depth is {depth}; legal: 10, 16, 22, 28, ...")

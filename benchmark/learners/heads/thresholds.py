@@ -38,7 +38,8 @@ class Thresholds:
         They are judged by the thresholds of before, then noted.
         """
         confidence, guess = probs.max(dim=1)
-        counts = torch.bincount(self._noted, minlength=self._P + 1)
+        counts = torch.zeros(self._P + 1, dtype=torch.long, device=self._noted.device)
+        counts.scatter_add_(0, self._noted, torch.ones_like(self._noted))  # bincount would wait for the host
         beta = (counts[:-1] / counts.max()).to(probs.dtype)
         believed = confidence >= self._threshold * (beta / (2 - beta))[guess]
         self._noted[chosen] = torch.where(confidence >= self._threshold, guess, self._noted[chosen])

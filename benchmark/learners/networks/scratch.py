@@ -78,14 +78,14 @@ class Scratch(ABC):
             images=lesson.view.array[lesson.rows],
             labels=lesson.labels.copy(),
             n_classes=lesson.n_classes,
-            **_brightness(lesson.view),
+            **brightness(lesson.view),
             recipe=recipe,
         )
         network = task.trained(lesson.weights, lesson.rng)
         return replace(network, others=task.others) if self.passes == "ensemble" else network
 
 
-def _brightness(view: View) -> dict[str, Features]:
+def brightness(view: View) -> dict[str, Features]:
     """Return mean and deviation of each channel over the pool, or over every few of its images where it is large."""
     pixels = view.array[:: -(-len(view) // PROBED)].reshape(-1, view.array.shape[-1]).astype(np.float32)
     centre, scale = pixels.mean(axis=0, dtype=np.float64), pixels.std(axis=0, dtype=np.float64)

@@ -1,7 +1,6 @@
 """Training a network of images by a recipe, on the CPU or a GPU; nothing global is drawn from or left changed.
 
-All draws are made on the CPU, by a generator that is seeded from that of the lesson: they are the same on every device.
-Some steps' draws travel at once, and a step takes its own from them, so that a card plays it back without the host.
+Draws are made by a generator that is seeded from that of the lesson, a step's before it is taken (`steps.take`).
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 
 import numpy as np
 import torch
@@ -22,11 +20,12 @@ from ....datasets.embeddings.networks.apply import seeded
 from ... import device
 from ...types import Features, Labels
 from ..heads.perceptron import of_all_classes
+from ..heads.softmax import Layer
 from .network import Network, features, standardised
-from .recipes import Recipe
+from .recipes import Optimiser, Recipe
+from .steps import shuffled, take
 from .views import NUMBERS, Views
 
-STEPS = 64  # whose draws travel at once
 MOMENTUM = 0.9
 
 Draws = tuple[torch.Tensor, ...]
@@ -55,12 +54,12 @@ class Task:
         """
         present, targets = np.unique(self.labels, return_inverse=True)
         body, head = begun(self.build, self.images.shape[1:], self.n_classes, weights)
-        head = _cut(head, present)
+        head = cut(head, present)
         draws = torch.Generator().manual_seed(int(rng.integers(2**63)))
         with device.one_thread():
             _Run(self, body, head, targets, draws).go()
         state = {name: part.detach().cpu() for name, part in body.state_dict().items()}
-        (top,) = of_all_classes([(device.fetch(head.weight).T, device.fetch(head.bias))], present, self.n_classes)
+        top = whole(head, present, self.n_classes)
         return Network(self.build, state, top, self.centre, self.scale, self.recipe.p)
 
     def others(self, rng: np.random.Generator) -> Iterator[Network]:
@@ -100,29 +99,15 @@ class _Run:
         self._targets = device.tensor(targets)
         self._centre, self._scale = device.tensor(task.centre), device.tensor(task.scale)
         self._rate = torch.zeros((), device=device.home())
-        self._optimiser = optimiser(nn.ModuleList([body, head]), self._rate, task.recipe)
-        self._plan: Draws = ()
-        self._next = torch.zeros(1, dtype=torch.long, device=device.home())
+        recipe = task.recipe
+        both = nn.ModuleList([body, head])
+        self._optimiser = optimiser(both, self._rate, recipe.optimiser, recipe.decay, decay_all=recipe.decay_all)
 
     def go(self) -> None:
         """Take all steps of the recipe."""
-        step = device.recorded(self._step)
-        planned = plan(len(self._targets), self._head.in_features, self._recipe, self._draws)
-        while some := list(islice(planned, STEPS)):
-            self._load([torch.stack(parts) for parts in zip(*some, strict=True)])
-            for _ in some:
-                step()
+        take(self._step, plan(len(self._targets), self._head.in_features, self._recipe, self._draws))
 
-    def _load(self, parts: list[torch.Tensor]) -> None:
-        """Bring the draws of some steps to where the first ones lay: a recording reads them there."""
-        self._plan = self._plan or tuple(torch.empty_like(part, device=device.home()) for part in parts)
-        for there, part in zip(self._plan, parts, strict=True):
-            there[: len(part)].copy_(part)
-        self._next.zero_()
-
-    def _step(self) -> None:
-        rows, numbers, kept, rate = (part.index_select(0, self._next)[0] for part in self._plan)
-        self._next += 1
+    def _step(self, rows: torch.Tensor, numbers: torch.Tensor, kept: torch.Tensor, rate: torch.Tensor) -> None:
         self._rate.copy_(rate)
         images = standardised(self._views.of(rows, numbers), self._centre, self._scale)
         hidden = features(self._body, images)
@@ -140,32 +125,34 @@ def plan(M: int, H: int, recipe: Recipe, draws: torch.Generator) -> Iterator[Dra
     dropped = H if recipe.p else 0
     for epoch in range(recipe.epochs):
         rate = torch.tensor(recipe.rate_in(epoch))
-        times = math.ceil(steps * size / M)
-        order = torch.cat([torch.randperm(M, generator=draws) for _ in range(times)])
-        for rows in torch.split(order[: steps * size], size):
+        for rows in torch.split(shuffled(M, steps * size, draws), size):
             numbers = torch.rand(size, NUMBERS[recipe.augment], generator=draws)
             yield rows, numbers, torch.rand(size, dropped, generator=draws) >= recipe.p, rate
 
 
-def optimiser(module: nn.Module, rate: torch.Tensor, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the recipe's optimiser of all parameters, whose learning rate is read where ``rate`` lies.
+def optimiser(
+    module: nn.Module, rate: torch.Tensor, kind: Optimiser, decay: float, *, decay_all: bool
+) -> torch.optim.Optimizer:
+    """Return an optimiser of all parameters, with weight decay of kernels and matrices alone where not of all.
 
-    torch's fused ones alone do that; others ask the host, and cannot be recorded.
+    Its learning rate is read where ``rate`` lies: torch's fused ones alone do that; others ask the host, and cannot be
+    recorded.
     """
     every = list(module.parameters())
-    free = [] if recipe.decay_all else [p for p in every if p.ndim == 1]
+    free = [] if decay_all else [p for p in every if p.ndim == 1]
     groups = [
-        {"params": [p for p in every if recipe.decay_all or p.ndim > 1], "weight_decay": recipe.decay},
+        {"params": [p for p in every if decay_all or p.ndim > 1], "weight_decay": decay},
         {"params": free, "weight_decay": 0.0},
     ]
-    sgd = partial(torch.optim.SGD, momentum=MOMENTUM, nesterov=recipe.optimiser == "nesterov")
-    adam = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.Adam
-    plain = recipe.optimiser in ("sgd", "nesterov")
-    make: Callable[..., torch.optim.Optimizer] = sgd if plain else partial(adam, capturable=rate.is_cuda)
+    sgd = partial(torch.optim.SGD, momentum=MOMENTUM, nesterov=kind == "nesterov")
+    adam = torch.optim.AdamW if kind == "adamw" else torch.optim.Adam
+    make: Callable[..., torch.optim.Optimizer] = (
+        sgd if kind in ("sgd", "nesterov") else partial(adam, capturable=rate.is_cuda)
+    )
     return make([group for group in groups if group["params"]], lr=rate, fused=True)
 
 
-def _cut(head: nn.Linear, present: Labels) -> nn.Linear:
+def cut(head: nn.Linear, present: Labels) -> nn.Linear:
     """Return the head over these classes alone."""
     with torch.device("meta"):  # nothing is drawn
         cut = nn.Linear(head.in_features, len(present))
@@ -173,3 +160,9 @@ def _cut(head: nn.Linear, present: Labels) -> nn.Linear:
         {name: part[torch.from_numpy(present)] for name, part in head.state_dict().items()}, assign=True
     )
     return cut
+
+
+def whole(head: nn.Linear, present: Labels, n_classes: int) -> Layer:
+    """Return the head over these classes as one over all."""
+    (top,) = of_all_classes([(device.fetch(head.weight).T, device.fetch(head.bias))], present, n_classes)
+    return top

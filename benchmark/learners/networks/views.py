@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch.nn.functional import pad
 
@@ -22,16 +21,18 @@ class Views:
     """Images (M, height, width, channels) uint8, and random views of their rows.
 
     A crop has the size of the image, out of the image with a margin of an eighth of its side (4 pixels of 32), which is
-    black. ``crop-flip`` mirrors half of them, and ``strong`` distorts them besides (`strong.strong`); there the margin
-    is the image, mirrored.
+    black, or the image ``mirrored``. ``crop-flip`` mirrors half of them, and ``strong`` distorts them besides
+    (`strong.strong`); there the margin is always the image. None but a black margin takes a copy of the images.
     """
 
-    def __init__(self, images: torch.Tensor, kind: Augment) -> None:
+    def __init__(self, images: torch.Tensor, kind: Augment, *, mirrored: bool = False) -> None:
         _, self._height, self._width, _ = images.shape
         self._kind, self._images, self._margin = kind, images, 0
+        self._mirrored = mirrored or kind == "strong"
         if kind != "none":
             self._margin = max(1, round(max(self._height, self._width) / 8))
-            self._images = (_mirrored if kind == "strong" else _black)(images, self._margin)
+            if not self._mirrored:
+                self._images = pad(images, (0, 0, *[self._margin] * 4))
 
     def of(self, rows: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
         """Return a view (B, height, width, channels), bytes, of each row, by numbers (B, `NUMBERS`)."""
@@ -42,14 +43,15 @@ class Views:
         x = torch.arange(self._width, device=rows.device).expand(len(rows), -1)
         if self._kind != "crop":
             x = torch.where(numbers[:, 2:3] < 0.5, x.flip(1), x)
-        seen = self._images[rows[:, None, None], y[:, :, None], (moved[:, 1] + x)[:, None, :]]
+        x = moved[:, 1] + x
+        if self._mirrored:
+            y, x = _inside(y - self._margin, self._height), _inside(x - self._margin, self._width)
+        seen = self._images[rows[:, None, None], y[:, :, None], x[:, None, :]]
         return strong.strong(seen, numbers[:, 3:]) if self._kind == "strong" else seen
 
 
-def _black(images: torch.Tensor, margin: int) -> torch.Tensor:
-    return pad(images, (0, 0, *[margin] * 4))
-
-
-def _mirrored(images: torch.Tensor, margin: int) -> torch.Tensor:
-    y, x = (torch.from_numpy(np.pad(np.arange(n), margin, mode="reflect")) for n in images.shape[1:3])
-    return images[:, y.to(images.device)][:, :, x.to(images.device)]
+def _inside(places: torch.Tensor, n: int) -> torch.Tensor:
+    """Return places around n pixels as the ones that a mirror on each outermost pixel shows there."""
+    period = max(1, 2 * (n - 1))
+    places = places % period
+    return torch.minimum(places, period - places)

@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 
 from albench.benchmark import registry
 from albench.benchmark.conformance.checks import OF_LEARNERS, check_learner
+from albench.benchmark.learners.flexmatch import FlexMatch
 from albench.benchmark.learners.flexmatch_head import FlexMatchHead
 from albench.benchmark.learners.label_propagation import LabelPropagation
 from albench.benchmark.learners.linear import Linear
@@ -32,9 +33,11 @@ FEW: Any = {"recipe": "udal", "epochs": 8, "batch": 16, "rate": 0.03, "augment":
 SHORT: list[Learner] = [
     ResNet18(**{**FEW, "epochs": 1}, width=4, passes="dropout", p=0.2),
     ResNet50(**{**FEW, "epochs": 1}, width=2),
+    FlexMatch(steps=3, batch=8, ratio=2, k=1, depth=10),
 ]
 """Trained for too short to learn anything: they keep their other promises in seconds."""
 OTHERS: dict[str, list[Learner]] = {
+    "flexmatch": SHORT[2:],
     "flexmatch-head": [FlexMatchHead(views=2), FlexMatchHead(steps=100, width=32)],
     "pseudo-label": [PseudoLabel(), PseudoLabel(steps=100, width=32, threshold=0.9)],
     "label-propagation": [LabelPropagation(neighbours=20, steps=100), LabelPropagation("simeoni", steps=100)],
@@ -47,7 +50,7 @@ OTHERS: dict[str, list[Learner]] = {
         MLP(steps=60, passes="snapshots", cycle=5, rate="constant"),
     ],
     "resnet18": SHORT[:1],
-    "resnet50": SHORT[1:],
+    "resnet50": SHORT[1:2],
     "wrn": [WRN(**FEW, k=1, depth=10)],
 }
 """Where not the defaults alone are tested."""

@@ -21,7 +21,7 @@ from albench.benchmark.grid.params import choose
 from albench.benchmark.learners.networks import training
 from albench.benchmark.learners.networks.network import Network
 from albench.benchmark.learners.networks.recipes import RECIPES, Name, recipe
-from albench.benchmark.learners.networks.scratch import Scratch, _brightness
+from albench.benchmark.learners.networks.scratch import Scratch, brightness
 from albench.benchmark.learners.networks.views import NUMBERS
 from albench.benchmark.learners.resnet18 import ResNet18
 from albench.benchmark.learners.wrn import WRN
@@ -63,7 +63,7 @@ def test_a_training_is_a_plain_loop_of_torchs(name: Name) -> None:
     gentler = {"augment": "crop-flip", "rate": 0.01} if name == "realistic-al" else {}  # else roundings grow
     recipe_ = recipe(name, 3, changed | gentler)
     build = ResNet18(name, width=4).build(3, pool=recipe_.pool, large=False)
-    task = training.Task(build, images, y % 4 + 1, 6, **_brightness(View(images)), recipe=recipe_)
+    task = training.Task(build, images, y % 4 + 1, 6, **brightness(View(images)), recipe=recipe_)
     ours = task.trained(np.random.default_rng(1), np.random.default_rng(2))
 
     body, head = training.begun(build, (8, 8, 3), 6, np.random.default_rng(1))

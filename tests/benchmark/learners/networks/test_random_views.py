@@ -100,3 +100,12 @@ def test_views_are_made_of_images_of_one_pixel_too() -> None:
     for kind, K in NUMBERS.items():
         views = Views(torch.full((2, 3, 1, 1), 9, dtype=torch.uint8), kind)
         assert views.of(torch.tensor([1, 0, 1]), torch.rand(3, K)).shape == (3, 3, 1, 1)
+
+
+def test_a_mirrored_margin_may_be_larger_than_the_image() -> None:
+    images = np.arange(2 * 3 * 24, dtype=np.uint8).reshape(2, 3, 24, 1)
+    numbers = torch.rand(40, 2, generator=torch.Generator().manual_seed(0))
+    found = Views(torch.from_numpy(images), "crop", mirrored=True).of(torch.arange(40) % 2, numbers)
+    around = np.pad(images, ((0, 0), (3, 3), (3, 3), (0, 0)), mode="reflect")
+    for i, (down, right) in enumerate((numbers * 7).long().tolist()):
+        assert np.array_equal(found[i], around[i % 2, down : down + 3, right : right + 24])
