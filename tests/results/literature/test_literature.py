@@ -258,6 +258,17 @@ def test_points_of_a_curve_are_gathered_and_its_labels_must_be_bought_alike() ->
     assert one.why == ("budget (ours 1000 + 1 x 2000; theirs 1000 and 1000|1001 at a time)",)
 
 
+def test_a_network_by_a_harnesss_recipe_is_comparable_and_one_with_other_settings_is_not() -> None:
+    """Random and margin of UDAL's notebook at 4,992 labels: .849 and .873."""
+    labels = [128 * round_ for round_ in range(1, 40)]
+    curves = {("margin", seed): np.linspace(0.3, 0.873, 39) + (seed - 1) / 100 for seed in range(3)}
+    for learner, comparable in (("resnet18(recipe=udal)", True), ("resnet18(recipe=udal, width=8)", False)):
+        run = evidence(("cifar10", "simclr", learner, "b128"), labels, curves, Regime.SCRATCH)
+        one = next(one for one in compare(run)[0] if one.row.origin == "dal-toolbox-udal-01" and one.row.labels)
+        assert (one.row.value, one.verdict != Verdict.NOT_COMPARABLE) == (0.873, comparable)
+        assert comparable or one.why[0].startswith(f"learner (ours {learner}; theirs ResNet-18 from scratch")
+
+
 def test_another_regime_is_a_reason_and_a_gain_stands_beside_the_published_gain() -> None:
     """TypiClust's bars print no number of labels, and one bar is of each regime; ours is from the images in a zip."""
     place = ("folder:cifar10-images.zip(per_class=1000)", "simclr", "resnet18(recipe=typiclust)", "low")
