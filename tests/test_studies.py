@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import rules
+from support import pretrained, rules
 
 from albench.benchmark.grid import grid as grids
 from albench.benchmark.grid.study import preview, resolve
@@ -39,7 +39,10 @@ def test_each_study_of_the_literature_has_a_small_one() -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_small_study_can_run_on_digits_and_is_the_large_one_in_small(name: str) -> None:
+def test_a_small_study_can_run_on_digits_and_is_the_large_one_in_small(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretrained.in_hub(monkeypatch, tmp_path, "timm/test_vit.r160_in1k", "test_vit")
     small = resolve(grids.load(STUDIES / f"{name}.yaml", ["datasets=[digits]"]))
     assert small.jobs
     assert not small.unsupported, preview(small)

@@ -9,10 +9,11 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from ...datasets.embeddings.base import ReadsFile
 from .. import registry
 from ..learners.tuned import Tuned
 from ..lesson import sees
-from ..types import Budget, Part, canonical_json
+from ..types import Budget, Learner, Part, canonical_json
 from .params import Choice, choose
 from .structure import TuneEntry, check, show
 
@@ -43,6 +44,27 @@ def untunable(learners: Sequence[Choice], budgets: Sequence[Budget]) -> Iterator
         for budget in budgets:
             if not budget.validation.number:
                 yield f"budgets.{budget.name}: {label} needs a validation set (validation: 20, say)"
+
+
+def each_of(learner: Learner) -> tuple[Learner, ...]:
+    """Return the learners that may be fitted: of one whose settings are chosen, all candidates."""
+    return learner.candidates if isinstance(learner, Tuned) else (learner,)
+
+
+def identified(learner: Choice) -> Choice:
+    """Return the learner with the content of files that it reads in its identity, and of those of its selector.
+
+    Raises
+    ------
+    DataError
+        When a file cannot be read, or is not what it should be.
+    """
+    values = [learner.value, *([learner.selector.value] if learner.selector else [])]
+    read = [one.content_hash() for value in values for one in each_of(value) if isinstance(one, ReadsFile)]
+    if not read:
+        return learner
+    params = {**json.loads(learner.part.params), "content of files": read}
+    return replace(learner, part=replace(learner.part, params=canonical_json(params)))
 
 
 def both(there: Part, here: Part) -> Part:

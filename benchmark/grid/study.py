@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, get_args, get_type_hints
 
@@ -23,6 +23,7 @@ from ..text import spelled
 from ..types import FULL_DATA, Budget, Count, Part, Trial, canonical_json
 from .document import GridError
 from .grid import Grid
+from .learners import each_of, identified
 from .params import Choice
 
 KINDS = ("dataset", "embedding", "learner", "strategy", "budget", "seed")
@@ -100,10 +101,13 @@ def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None, report:
     Raises
     ------
     GridError
-        With everything that is wrong with the data, between budgets and data, or with ``only``; and with an encoder
-        that can see none of the datasets. What it cannot see beside others is unsupported.
+        With everything that is wrong with the data, between budgets and data, or with ``only``; with files that a
+        learner reads; and with an encoder that can see none of the datasets. What it cannot see beside others is
+        unsupported.
     """
-    study, problems = Study(grid, only or {}), list[str]()
+    problems = list[str]()
+    grid = replace(grid, learners=tuple(_read(i, learner, problems) for i, learner in enumerate(grid.learners)))
+    study = Study(grid, only or {})
     refused: dict[int, list[str]] = {i: [] for i in range(len(grid.embeddings))}
     seen: set[int] = set()
     for dataset, seeds, data in _load(grid, problems, report):
@@ -124,6 +128,15 @@ def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None, report:
         raise GridError([f"{grid.source}: {problem}" for problem in dict.fromkeys(problems)])
     _check_only(study)
     return study
+
+
+def _read(i: int, learner: Choice, problems: list[str]) -> Choice:
+    """Return a learner of the grid, identified by the content of the files too that it, or its selector, reads."""
+    try:
+        return identified(learner)
+    except DataError as error:
+        problems += [f"learners[{i}]: {message}" for message in error.messages]
+        return learner
 
 
 def _source(dataset: Choice, embedding: Choice, data: Loaded) -> tuple[Source, list[str]]:
@@ -252,6 +265,9 @@ def unseen(learner: Choice, embedding: Choice, data: Loaded) -> str:
     """Return what a learner sees of the pool that these data and this encoder do not give, in words, or nothing."""
     if sees(learner.value) == "images" and (why := no_images(learner, data)):
         return why
+    for one in each_of(learner.value):
+        if isinstance(one, Selective) and (found := one.problems(data.split)):
+            return f"{learner.part.label} cannot see {data.label}: {found[0]}"
     found = view_problems(data, embedding.value) if needed_views(learner.value) else []
     return f"{learner.part.label} needs views of images; {found[0]}" if found else ""
 

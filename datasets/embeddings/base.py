@@ -111,7 +111,10 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class ReadsFile(Protocol):
-    """An encoder whose output depends on a file too; the file's content is part of the fingerprint."""
+    """An encoder, or a learner, whose output depends on a file too.
+
+    The file's content is part of the embedding's fingerprint, or of the trial's identity.
+    """
 
     def content_hash(self) -> str:
         """Return a hash of the content, the same wherever the file lies and whatever packs it."""
@@ -119,10 +122,10 @@ class ReadsFile(Protocol):
 
 @runtime_checkable
 class Selective(Protocol):
-    """An encoder that cannot encode every split."""
+    """An encoder that cannot encode every split, or a learner of images that cannot see all."""
 
     def problems(self, split: Split) -> list[str]:
-        """Return what is wrong with ``split`` for this encoder, one line each, without encoding it."""
+        """Return what is wrong with ``split`` for it, one line each, without encoding it."""
 
 
 def feature_problems(train: Features, test: Features, split: Split, precision: Precision = "float32") -> list[str]:

@@ -25,6 +25,7 @@ from .words import UNSAID, count
 ENOUGH_SEEDS = 10
 FIXED = {
     "alfm-head",
+    "finetune",
     "flexmatch",
     "flexmatch-head",
     "knn",

@@ -28,7 +28,7 @@ class Network(SoftmaxHead):
     Inputs (b, height, width, channels) uint8 are standardised: minus ``centre``, over ``scale``, both (channels,). The
     ``weights`` of the body that ``build`` makes lie on the CPU. Of the ``top`` layer (H, C), (C,), a class without
     labels has the bias -inf. ``p`` is the chance to drop a hidden unit in a draw; where draws are other networks,
-    ``others`` trains one after the other.
+    ``others`` trains one after the other. ``pixels`` says of how many an image is that the body enlarges.
     """
 
     build: Callable[[], nn.Module]
@@ -38,6 +38,7 @@ class Network(SoftmaxHead):
     scale: Features
     p: float = 0.0
     others: Callable[[np.random.Generator], Iterator[Network]] | None = None
+    pixels: int = 0
 
     @property
     def last(self) -> Layer:
@@ -45,7 +46,7 @@ class Network(SoftmaxHead):
 
     def seen(self, inputs: Array) -> Array:
         """Return what the head sees, (b, H) float32: the penultimate layer."""
-        size = max(8, PIXELS[device.home()] // (inputs.shape[1] * inputs.shape[2]))
+        size = max(8, PIXELS[device.home()] // max(self.pixels, inputs.shape[1] * inputs.shape[2]))
         with device.one_thread(), torch.no_grad():
             parts = [self._body_of(inputs[start : start + size]) for start in range(0, max(len(inputs), 1), size)]
             found = torch.cat(parts)
@@ -73,7 +74,7 @@ class Network(SoftmaxHead):
         with torch.device("meta"):  # shapes only: the weights are there
             body = self.build()
         body.load_state_dict({name: part.to(device.home()) for name, part in self.weights.items()}, assign=True)
-        return body.eval()
+        return body.to(device.home()).eval()  # and what buffers of it are no weights
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: part for name, part in self.__dict__.items() if name != "_body"}  # it may lie on a card
@@ -98,8 +99,8 @@ def standardised(images: torch.Tensor, centre: torch.Tensor, scale: torch.Tensor
     return ((images - centre) / scale).permute(0, 3, 1, 2)
 
 
-def features(body: nn.Module, images: torch.Tensor) -> torch.Tensor:
+def features(body: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
     """Return what a body makes of images, (b, H) float32; on a card its products are in bfloat16."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda, cache_enabled=False):
-        found: torch.Tensor = body(images)
+        found = body(images)
     return found.float()

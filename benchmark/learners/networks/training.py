@@ -79,13 +79,20 @@ def begun(
     with torch.device("meta"):
         height, width, channels = shape
         H = build().eval()(torch.empty(1, channels, height, width)).shape[1]
-    body, head = seeded(build, rng), seeded(lambda: nn.Linear(H, n_classes), rng)
+    body = seeded(build, rng)
     with torch.no_grad():
         for layer in body.modules():
             if isinstance(layer, nn.Conv2d):
                 layer.weight.mul_(math.sqrt(layer.in_channels / layer.out_channels))  # they come by fan-in
+    return body, begun_head(H, n_classes, rng)
+
+
+def begun_head(H: int, n_classes: int, rng: np.random.Generator) -> nn.Linear:
+    """Return a head over all classes, its weights drawn as `begun` says."""
+    head = seeded(lambda: nn.Linear(H, n_classes), rng)
+    with torch.no_grad():
         head.weight.mul_(math.sqrt(1 / 6))
-    return body, head
+    return head
 
 
 class _Run:

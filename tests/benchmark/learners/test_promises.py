@@ -1,5 +1,6 @@
 """What every learner promises, those that other packages bring along too: none is named here but for its parameters."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
+from support import pretrained
 
 from albench.benchmark import registry
 from albench.benchmark.conformance.checks import OF_LEARNERS, check_learner
 from albench.benchmark.learners.flexmatch import FlexMatch
+from albench.benchmark.learners.finetune import FineTune
 from albench.benchmark.learners.flexmatch_head import FlexMatchHead
 from albench.benchmark.learners.label_propagation import LabelPropagation
 from albench.benchmark.learners.linear import Linear
@@ -34,10 +37,13 @@ SHORT: list[Learner] = [
     ResNet18(**{**FEW, "epochs": 1}, width=4, passes="dropout", p=0.2),
     ResNet50(**{**FEW, "epochs": 1}, width=2),
     FlexMatch(steps=3, batch=8, ratio=2, k=1, depth=10),
+    FineTune(pretrained.VIT, pretrained.drawn(), epochs=2, warm_up=2),
+    FineTune(pretrained.VIT, pretrained.drawn(), recipe="refine", epochs=2),
 ]
 """Trained for too short to learn anything: they keep their other promises in seconds."""
 OTHERS: dict[str, list[Learner]] = {
-    "flexmatch": SHORT[2:],
+    "finetune": SHORT[3:],
+    "flexmatch": SHORT[2:3],
     "flexmatch-head": [FlexMatchHead(views=2), FlexMatchHead(steps=100, width=32)],
     "pseudo-label": [PseudoLabel(), PseudoLabel(steps=100, width=32, threshold=0.9)],
     "label-propagation": [LabelPropagation(neighbours=20, steps=100), LabelPropagation("simeoni", steps=100)],
@@ -59,7 +65,7 @@ OTHERS: dict[str, list[Learner]] = {
 def learners() -> list[Any]:
     named = registry.learners.names()
     found = [learner for name in named for learner in OTHERS.get(name) or [registry.learners.get(name).cls()]]
-    return [pytest.param(learner, id=str(learner)) for learner in found]
+    return [pytest.param(learner, id=re.sub(r"'/\S*/", "'", str(learner))) for learner in found]
 
 
 def digits(learner: Learner, n: int = 80) -> tuple[Features, Labels]:

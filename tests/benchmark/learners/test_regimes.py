@@ -1,7 +1,7 @@
 """To which regime each learner belongs, by what it declares; what it declares is true."""
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +13,14 @@ from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.learners.tuned import Tuned
 from albench.benchmark.lesson import Learner, Lesson, Regime, View, regime
 
-HEADS = [name for name in registry.learners.names() if regime(registry.learners.get(name).cls()) == Regime.HEAD]
+
+def _regime(name: str) -> Regime:
+    """Return the regime of a registered learner, whose class declares it: some have a parameter without default."""
+    learner: Any = registry.learners.get(name).cls
+    return regime(learner)
+
+
+HEADS = [name for name in registry.learners.names() if _regime(name) == Regime.HEAD]
 
 
 class Semi(Linear):
@@ -29,6 +36,7 @@ class Begun(MLP):
 
 
 def test_a_regime_follows_from_what_a_learner_declares() -> None:
+    assert _regime("finetune") == Regime.FINE_TUNED
     assert regime(Linear()) == regime(MLP()) == Regime.HEAD
     assert regime(MLP(sees="images")) == Regime.SCRATCH
     assert regime(Begun(sees="images")) == Regime.FINE_TUNED

@@ -269,6 +269,19 @@ def test_a_network_by_a_harnesss_recipe_is_comparable_and_one_with_other_setting
         assert comparable or one.why[0].startswith(f"learner (ours {learner}; theirs ResNet-18 from scratch")
 
 
+def test_fine_tuning_stands_beside_fine_tuning_and_says_in_what_it_differs() -> None:
+    """As the study labelbench-finetune has it, whose rules are asked of the network: its embedding is no difference."""
+    place = ("cifar10", "pixels", "finetune:vit_base_patch32_clip_224.openai", "b1000")
+    curves = {("margin", seed): np.linspace(0.95, 0.97, 10) + seed / 1000 for seed in range(4)}
+    labels = [1000 * round_ for round_ in range(1, 11)]
+    found = {one.row.origin: one for one in compare(evidence(place, labels, curves, Regime.FINE_TUNED))[0]}
+    one = found["labelbench-04"]
+    assert (one.row.labels, one.row.value, len(one.along)) == (10_000, 0.9748, 10)
+    assert one.verdict == Verdict.NOT_COMPARABLE
+    assert one.why == (f"learner (ours {place[2]}; theirs CLIP ViT-B/32 fine-tuned end to end)",)
+    assert found["labelbench-03"].why[0] == "regime (ours fine-tuned; theirs semi-supervised)"
+
+
 def test_another_regime_is_a_reason_and_a_gain_stands_beside_the_published_gain() -> None:
     """TypiClust's bars print no number of labels, and one bar is of each regime; ours is from the images in a zip."""
     place = ("folder:cifar10-images.zip(per_class=1000)", "simclr", "resnet18(recipe=typiclust)", "low")
