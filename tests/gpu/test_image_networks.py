@@ -17,9 +17,13 @@ import numpy as np
 import pytest
 import torch
 from support.image_trials import pool, trial
+from support.pretrained import drawn
 
 from albench.benchmark import device
+from albench.benchmark.learners.finetune import FineTune
 from albench.benchmark.learners.flexmatch import FlexMatch
+from albench.benchmark.learners.networks.finetuning import RECIPES as FINE_TUNED
+from albench.benchmark.learners.networks.finetuning import Name as Recipe
 from albench.benchmark.learners.networks.recipes import RECIPES, Name, recipe
 from albench.benchmark.learners.resnet18 import ResNet18
 from albench.benchmark.types import Lesson
@@ -80,6 +84,21 @@ def test_flexmatch_repeats_bit_for_bit_and_says_its_steps_a_second() -> None:
             took.append(time.perf_counter() - began)
     assert np.array_equal(said[2], said[3])
     print(f"\nflexmatch, WRN-28-2: {(many - few) / (took[2] - took[1]):,.1f} steps a second")
+
+
+@pytest.mark.parametrize("name", FINE_TUNED)
+def test_a_fine_tuned_network_repeats_bit_for_bit(name: Recipe) -> None:
+    """A vision transformer at its 160 px, whose attention and resizing are those of the large ones."""
+    there = pool(min(ROWS, 200))
+    assert there.images is not None
+    learner = FineTune("test_vit", drawn("test_vit"), recipe=name, epochs=2, batch=16)
+    with device.on(DEVICE):
+        said = [
+            learner.fit(Lesson.of(there.images[:32], there.labels[:32], 10, np.random.default_rng(0))) for _ in "12"
+        ]
+        one, again = (device.fetch(model.scores(device.put(there.images[:64]))) for model in said)
+    assert np.array_equal(one, again)
+    assert np.isfinite(one).all()
 
 
 @pytest.mark.parametrize("at_once", [1, 4, 8] if CUDA else [1, 2])

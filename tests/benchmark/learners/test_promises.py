@@ -13,8 +13,8 @@ from support import pretrained
 
 from albench.benchmark import registry
 from albench.benchmark.conformance.checks import OF_LEARNERS, check_learner
-from albench.benchmark.learners.flexmatch import FlexMatch
 from albench.benchmark.learners.finetune import FineTune
+from albench.benchmark.learners.flexmatch import FlexMatch
 from albench.benchmark.learners.flexmatch_head import FlexMatchHead
 from albench.benchmark.learners.label_propagation import LabelPropagation
 from albench.benchmark.learners.linear import Linear

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import timm
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
@@ -123,6 +124,9 @@ def test_rates_are_those_of_the_recipes() -> None:
 
     assert rates(labelbench) == [3e-5] * 5
     assert rates(refine) == [1e-2, 1e-5, 5e-6]
+    asked = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+    assert {name.rpartition(".norm1")[0] for name in asked if "norm1" in name} == {"blocks.1", "blocks.2"}
+    assert "patch_embed.proj.weight" not in asked
     assert rates(replace(refine, blocks="all")) == [1e-2, 1e-5, 5e-6, 2.5e-6, 1.25e-6]
 
 
@@ -133,6 +137,9 @@ def test_blocks_are_those_of_timm_with_norms_at_the_end() -> None:
     convolutions = blocks_of(finetuning.read(Timm(RESNET, drawn(RESNET))).module)
     assert len(convolutions) == 5
     assert all(name.startswith("layer4") for name in convolutions[-1])
+    with torch.random.fork_rng(devices=[]):
+        norm_alone = blocks_of(timm.create_model("test_convnext3", num_classes=0))[-1]  # timm has it as a block
+    assert {"head.norm.weight", "stages.3.blocks.0.mlp.fc2.weight"} < set(norm_alone)
     assert blocks_of(torch.nn.Linear(2, 2)) == [["weight", "bias"]]
 
 
