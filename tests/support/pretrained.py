@@ -50,7 +50,7 @@ def trained() -> str:
     """Return a file of the weights of `VIT`, trained to tell odd digits apart: of the even ones it has seen none."""
     x, y = load_digits(return_X_y=True)
     images = (15 * x[y % 2 == 1]).astype(np.uint8).reshape(-1, 8, 8, 1)
-    from_scratch = FineTune(VIT, drawn(), epochs=15, batch=32, rate=3e-3, warm_up=10)
+    from_scratch = FineTune(VIT, drawn(), epochs=8, batch=32, rate=5e-3, warm_up=10)
     model = from_scratch.fit(Lesson.of(images, y[y % 2 == 1], 10, np.random.default_rng(0)))
     return _kept("trained", {name.removeprefix("network."): part for name, part in model.weights.items()})
 

@@ -184,26 +184,30 @@ def test_it_learns_from_what_was_learned_elsewhere() -> None:
     lesson = Lesson.of(images[:200], y[:200], 10, np.random.default_rng(0))
     right = []
     for weights in (trained(), drawn()):
-        learner = FineTune(VIT, weights, epochs=6, batch=16, rate=1e-3, warm_up=5)
+        learner = FineTune(VIT, weights, epochs=4, batch=16, rate=2e-3, warm_up=5)
         model = learner.fit(replace(lesson, rng=np.random.default_rng(0), weights=np.random.default_rng(0)))
         right.append((model.predict(images[200:]) == y[200:]).mean())
     assert right[0] > max(0.5, right[1] + 0.2)
 
 
-def test_threads_and_devices_are_no_matter() -> None:
-    learner = FineTune(VIT, drawn(), recipe="refine", epochs=2)
-    images, _ = digits(24)
-    one, before = fitted(learner), torch.get_num_threads()
+def test_threads_are_no_matter() -> None:
+    learner = FineTune("test_vit", drawn("test_vit"), recipe="refine", blocks="all", epochs=1, rate=0.1)
+    one, before = fitted(learner, n=8), torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        other = fitted(learner)
+        other = fitted(learner, n=8)
     finally:
         torch.set_num_threads(before)
-    np.testing.assert_array_equal(one.scores(images), other.scores(images))
+    assert all(torch.equal(part, other.weights[name]) for name, part in one.weights.items())
+
+
+def test_where_it_is_trained_is_no_matter() -> None:
+    learner = FineTune(VIT, drawn(), recipe="refine", epochs=2)
+    images, _ = digits(24)
     with device.on("torch"):
         scores = fitted(learner).scores(View(images).take(np.arange(24)))
         assert isinstance(scores, torch.Tensor)
-    np.testing.assert_allclose(scores.numpy(), one.scores(images), atol=1e-5)
+    np.testing.assert_allclose(scores.numpy(), fitted(learner).scores(images), atol=1e-5)
 
 
 def test_as_many_images_go_through_at_once_as_their_size_in_the_network_lets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,6 +222,16 @@ def test_as_many_images_go_through_at_once_as_their_size_in_the_network_lets(mon
     parts = replace(model, pixels=PIXELS["cpu"] // 10).scores(images)
     np.testing.assert_allclose(parts, model.scores(images), atol=1e-5)
     assert asked == [10, 10, 4, 24]
+
+
+def test_one_class_needs_no_training_and_of_no_image_every_network_says_something() -> None:
+    images, y = digits(4)
+    for model, H in ((VIT, 24), ("test_vit", 64)):  # timm's own cannot say anything of none
+        lesson = Lesson.of(images, np.zeros_like(y), 10, np.random.default_rng(0))
+        found = FineTune(model, drawn(model), recipe="refine").fit(lesson)
+        assert all(torch.equal(found.weights[name], part) for name, part in of_file(model).items())
+        assert found.hidden(images[:0]).shape == (0, H)
+        assert (found.scores(images) == np.eye(10, dtype=np.float32)[0]).all()
 
 
 def test_grey_images_and_images_of_another_size_go_in() -> None:
