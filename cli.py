@@ -82,17 +82,17 @@ def run(
     costs: Sequence[Path],
 ) -> None:
     """Run a grid: every trial that is not done yet. Killed anywhere, the same command goes on."""
+    from albench.benchmark.door.notebook import default_out, understand
     from albench.benchmark.engine import run as runs
     from albench.benchmark.engine.progress import StepProgress
-    from albench.benchmark.grid import grid as grids
     from albench.benchmark.grid.forecast import forecast
     from albench.benchmark.grid.study import preview, resolve
     from albench.benchmark.types import Outcome
 
     console = _console()
     with user_errors():
-        grid = grids.load(path, overrides)
-        out = out or Path("runs") / grid.name
+        grid = understand(path, overrides)
+        out = out or default_out(grid)
         if dry_run:
             with StepProgress(console) as steps:
                 study = resolve(grid, only, steps.report)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # name that fits counts.
 LAYERS = """
 cli
-benchmark.show benchmark.replay
+benchmark.door benchmark.show benchmark.replay
 benchmark.engine
 results.report
 results.literature
@@ -44,10 +44,10 @@ FOREIGN = {
     "mlflow": "results.tracking.database results.tracking.server",
     "yaml": "benchmark.grid",
     "pydantic": "benchmark.grid results.record datasets.embeddings.cache",
-    "altair": "results.report",
+    "altair": "benchmark.door results.report",
     "vl_convert": "results.report",
     "click": "cli benchmark.engine.program",
-    "rich": "cli benchmark.engine results.report",
+    "rich": "cli benchmark.door benchmark.engine results.report",
     "skactiveml": "strategies.theirs",
 }
 FILES = [

@@ -8,9 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_only_the_package_and_the_command_line_are_modules_of_the_root() -> None:
+def test_only_the_package_and_its_command_line_are_modules_of_the_root() -> None:
     """setuptools ships every module of the root."""
-    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "cli.py"}
+    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "__main__.py", "cli.py"}
 
 
 def test_datasets_is_a_namespace_package() -> None:
@@ -25,7 +25,7 @@ def test_every_folder_of_code_is_packaged_and_linked() -> None:
         path.parent for top in ("benchmark", "strategies", "datasets", "results") for path in (ROOT / top).rglob("*.py")
     }
     assert {"albench." + ".".join(folder.relative_to(ROOT).parts) for folder in folders} <= packages
-    for top in ("benchmark", "strategies", "datasets", "results", "cli.py", "__init__.py"):
+    for top in ("benchmark", "strategies", "datasets", "results", "cli.py", "__init__.py", "__main__.py"):
         assert (ROOT / "typings" / "albench" / top).resolve() == ROOT / top
 
 

@@ -48,6 +48,7 @@ LIBRARIES = (
     *("numpy", "scipy", "scikit-learn", "torch", "faiss-gpu", "faiss-cpu", "ray", "mlflow", "pyarrow", "pandas"),
     "scikit-activeml",
 )
+ENGINES = ("ray", "inline")
 TRACKING_WAIT_S = 120.0
 POOLS_KEPT = 4
 

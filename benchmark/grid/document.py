@@ -91,8 +91,18 @@ def read(text: str, where: str) -> object:
 
 
 def write(value: object) -> str:
-    """Return the YAML of plain values, such that `read` and readers of YAML 1.1 read the same."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    """Return the YAML of plain values, such that `read` and readers of YAML 1.1 read the same.
+
+    Raises
+    ------
+    GridError
+        When there is a value that YAML has no plain word for.
+    """
+    try:
+        return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    except yaml.representer.RepresenterError as error:
+        odd = error.args[-1]
+        raise GridError([f"{odd!r:.80} is {type(odd).__name__}; legal: text, numbers, lists, mappings"]) from error
 
 
 def _line(index: int) -> str:

@@ -69,6 +69,11 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Grid:
     return parse(text, str(path), overrides)
 
 
+def of(said: Mapping[str, Any], overrides: Sequence[str] = ()) -> Grid:
+    """Check what would stand in a grid file; see `load`."""
+    return parse(document.write(said), "grid", overrides)
+
+
 def parse(text: str, source: str, overrides: Sequence[str] = ()) -> Grid:
     """Check the text of a grid file; see `load`."""
     raw = _read_yaml(text, source)

@@ -16,6 +16,7 @@ GRID = str(Path(configs.__file__).with_name("grid.yaml"))
 ALBENCH = ["-m", "albench.cli"]
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
+    "import albench": ["-c", "import albench"],
     "albench --help": [*ALBENCH, "--help"],
     "albench list strategies": [*ALBENCH, "list", "strategies"],
     "albench run --dry-run": [*ALBENCH, "run", "--grid", GRID, "--dry-run"],
@@ -41,4 +42,5 @@ def test_the_command_line_answers_soon() -> None:
     for name, taken in times.items():
         ratio = median(a / b for a, b in zip(taken, nothing, strict=True))
         print(f"{name:26}{median(taken):9.2f}{ratio:11.1f}")
+    assert median(times["import albench"]) < median(nothing) + 0.2
     assert median(times["albench --help"]) < 30 * median(nothing)
