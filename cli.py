@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from albench import __version__
+from albench.benchmark.door.commands import cache, init
 from albench.benchmark.engine.program import Program, user_errors
 from albench.benchmark.text import Warnings, say
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PIPED_WIDTH = 100
 RETRIES = {"failed": "failed", "timeout": "timeout", "oom": "out-of-memory"}
 LISTS = ("strategies", "datasets", "encoders", "learners")
+OTHERS = ("embeddings", "grids")
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -59,7 +61,9 @@ def _engine_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @main.command()
-@click.option("--grid", "path", required=True, type=click.Path(path_type=Path), help="The grid file (YAML).")
+@click.option(
+    "--grid", "path", required=True, type=click.Path(path_type=Path), help="A grid file (YAML), or one of `list grids`."
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where results go [runs/<grid name>].")
 @_engine_options
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the grid; repeatable.")
@@ -67,7 +71,7 @@ def _engine_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--retry", multiple=True, type=click.Choice(list(RETRIES)), help="Try trials again that ended so.")
 @click.option("--mlflow", metavar="URI|off", help="Tracking server [an SQLite file in the output folder].")
 @click.option("--dry-run", is_flag=True, help="Check everything, list what would run, at what cost, and what cannot.")
-@click.option("--costs", multiple=True, type=EXISTING, help="A run by whose trials --dry-run tells hours; repeatable.")
+@click.option("--costs", multiple=True, type=EXISTING, help="A run by whose trials --dry-run tells time; repeatable.")
 def run(
     path: Path,
     out: Path | None,
@@ -88,15 +92,18 @@ def run(
     from albench.benchmark.grid.forecast import forecast
     from albench.benchmark.grid.study import preview, resolve
     from albench.benchmark.types import Outcome
+    from albench.datasets.reading.offline import offline
 
     console = _console()
     with user_errors():
         grid = understand(path, overrides)
         out = out or default_out(grid)
         if dry_run:
-            with StepProgress(console) as steps:
+            with StepProgress(console) as steps, offline():
                 study = resolve(grid, only, steps.report)
-            say("\n".join([*preview(study), *forecast(study, out, costs)]))
+                say("\n".join(preview(study)))
+                told = forecast(study, out, costs, workers, say, steps.report)
+            say("\n".join(told))
             return
         outcomes = frozenset(Outcome(RETRIES[name]) for name in retry)
         options = runs.Options(out, engine, workers, address, only, outcomes, mlflow)
@@ -196,14 +203,16 @@ def status(directory: Path) -> None:
 
 
 @main.command("list")
-@click.argument("kind", type=click.Choice([*LISTS, "embeddings"]))
+@click.argument("kind", type=click.Choice([*LISTS, *OTHERS]))
 @click.argument("name", required=False)
 def list_(kind: str, name: str | None) -> None:
     """List plugins, one line each; with a NAME its parameters, citation and needs.
 
-    Embeddings are those in the cache with their quality; NAME is the start of a fingerprint.
+    Embeddings are those in the cache with their quality; NAME is the start of a fingerprint. Grids are those that come
+    with albench, for --grid; with a NAME the text of one.
     """
     from albench.benchmark import registry
+    from albench.benchmark.grid import packaged
     from albench.benchmark.grid.params import describe
 
     if kind == "embeddings":
@@ -212,12 +221,15 @@ def list_(kind: str, name: str | None) -> None:
         with user_errors():
             say("\n".join(shelf.described(name) if name else shelf.qualities()))
         return
-    plugins: Registry = getattr(registry, kind)
     with user_errors():
-        if name:
+        if name and kind == "grids":
+            say(packaged.text(name).rstrip())
+            return
+        plugins: Registry | None = None if kind == "grids" else getattr(registry, kind)
+        if name and plugins:
             say("\n".join(describe(plugins.get(name))))
             return
-        summaries = plugins.summaries()
+        summaries = plugins.summaries() if plugins else packaged.summaries()
         width = max(map(len, summaries))
         say("\n".join(f"{each:{width}}  {summary}" for each, summary in summaries.items()))
 
@@ -270,53 +282,8 @@ def embed(dataset: str | None, encoder: str | None, seed: int, recompute: bool, 
     say("\n".join(shelf.quality_lines(embedded.entry.manifest)))
 
 
-@main.group()
-def cache() -> None:
-    """List, remove, export and import the embeddings in the cache."""
-
-
-@cache.command("list")
-def cache_list() -> None:
-    """List what is in the cache, one line each."""
-    from albench.datasets.embeddings.cache import shelf
-
-    with user_errors():
-        say("\n".join(shelf.listing()))
-
-
-@cache.command("remove")
-@click.argument("fingerprints", nargs=-1)
-@click.option("--stale", is_flag=True, help="All that another version of albench wrote.")
-def cache_remove(fingerprints: Sequence[str], stale: bool) -> None:
-    """Remove entries and trainings with these FINGERPRINTS (first digits are enough), and all derived from them."""
-    from albench.datasets.embeddings.cache import shelf
-
-    if not fingerprints and not stale:
-        raise click.UsageError("FINGERPRINTS are needed, or --stale")
-    with user_errors():
-        say("\n".join(shelf.remove(fingerprints, stale) or ["nothing to remove"]))
-
-
-@cache.command("export")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.argument("fingerprints", nargs=-1, required=True)
-def cache_export(file: Path, fingerprints: Sequence[str]) -> None:
-    """Write the entries with these FINGERPRINTS (their first digits are enough) into a FILE for a colleague."""
-    from albench.datasets.embeddings.cache import bundle, shelf
-
-    with user_errors():
-        say("\n".join(f"exported {entry}" for entry in bundle.export(shelf.find(fingerprints), file)))
-
-
-@cache.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def cache_import(file: Path) -> None:
-    """Bring the entries of an exported FILE into the cache; each is checked."""
-    from albench.datasets.embeddings.cache import bundle
-
-    with user_errors():
-        for packed in bundle.import_(file):
-            say(f"{'had already' if packed.present else 'imported'} {packed}")
+main.add_command(cache)
+main.add_command(init)
 
 
 @main.command()

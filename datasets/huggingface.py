@@ -16,6 +16,7 @@ from ..benchmark.types import Labels, Rows
 from .reading.base import PATH, DataError, Split
 from .reading.downloads import home
 from .reading.files import FileImages, check_size, first_size
+from .reading.offline import unavailable
 from .reading.pictures import Resize
 from .reading.sources import UNKNOWN, UnreadableError, read_file
 from .reading.variants import Variants
@@ -79,7 +80,9 @@ class HuggingFace(Variants):
             found = library.load_dataset(where, config, revision=revision, cache_dir=str(home("hf")))
         except (OSError, ValueError, RuntimeError, library.exceptions.DatasetsError) as error:
             reason = str(error).split("\n", 1)[0]
-            raise DataError([f"{self.label()}: cannot be loaded ({reason})"]) from error
+            messages = [f"{self.label()}: cannot be loaded ({reason})"]
+            hub = not Path(where).is_dir()
+            raise unavailable(messages, f"{self.label()}: is") if hub else DataError(messages) from error
         unknown = [name for name in self._names if name not in found]
         if unknown:
             raise DataError([f"{self.label()}: no part {name!r}{suggestion(name, found)}" for name in unknown])

@@ -46,7 +46,7 @@ FOREIGN = {
     "pydantic": "benchmark.grid results.record datasets.embeddings.cache",
     "altair": "benchmark.door results.report",
     "vl_convert": "results.report",
-    "click": "cli benchmark.engine.program",
+    "click": "cli benchmark.door.commands benchmark.engine.program",
     "rich": "cli benchmark.door benchmark.engine results.report",
     "skactiveml": "strategies.theirs",
 }

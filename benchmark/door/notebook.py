@@ -140,7 +140,7 @@ def run(
     Parameters
     ----------
     grid
-        The path of a grid file, or what would stand in it.
+        The path of a grid file, the name of one that comes with albench (``default``), or what would stand in one.
     out
         Where results go; ``runs/<name of the grid>`` unless it is said.
     engine, workers, address, mlflow

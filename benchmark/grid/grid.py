@@ -16,7 +16,7 @@ from .. import registry
 from ..registry import suggestion
 from ..text import spelled
 from ..types import FULL_DATA, Budget, Resources, Segment, canonical_json
-from . import document
+from . import document, packaged
 from .document import GridError
 from .learners import choose_learner, untunable
 from .params import Build, Choice, choose
@@ -53,17 +53,21 @@ class Grid:
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Grid:
-    """Read and check a grid file; ``overrides`` are ``key=value`` with dotted keys and YAML values.
+    """Read and check a grid file, or the packaged grid of a name that no file has.
+
+    ``overrides`` are ``key=value`` with dotted keys and YAML values.
 
     Raises
     ------
     GridError
         With everything that is wrong, whatever comes first.
     """
+    path = packaged.find(path)
     try:
         text = document.text_of(path)
     except GridError as error:
-        near = difflib.get_close_matches(path.name, (p.name for p in path.parent.glob("*.yaml")), n=1)
+        legal = [*(p.name for p in path.parent.glob("*.yaml")), *packaged.paths()]
+        near = difflib.get_close_matches(path.name, legal, n=1)
         near = [] if path.exists() else near
         raise GridError([f"{path}: {error}" + (f"; did you mean {path.parent / near[0]}?" if near else "")]) from error
     return parse(text, str(path), overrides)

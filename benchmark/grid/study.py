@@ -12,8 +12,9 @@ from typing import Any, get_args, get_type_hints
 from ...datasets.embeddings.base import Selective
 from ...datasets.embeddings.cache.store import Embedded, embed, fingerprint
 from ...datasets.embeddings.cache.views import view_problems
-from ...datasets.reading.base import DataError, Report, silent
+from ...datasets.reading.base import DataError, Report, cache_dir, silent
 from ...datasets.reading.loading import Loaded, load
+from ...datasets.reading.offline import AbsentError
 from .. import registry
 from ..lesson import needed_views, sees
 from ..loop import Job
@@ -56,6 +57,11 @@ class Source:
     data: Loaded
     encoder: Choice
 
+    @property
+    def is_cached(self) -> bool:
+        """Whether somebody has computed the embedding; that it is sound is seen when it is read."""
+        return (cache_dir() / self.fingerprint).is_dir()
+
     def embed(self, report: Report = silent) -> Embedded:
         """Return the embedding from the cache, or compute it."""
         return embed(self.data, self.encoder.value, report=report)
@@ -66,7 +72,8 @@ class Study:
     """A grid, resolved. ``jobs`` can run; ``unsupported`` cannot, with the reason; together they are all trials.
 
     ``only`` restricts what is run now: kind of part (``strategy`` ...) -> names or labels. ``facts`` are for the
-    manifest: what there is to know about these trials that is not in the grid.
+    manifest: what there is to know about these trials that is not in the grid. ``absent`` says what a run would
+    download, and that nothing is known of yet; it is empty where downloads are allowed.
     """
 
     grid: Grid
@@ -75,6 +82,7 @@ class Study:
     jobs: list[Job] = field(default_factory=list)
     unsupported: list[tuple[Trial, str]] = field(default_factory=list)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
 
     @property
     def trials(self) -> list[Trial]:
@@ -98,6 +106,8 @@ class Study:
 def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None, report: Report = silent) -> Study:
     """Read the data of a grid, downloading what is missing, and expand it to trials; nothing is encoded.
 
+    Inside `offline`, data that are missing have no trials here, and are told in `Study.absent`.
+
     Raises
     ------
     GridError
@@ -106,14 +116,15 @@ def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None, report:
         unsupported.
     """
     problems = list[str]()
-    grid = replace(grid, learners=tuple(_read(i, learner, problems) for i, learner in enumerate(grid.learners)))
-    study = Study(grid, only or {})
+    absent = list[str]()
+    grid = replace(grid, learners=tuple(_read(i, learner, problems, absent) for i, learner in enumerate(grid.learners)))
+    study = Study(grid, only or {}, absent=absent)
     refused: dict[int, list[str]] = {i: [] for i in range(len(grid.embeddings))}
     seen: set[int] = set()
-    for dataset, seeds, data in _load(grid, problems, report):
+    for dataset, seeds, data in _load(grid, problems, study.absent, report):
         problems += _budget_problems(grid, dataset, data)
         for i, embedding in enumerate(grid.embeddings):
-            source, why = _source(dataset, embedding, data)
+            source, why = _source(dataset, embedding, data, study.absent)
             refused[i] += why
             twin = study.sources.setdefault(source.fingerprint, source).dataset.label
             if twin != dataset.part.label:
@@ -126,27 +137,37 @@ def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None, report:
         problems += [f"embeddings[{i}]: {message}" for message in refused[i]]
     if problems:
         raise GridError([f"{grid.source}: {problem}" for problem in dict.fromkeys(problems)])
-    _check_only(study)
+    if not study.absent:  # else not all names are known
+        _check_only(study)
     return study
 
 
-def _read(i: int, learner: Choice, problems: list[str]) -> Choice:
-    """Return a learner of the grid, identified by the content of the files too that it, or its selector, reads."""
+def _read(i: int, learner: Choice, problems: list[str], absent: list[str]) -> Choice:
+    """Return a learner of the grid, identified by the content of the files too that it, or its selector, reads;
+
+    ``absent`` gains what is not here.
+    """
     try:
         return identified(learner)
+    except AbsentError as error:
+        absent += [message for message in error.messages if message not in absent]
+        return learner
     except DataError as error:
         problems += [f"learners[{i}]: {message}" for message in error.messages]
         return learner
 
 
-def _source(dataset: Choice, embedding: Choice, data: Loaded) -> tuple[Source, list[str]]:
-    """Return what the embedding makes of the data, with the reasons why it cannot."""
+def _source(dataset: Choice, embedding: Choice, data: Loaded, absent: list[str]) -> tuple[Source, list[str]]:
+    """Return what the embedding makes of the data, with the reasons why it cannot; ``absent`` gains what is not here."""
+    identity = canonical_json([data.content, embedding.part.identity()])
+    key, why = hashlib.sha256(identity.encode()).hexdigest(), list[str]()  # of cells that are only listed
     try:
         check_encoder(embedding, data)  # first: a fingerprint may need weights of hundreds of megabytes
-        key, why = fingerprint(data.content, embedding.value), list[str]()
+        key = fingerprint(data.content, embedding.value)
+    except AbsentError as error:
+        absent += [message for message in error.messages if message not in absent]
     except DataError as error:
-        identity = canonical_json([data.content, embedding.part.identity()])  # of cells that are only listed
-        key, why = hashlib.sha256(identity.encode()).hexdigest(), error.messages
+        why = error.messages
     return Source(key, dataset.part, embedding.part, data, embedding), why
 
 
@@ -176,12 +197,17 @@ def _names(trial: Trial) -> dict[str, set[str]]:
     return names | {"budget": {trial.budget.name}, "seed": {str(trial.seed)}}
 
 
-def _load(grid: Grid, problems: list[str], report: Report) -> Iterator[tuple[Choice, tuple[int, ...], Loaded]]:
+def _load(
+    grid: Grid, problems: list[str], absent: list[str], report: Report
+) -> Iterator[tuple[Choice, tuple[int, ...], Loaded]]:
     """Read each split once: one for all seeds, or one per seed where the dataset is resampled."""
     for i, dataset in enumerate(grid.datasets):
         for seeds in [(seed,) for seed in grid.seeds] if dataset.value.resampled else [grid.seeds]:
             try:
                 yield dataset, seeds, load(dataset.value, seeds[0], report)
+            except AbsentError as error:
+                absent += [f"{message}, and its trials are not counted here" for message in error.messages]
+                break
             except DataError as error:
                 problems += [f"datasets[{i}]: {message}" for message in error.messages]
                 break
@@ -302,6 +328,7 @@ def preview(study: Study) -> list[str]:
             sizes = budget.purchases(size, classes)
             start = budget.initial.resolve(classes)
             lines.append(f"  budget {budget.name} on {dataset}: {start} labels, then {_runs(sizes)}, of {size}")
+    lines += [f"  to be downloaded first: {what}" for what in study.absent]
     if study.only:
         lines.append(f"  --only chooses {sum(study.chosen(job.trial) for job in study.jobs)} of these")
     cells = Counter(f"{t.dataset.label} / {t.embedding.label} / {t.budget.name}: {why}" for t, why in study.unsupported)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...benchmark.registry import encoder
 from ..reading.base import DataError
+from ..reading.offline import unavailable
 from .networks.pretrained import Network, Pretrained, as_rgb, check_name, one_line, read_weights
 
 if TYPE_CHECKING:
@@ -71,5 +72,7 @@ class Timm(Pretrained):
                     self.model, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay
                 )
         except (OSError, RuntimeError, LookupError, ValueError) as error:
-            raise DataError([f"{failed} ({one_line(error)})"]) from error
+            messages = [f"{failed} ({one_line(error)})"]
+            hub = self.weights is None
+            raise unavailable(messages, f"{self.name}: its weights are") if hub else DataError(messages) from error
         return module

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...benchmark.registry import encoder
 from ..reading.base import DataError
+from ..reading.offline import AbsentError, is_offline
 from .networks.pretrained import Network, Pretrained, as_rgb, check_name, one_line, read_weights
 
 if TYPE_CHECKING:
@@ -79,7 +81,11 @@ def _known() -> dict[str, Any]:
 
 
 def _downloaded(source: Any, head: str, name: str) -> dict[str, torch.Tensor]:
+    import torch  # noqa: PLC0415  heavy
+
     try:
+        if is_offline() and not (Path(torch.hub.get_dir()) / "checkpoints" / Path(source.url).name).exists():
+            raise AbsentError([f"{name}: its weights are not on this machine"])
         state = source.get_state_dict(check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
         why = f"cannot get its weights from {source.url}; weights: takes a local file ({one_line(error)})"

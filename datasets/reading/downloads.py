@@ -28,6 +28,7 @@ from filelock import FileLock
 
 from ...benchmark.registry import datasets
 from .base import PATH, DataError, Report, Split, Step, cache_dir, plugin_of
+from .offline import AbsentError, is_offline
 from .transfer import FailedError, bring, size
 
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
@@ -164,7 +165,8 @@ def fetch(files: Sequence[Remote], folder: Path, dataset: str, report: Report) -
     Raises
     ------
     DataError
-        With a line for each file that is expected there and cannot be had, and why.
+        With a line for each file that is expected there and cannot be had, and why. `AbsentError` where nothing is to
+        be downloaded (`offline`).
     """
     problems: list[str] = []
     for remote in files:
@@ -172,6 +174,8 @@ def fetch(files: Sequence[Remote], folder: Path, dataset: str, report: Report) -
         fault = remote.fault(path)
         if not fault:
             continue
+        if is_offline():
+            raise AbsentError([f"{dataset}: its files are not on this machine"])
         reason = "not tried any more" if problems else _attempt(remote, path, dataset, report)
         if reason:
             here = f"not what is in {folder} (that {fault})," if path.exists() else f"neither in {folder}"

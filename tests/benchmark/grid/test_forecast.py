@@ -1,11 +1,13 @@
 """What a dry run says a grid will cost: by what such trials took, or that nobody knows."""
 
+import os
 from math import nan
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from support.commands import run, write_grid
+from support.commands import TINY, run, write_grid
+from support.server import Server, serving
 
 from albench.benchmark.grid import forecast as forecasts
 from albench.benchmark.grid import grid as grids
@@ -29,19 +31,35 @@ def measured(*rows: tuple[str, str, float, float], device: str = "x86_64") -> pd
     )  # fmt: skip
 
 
-def test_hours_are_those_of_the_same_kinds_and_else_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def uncalibrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be measured now."""
+    monkeypatch.setattr(forecasts, "calibrate", lambda *_: [])
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+
+
+@pytest.mark.usefixtures("uncalibrated")
+def test_time_is_that_of_the_same_kinds_then_of_the_strategy_and_else_their_mean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Three seeds of two strategies and one bound; margin was never measured, another strategy does not count."""
     took = measured(("random", "low", 3600, nan), ("random", "low", 7200, nan), ("random", "full-data", 1800, nan))
     other = measured(("badge", "low", 9e9, nan), ("random", "low", 9e9, 500))
     monkeypatch.setattr(forecasts, "_measured", lambda _: pd.concat([took, other]))
-    hours = (3 * 5400 + 1800 + 3 * (3600 + 7200 + 1800) / 3) / 3600
-    assert forecast(study(strategies=["random", "margin"], seeds=3), Path("out")) == [
-        "fits: 16 (a first round that strategies share is one)",  # 6 trials x 2 purchases, 3 first rounds, the bound
-        f"CPU: {hours:.1f} h of one worker for 7 trials, at most 102 MB each; 2 of 3 kinds of trial were measured on"
-        " host (x86_64), the others taken as the mean of these",
+    budgets = {**TINY["budgets"], "more": {"initial": 3, "query": 3, "rounds": 3}}
+    mean = (3600 + 7200 + 1800) / 3
+    seconds = 3 * 5400 + 1800 + 3 * mean + 3 * mean + 3 * mean  # low and the bound; random in more; margin in both
+    grid = study(strategies=["random", "margin"], seeds=3, budgets=budgets)
+    assert forecast(grid, Path("out"))[:2] == [
+        "fits: 37 (a first round that strategies share is one)",  # 6 x 2 + 6 x 3 purchases, 6 first rounds, the bound
+        f"CPU: {seconds / 3600:.1f} h of one worker for 13 trials, {(15 + seconds / 4) / 3600:.1f} h in all on this"
+        " machine, at most 102 MB each; 2 of 5 kinds of trial were measured on host (x86_64), the others taken as the"
+        " mean of these",
     ]
+    assert f"{(15 + seconds / 2) / 3600:.1f} h in all" in forecast(grid, Path("out"), workers=2)[1]
 
 
+@pytest.mark.usefixtures("uncalibrated")
 def test_a_trial_on_a_card_is_told_by_trials_on_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     took = measured(("random", "low", 60, 512), ("random", "full-data", 60, 600), device="a card")
     cpu = measured(("random", "low", 9e9, nan))
@@ -52,15 +70,53 @@ def test_a_trial_on_a_card_is_told_by_trials_on_cards(monkeypatch: pytest.Monkey
     )
 
 
-def test_a_run_tells_what_its_trials_took() -> None:
+def test_a_run_tells_what_its_trials_took_and_the_others_are_calibrated() -> None:
     grid = write_grid(Path("grid.yaml"), strategies=["random", "margin"])
-    nobody = "CPU: hours and memory are not known: no such trial was measured, in out or in a run of --costs"
-    assert run(grid, "out", "--dry-run").out.splitlines()[-1] == nobody
+    *_, announced, _, here, first = run(grid, "out", "--dry-run").out.splitlines()
+    assert announced == "calibrating 3 kinds of trial that no run has measured, for 180 s at the most"
+    assert here.endswith("; 3 of 3 kinds of trial were calibrated here")
+    assert first == "embeddings to be computed first, whose time is not in this: wine/pixels"
     assert run(grid, "out", "--only", "strategy=random").status == 0
     told = run(grid, "out", "--dry-run").out.splitlines()[-1]
-    assert "2 of 3 kinds of trial were measured on" in told
-    assert run(grid, "new", "--dry-run").out.splitlines()[-1] == nobody.replace("out", "new")
-    assert run(grid, "new", "--dry-run", "--costs", "out").out.splitlines()[-1] == told
+    assert "; 2 of 3 kinds of trial were measured on" in told
+    assert told.endswith(", 1 of 3 kinds of trial were calibrated here")
+    assert run(grid, "out").status == 0
+    known = run(grid, "out", "--dry-run").out.splitlines()
+    assert "; 3 of 3 kinds of trial were measured on" in known[-1]
+    assert not [line for line in known if "calibrat" in line]
+    assert run(grid, "new", "--dry-run", "--costs", "out").out.splitlines()[-1] == known[-1]
     Path("empty").mkdir()
     refused = run(grid, "new", "--dry-run", "--costs", "empty")
     assert (refused.status, refused.err) == (2, "error: empty holds no albench run (it has no manifest.json)\n")
+
+
+def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither data nor weights; what they would cost is not known, and the rest is told."""
+    with serving(Server({})) as server:
+        monkeypatch.setenv("ALBENCH_MIRROR", server.url)
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        grid = write_grid(
+            Path("grid.yaml"),
+            datasets=["digits", "mnist", "food101", "hf:somebody/something"],
+            embeddings=["pixels", "timm:resnet18.a1_in1k", "torchvision:resnet18"],
+        )
+        said = run(grid, "out", "--dry-run", "--only", "strategy=random")
+        assert server.asked == []
+    assert (said.status, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert [line.partition(": ")[2] for line in lines if "to be downloaded first" in line] == [
+        "timm:resnet18.a1_in1k: its weights are not on this machine",
+        "torchvision:resnet18: its weights are not on this machine",
+        "mnist: its files are not on this machine, and its trials are not counted here",
+        "food101: its files are not on this machine, and its trials are not counted here",
+        "hf:somebody/something: is not on this machine, and its trials are not counted here",
+    ]
+    assert lines[0] == "grid tiny: 3 trials and 3 full-data bounds"
+    assert not Path("cache", "datasets", "mnist").exists()
+
+
+def test_what_is_wrong_besides_is_still_told() -> None:
+    grid = write_grid(Path("grid.yaml"), datasets=["mnist", "digits"], embeddings=["pca", "file:no.npz"])
+    said = run(grid, "out", "--dry-run")
+    assert said.status == 2
+    assert said.err.startswith("error: grid.yaml: embeddings[1]: no.npz")
