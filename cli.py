@@ -92,7 +92,7 @@ def run(
     from albench.benchmark.grid.forecast import forecast
     from albench.benchmark.grid.study import preview, resolve
     from albench.benchmark.types import Outcome
-    from albench.datasets.reading.offline import offline
+    from albench.datasets.reading.transfer import offline
 
     console = _console()
     with user_errors():

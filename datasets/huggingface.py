@@ -16,9 +16,9 @@ from ..benchmark.types import Labels, Rows
 from .reading.base import PATH, DataError, Split
 from .reading.downloads import home
 from .reading.files import FileImages, check_size, first_size
-from .reading.offline import unavailable
 from .reading.pictures import Resize
 from .reading.sources import UNKNOWN, UnreadableError, read_file
+from .reading.transfer import unavailable
 from .reading.variants import Variants
 
 

@@ -14,7 +14,7 @@ from ...datasets.embeddings.cache.store import Embedded, embed, fingerprint
 from ...datasets.embeddings.cache.views import view_problems
 from ...datasets.reading.base import DataError, Report, cache_dir, silent
 from ...datasets.reading.loading import Loaded, load
-from ...datasets.reading.offline import AbsentError
+from ...datasets.reading.transfer import AbsentError
 from .. import registry
 from ..lesson import needed_views, sees
 from ..loop import Job
@@ -143,7 +143,7 @@ def resolve(grid: Grid, only: Mapping[str, Sequence[str]] | None = None, report:
 
 
 def _read(i: int, learner: Choice, problems: list[str], absent: list[str]) -> Choice:
-    """Return a learner of the grid, identified by the content of the files too that it, or its selector, reads;
+    """Return a learner of the grid, identified by the content of the files too that it, or its selector, reads.
 
     ``absent`` gains what is not here.
     """
@@ -158,7 +158,10 @@ def _read(i: int, learner: Choice, problems: list[str], absent: list[str]) -> Ch
 
 
 def _source(dataset: Choice, embedding: Choice, data: Loaded, absent: list[str]) -> tuple[Source, list[str]]:
-    """Return what the embedding makes of the data, with the reasons why it cannot; ``absent`` gains what is not here."""
+    """Return what the embedding makes of the data, with the reasons why it cannot.
+
+    ``absent`` gains what is not here.
+    """
     identity = canonical_json([data.content, embedding.part.identity()])
     key, why = hashlib.sha256(identity.encode()).hexdigest(), list[str]()  # of cells that are only listed
     try:

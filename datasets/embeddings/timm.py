@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...benchmark.registry import encoder
 from ..reading.base import DataError
-from ..reading.offline import unavailable
+from ..reading.transfer import unavailable
 from .networks.pretrained import Network, Pretrained, as_rgb, check_name, one_line, read_weights
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...benchmark.registry import encoder
 from ..reading.base import DataError
-from ..reading.offline import AbsentError, is_offline
+from ..reading.transfer import AbsentError, is_offline
 from .networks.pretrained import Network, Pretrained, as_rgb, check_name, one_line, read_weights
 
 if TYPE_CHECKING:

@@ -28,8 +28,7 @@ from filelock import FileLock
 
 from ...benchmark.registry import datasets
 from .base import PATH, DataError, Report, Split, Step, cache_dir, plugin_of
-from .offline import AbsentError, is_offline
-from .transfer import FailedError, bring, size
+from .transfer import AbsentError, FailedError, bring, is_offline, size
 
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 """What reading a packed file can end with (RuntimeError: it is encrypted, or packed in an unknown way)."""

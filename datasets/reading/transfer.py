@@ -1,9 +1,12 @@
-"""The one place that speaks HTTP: a file, or the rest of one, into a file on disk."""
+"""The one place that speaks HTTP: a file, or the rest of one, into a file on disk; and a look ahead that does not."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import cast
@@ -11,13 +14,53 @@ from urllib import request
 from urllib.error import HTTPError, URLError
 
 from ... import __version__
+from .base import DataError
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a server is given up."""
 
+_HUB = ("huggingface_hub.constants", "datasets.config")
+"""Modules of the hub that read `_SAID` once, when they are loaded."""
+_SAID = "HF_HUB_OFFLINE"
+_offline: ContextVar[bool] = ContextVar("offline", default=False)
+
 
 class FailedError(Exception):
     """A file cannot be had from an address; the text is the reason."""
+
+
+class AbsentError(DataError):
+    """Data or weights that are not here; a run downloads them."""
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Download nothing in the block: `AbsentError` is raised instead."""
+    token, said = _offline.set(True), os.environ.get(_SAID)
+    loaded = {name: vars(sys.modules[name])[_SAID] for name in _HUB if name in sys.modules}
+    try:
+        os.environ[_SAID] = "1"
+        for name in loaded:
+            setattr(sys.modules[name], _SAID, True)
+        yield
+    finally:
+        _offline.reset(token)
+        for name, before in loaded.items():
+            setattr(sys.modules[name], _SAID, before)
+        if said is None:
+            del os.environ[_SAID]
+        else:
+            os.environ[_SAID] = said
+
+
+def is_offline() -> bool:
+    """Return whether nothing is to be downloaded now."""
+    return _offline.get()
+
+
+def unavailable(messages: list[str], what: str) -> DataError:
+    """Return the error of a source that does not answer, or, where it was not to be asked, that ``what`` is absent."""
+    return AbsentError([f"{what} not on this machine"]) if is_offline() else DataError(messages)
 
 
 def bring(url: str, part: Path, told: Callable[[int, int], None]) -> None:
