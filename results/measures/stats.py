@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
+from math import ceil, log2, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -146,26 +146,29 @@ def unbeaten(values: ArrayLike) -> NDArray[np.bool_]:
     return mask
 
 
-def detectable(n: int, power: float = 0.8) -> float:
+def detectable(n: int, power: float = 0.8, tests: int = 1) -> float:
     """Return the least mean difference, in its standard deviations, that n pairs show with this probability.
 
-    By the paired two-sided t-test at 5 %: the noncentrality at which its upper tail has this power (Cohen 1988).
-    NaN below two pairs.
+    By the paired two-sided t-test at 5 %, the first of ``tests`` that Holm adjusts: the noncentrality at which its
+    upper tail has this power (Cohen 1988). NaN below two pairs.
     """
-    return float(nctdtrinc(n - 1, 1 - power, stdtrit(n - 1, (1 + LEVEL) / 2)) / sqrt(n)) if n > 1 else np.nan
+    if n < 2:
+        return np.nan
+    return float(nctdtrinc(n - 1, 1 - power, stdtrit(n - 1, 1 - (1 - LEVEL) / 2 / tests)) / sqrt(n))
 
 
-def seeds_needed(differences: ArrayLike, most: int = 10_000) -> int | None:
+def seeds_needed(differences: ArrayLike, most: int = 10_000, tests: int = 1) -> int | None:
     """Return how many pairs a test at 5 % needs to show, in four cases of five, what differences (S,), S > 1, show.
 
-    A guess as good as their mean and SD are. None: more than ``most``, as where the mean is 0.
+    The first of ``tests`` that Holm adjusts. A guess as good as their mean and SD are. None: more than ``most``, as
+    where the mean is 0.
     """
     d = np.asarray(differences, dtype=np.float64)
     mean = abs(float(d.mean()))
     if mean <= _ROUNDING:
         return None
     if np.ptp(d) <= _ROUNDING:
-        return FEWEST_ALIKE
+        return ceil(log2(2 * tests / (1 - LEVEL)))  # see `paired_p`
     effect = mean / sd(d)
-    n = bisect_left(range(2, most + 1), True, key=lambda n: detectable(n) <= effect) + 2
+    n = bisect_left(range(2, most + 1), True, key=lambda n: detectable(n, tests=tests) <= effect) + 2
     return n if n <= most else None

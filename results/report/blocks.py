@@ -45,6 +45,9 @@ class Block:
     code: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    shades: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    badge: str = ""
+    on_page: bool = True
 
 
 def stem(*names: str) -> str:

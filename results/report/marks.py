@@ -39,6 +39,7 @@ def flagged(block: Block, summary: Summary) -> Block:
         columns=tuple(_flag(text, summary) for text in block.columns),
         rows=tuple((_flag(block.rows[i][0], summary), *block.rows[i][1:]) for i in order),
         strong=frozenset((place[i], j) for i, j in block.strong),
+        shades={(place[i], j): shade for (i, j), shade in block.shades.items()},
         note=explained(marked, summary),
     )
 

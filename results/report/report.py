@@ -16,6 +16,7 @@ import pandas as pd
 from ...benchmark.registry import suggestion
 from ...benchmark.types import UserError
 from ...datasets.reading import plain
+from ..measures.board.leaderboard import leaderboard as board
 from ..measures.evidence import Evidence, read_runs
 from ..measures.tables import IDENTITY, Cell, Summary
 from ..record.parts import check_links, write_atomic
@@ -31,16 +32,15 @@ from .sections import (
     costs,
     curves,
     gains,
-    leaderboard,
     literature,
     moved,
-    overview,
     provenance,
     ranks,
     reading,
     savings,
     settings,
 )
+from .sections.board import answer, every, leaderboard, overview
 from .sections.picks import choosers, forensics
 from .sections.predictions import certainty, classes
 from .terminal import earlier, unfinished
@@ -48,7 +48,18 @@ from .terminal import earlier, unfinished
 DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
 INDEX = "files.txt"  # what a report is made of, for the next one to know what it replaces
 _OURS = re.compile(r"((tables|figures)/)?[\w.-]+\.(md|html|csv|tex|svg|png)")  # a list is no way out of the folder
-CSV_TABLES = ("cells", "bounds", "not_done", "curves", "cost", "certainty", "classes", "choosers", "settings")
+CSV_TABLES = (
+    "cells",
+    "bounds",
+    "not_done",
+    "curves",
+    "strategies",
+    "cost",
+    "certainty",
+    "classes",
+    "choosers",
+    "settings",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -61,10 +72,10 @@ class Section(Protocol):
     def blocks(self, evidence: Evidence, /) -> list[Block]: ...
 
 
-TABLES: tuple[Section, ...] = (reading, moved, overview, leaderboard, accuracy, gains, provenance)
+TABLES: tuple[Section, ...] = (answer, leaderboard, overview, every, reading, moved, accuracy, gains, provenance)
 """Those that take no statistics and no charts."""
 SECTIONS: tuple[Section, ...] = (
-    *(reading, moved, overview, leaderboard, curves, accuracy, gains, certainty, savings, ranks, costs),
+    *(answer, leaderboard, curves, overview, every, reading, moved, accuracy, gains, certainty, savings, ranks, costs),
     *(balance, classes, literature, forensics, choosers, settings, provenance),
 )
 
@@ -230,6 +241,7 @@ def csv_tables(summary: Summary) -> dict[str, pd.DataFrame]:
         "cells": cells,
         "bounds": bounds.drop(columns=[name for name in _CSV if name.startswith("gain/1")]),
         "not_done": pd.concat([cells, bounds]).query("not_done != ''")[[*IDENTITY, "not_done", "reasons"]],
+        "strategies": board(summary),
         "curves": curves.agg(n="size", accuracy_mean="mean", accuracy_sd="std").reset_index(),
     }
 

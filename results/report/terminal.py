@@ -12,13 +12,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...benchmark.types import Outcome
+from ..measures.board.answers import answers, overall
+from ..measures.board.leaderboard import PARTS, leaderboard
+from ..measures.board.places import ordered_budgets
 from ..measures.findings import apart
 from ..measures.stats import BEST, Interval
 from ..measures.tables import STATES, Cell, Setting, Summary
-from ..measures.words import count
+from ..measures.words import UNSAID, count, interval_text
 from .marks import PLAIN_SIGNS, SIGNS, explained, labelled
 
 FULL_DATA_ROW = "full data (final/1)"
+MOST_ANSWERS = 8
+"""So many settings and budgets have a sentence at the top; of more, each budget has one."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,11 @@ def caption(summary: Summary, mark: str, n: int | None) -> str:
 
 
 def render(summary: Summary, console: Console) -> None:
-    """Print one table per budget (several where the columns do not fit), then what is not done."""
+    """Print the answers, a table per budget (several where columns do not fit), the leaderboard, what is not done."""
     if not summary.cells:
         console.print("No results yet.")
+    for line in answer_lines(summary):
+        console.print(escape(line), highlight=False)
     n = usual_n(summary)
     style = Style("±" if console.encoding.startswith("utf") else "+/-", n)
     mark = "*" if console.color_system is None else "Bold"
@@ -83,8 +90,18 @@ def render(summary: Summary, console: Console) -> None:
         console.print(caption(summary, mark, n), style="dim", highlight=False)
         if note := explained(summary.strategies(), summary, style.signs):
             console.print(escape(note), style="dim", highlight=False)
+        for board in _boards(summary, style, console.width):
+            console.print(board, highlight=False)
     for line in (*unfinished(summary), *apart(summary), *earlier(summary)[:1]):
         console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def answer_lines(summary: Summary) -> list[str]:
+    """Return what the tests say, in a sentence for each setting and budget; where these are many, for each budget."""
+    if not any(cell.n for cell in summary.cells.values()):
+        return []
+    each = answers(summary)
+    return [str(one) for one in each] if len(each) <= MOST_ANSWERS else overall(summary) or [str(one) for one in each]
 
 
 def unfinished(summary: Summary) -> list[str]:
@@ -144,6 +161,41 @@ def _table(summary: Summary, budget: str, settings: list[Setting], style: Style,
             texts.append(f"[bold]{text}[/bold]{'*' if mark == '*' else ''}" if is_best else text)
         table.add_row(escape(labelled(strategy, summary, style.signs)), *texts)
     return table
+
+
+def _boards(summary: Summary, style: Style, width: int) -> Iterator[Table]:
+    """Yield the leaderboard of each regime; columns at the right that do not fit are left out (the report has them)."""
+    board = leaderboard(summary)
+    regimes = summary.regimes()
+    budgets = ordered_budgets(summary) if len(summary.budgets()) > 1 else []
+    for regime in regimes:
+        own = board[board["regime"] == regime]
+        columns = {
+            "strategy": [labelled(name, summary, style.signs) for name in own["strategy"]],
+            "rank": [_number(value, ".2f") for value in own["rank/1 mean"]],
+            "gain": [
+                interval_text(Interval(*parts, 0), 1, "+")
+                for parts in own[[f"gain/1 {part}" for part in PARTS]].itertuples(index=False)
+            ],
+            "w/t/l": ["/".join(map(str, counts)) for counts in own[["wins", "ties", "losses"]].itertuples(index=False)],
+            "seconds": [_number(value, ".2g") for value in own["select_s"]],
+            **{budget: [_number(value, "+.1f") for value in own[f"gain/1 in {budget} mean"]] for budget in budgets},
+        }
+        title = f"leaderboard, {regime or UNSAID}" if len(regimes) > 1 else "leaderboard"
+        table, used = Table(title=escape(title), title_justify="left"), 1
+        for header, texts in columns.items():
+            used += max(map(len, [header, *texts])) + 3
+            if used > width:
+                break
+            table.add_column(escape(header), justify="left" if header == "strategy" else "right", no_wrap=True)
+        shown = list(columns.values())[: len(table.columns)]
+        for row in zip(*shown, strict=True):
+            table.add_row(*map(escape, row))
+        yield table
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if isnan(value) else f"{value:{form}}"
 
 
 def _text(summary: Summary, budget: str, setting: Setting, strategy: str, style: Style) -> str:

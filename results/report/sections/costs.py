@@ -9,29 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ...measures.board.costs import COSTS, PEAKS, Cost, cell_costs
 from ...measures.evidence import Evidence
-from ...measures.stats import Interval, mean_interval
-from ...measures.tables import IDENTITY, Cell, Key, Setting, Summary, key_of
+from ...measures.stats import Interval
+from ...measures.tables import IDENTITY, Cell, Key, Setting, Summary
 from ...measures.words import interval_text
 from .. import charts
 from ..blocks import NOT_DONE, Block, stem
 from ..terminal import FULL_DATA_ROW
-
-TITLES = {
-    "select_s": "seconds in queries",
-    "fit_s": "seconds in fits",
-    "peak_rss_mb": "peak memory, MB",
-    "gpu_s": "GPU seconds",
-    "peak_gpu_mb": "peak GPU memory, MB",
-    "energy_j": "energy, J",
-}
-"""What of the record is a cost, and its column of the tables. The last three stand there where trials ran on a GPU."""
-PEAKS = {"peak_rss_mb", "peak_gpu_mb"}
-"""Costs of which a trial has the largest of its rounds; of the others it has their sum."""
-ALWAYS = ["select_s", "fit_s", "peak_rss_mb"]
-
-Cost = dict[str, Interval]
-"""Of a trial, over the seeds of a cell, by the names of `TITLES`; without what some of its rounds do not say."""
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -58,25 +43,6 @@ def blocks(evidence: Evidence) -> list[Block]:
     return [Block("Cost", text=text + mixed), *tables]
 
 
-def cell_costs(finished: pd.DataFrame) -> dict[Key, Cost]:
-    """Return the costs of each cell over its finished trials; none where a time is missing, as of imported curves."""
-    by_trial = finished.groupby("trial_id")
-    per_trial = by_trial.agg({name: "max" if name in PEAKS else "sum" for name in TITLES})
-    said = by_trial[[*TITLES]].count().eq(by_trial.size(), axis=0)  # by each of its rounds
-    names = finished.drop_duplicates("trial_id").set_index("trial_id")[IDENTITY]
-    return {
-        key_of(key): _cost(cell)
-        for key, cell in names.join(per_trial.where(said)).groupby(IDENTITY)
-        if cell[ALWAYS].notna().all(axis=None) and cell["fit_s"].any()
-    }
-
-
-def _cost(cell: pd.DataFrame) -> Cost:
-    """Return the cost of a cell from its trials, one a row."""
-    said = [name for name in TITLES if cell[name].notna().all()]
-    return {name: mean_interval(cell[name]) if name in PEAKS else typical(cell[name]) for name in said}
-
-
 def frame(finished: pd.DataFrame) -> pd.DataFrame:
     """Return the costs of each cell as the tables print them: seconds in a trial, and MB; with their intervals."""
     rows = []
@@ -84,19 +50,6 @@ def frame(finished: pd.DataFrame) -> pd.DataFrame:
         parts = {f"{name} {part}": getattr(of, part) for name, of in cost.items() for part in ("mean", "low", "high")}
         rows.append({**key._asdict(), "n": cost["select_s"].n, **parts})
     return pd.DataFrame(rows, columns=None if rows else [*IDENTITY, "n"])
-
-
-def typical(seconds: ArrayLike) -> Interval:
-    """Return the geometric mean of seconds (S,), and the interval of the mean of their logarithms.
-
-    One trial that has to load or compile something first takes many times as long; below a nanosecond counts as one.
-    """
-    array = np.asarray(seconds, dtype=np.float64)
-    if not array.any():
-        return Interval(0.0, np.nan, np.nan, len(array))
-    logs = mean_interval(np.log(np.maximum(array, 1e-9)))
-    mean, low, high = np.exp([logs.mean, logs.low, logs.high]).tolist()
-    return Interval(mean, low, high, logs.n)
 
 
 def front(accuracy: ArrayLike, seconds: ArrayLike) -> NDArray[np.bool_]:
@@ -109,7 +62,7 @@ def front(accuracy: ArrayLike, seconds: ArrayLike) -> NDArray[np.bool_]:
 
 def _table(summary: Summary, costs: dict[Key, Cost], setting: Setting, budget: str) -> Block:
     cells = summary.of(setting, budget)
-    shown = [name for name in TITLES if any(name in costs.get(cell.key, {}) for cell in cells)]
+    shown = [name for name in COSTS if any(name in costs.get(cell.key, {}) for cell in cells)]
     rows = [_row(cell.key.strategy, interval_text(cell.aubc), cell, costs.get(cell.key, {}), shown) for cell in cells]
     if bound := summary.bounds.get(setting):
         rows.append(_row(FULL_DATA_ROW, interval_text(bound.final), bound, costs.get(bound.key, {}), shown))
@@ -122,7 +75,7 @@ def _table(summary: Summary, costs: dict[Key, Cost], setting: Setting, budget: s
     title = f"{setting}, {budget}\nmean aubc/1 against seconds in all queries of a trial"
     return Block(
         f"{setting}, {budget}",
-        columns=("strategy", "n", "aubc/1", *(TITLES[name] for name in shown), NOT_DONE),
+        columns=("strategy", "n", "aubc/1", *(COSTS[name] for name in shown), NOT_DONE),
         rows=tuple(rows),
         strong=frozenset((i, j) for i, cell in enumerate(cells) if cell.key.strategy in names for j in (2, 3)),
         level=3,

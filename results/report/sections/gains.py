@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...measures.board.places import ordered_budgets, span_text
 from ...measures.curves import thinned
 from ...measures.evidence import Evidence
 from ...measures.stats import BEST, Interval
@@ -72,16 +73,6 @@ def _of(gain: Interval, cell: Cell) -> str:
     return f" n={gain.n}" if gain.n not in {0, cell.n} else ""
 
 
-def ordered_budgets(summary: Summary, setting: Setting) -> list[str]:
-    """Return the budgets with values, by their number of labels at the end, then at the start."""
-    spans = {}
-    for budget in summary.budgets():
-        counts = [n for cell in summary.of(setting, budget) for n in cell.curves.columns]
-        if counts:
-            spans[budget] = (max(counts), min(counts))
-    return sorted(spans, key=lambda budget: spans[budget])
-
-
 def flip(gains: dict[str, Interval]) -> str:
     """Say where a strategy wins and loses: ``wins low, loses high``; empty when it does not do both."""
     signs = {where: "wins" if gain.low > 0 else "loses" if gain.high < 0 else "" for where, gain in gains.items()}
@@ -113,7 +104,7 @@ def _table(summary: Summary, setting: Setting, budgets: list[str]) -> Block:
     if bound := summary.bounds.get(setting):
         text = f"{interval_text(bound.final)} n={bound.n}" if bound.n else bound.status
         rows.append((FULL_DATA_ROW, *[text] * len(budgets), "-"))
-    spans = [_span(summary, setting, budget) for budget in budgets]
+    spans = [span_text(summary, setting, budget) for budget in budgets]
     return Block(
         f"{setting}",
         columns=("strategy", *(f"{b}, {span}" for b, span in zip(budgets, spans, strict=True)), "flip"),
@@ -123,11 +114,6 @@ def _table(summary: Summary, setting: Setting, budgets: list[str]) -> Block:
         name=stem("gain", *setting),
         about=setting._asdict(),
     )
-
-
-def _span(summary: Summary, setting: Setting, budget: str) -> str:
-    counts = [n for cell in summary.of(setting, budget) for n in cell.curves.columns]
-    return f"{min(counts)} to {max(counts)} labels"
 
 
 def _text(cell: Cell | None) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ....benchmark.types import Outcome
 from ...measures.evidence import Evidence
 from ...measures.findings import Grade, apart, first_batches, grade, mixed_devices, twins
 from ...measures.schedules import findings
+from ...measures.tables import LEFT, STATES, Summary
 from ...measures.words import count
 from ..blocks import Block
-from .overview import state
+from .board.overview import state
 from .provenance import flat
 
+NOTES = "Read this with the numbers"
 _EVER_NEW = {"started", "run_id"}  # differ each time, and say nothing
 _CODE = ("albench", "git_commit", "python", "libraries.", "versions.")
 
@@ -29,7 +33,7 @@ def blocks(evidence: Evidence) -> list[Block]:
         *evidence.runs.notices,
     ]
     return [
-        Block("State", items=tuple(state(evidence.summary))),
+        Block("State", items=tuple(state(evidence.summary)), badge=_state(evidence.summary)),
         Block(
             "Grade",
             text="How far this study carries: first the five pitfalls of Lüth et al. (arXiv 2301.10625). A no is not a"
@@ -37,9 +41,27 @@ def blocks(evidence: Evidence) -> list[Block]:
             columns=("asked", "answer", "here"),
             rows=tuple(map(tuple, grades)),
             name="grade",
+            badge=_graded(grades),
         ),
-        *([Block("Read this with the numbers", items=tuple(found))] if found else []),
+        *([Block(NOTES, items=tuple(found), badge=f"{count(len(found), 'note')} on the numbers")] if found else []),
     ]
+
+
+def _state(summary: Summary) -> str:
+    """Return the trials in a few words: ``543 trials done``, ``run not over: 3 of 543 trials left``."""
+    counts: Counter[str] = Counter()
+    for cell in (*summary.cells.values(), *summary.bounds.values()):
+        counts.update(cell.outcomes)
+    total = counts.total()
+    if counts[LEFT]:
+        return f"run not over: {counts[LEFT]:,} of {total:,} trials left"
+    others = [f"{counts[name]:,} {name}" for name in STATES if counts[name] and name != Outcome.DONE]
+    return ", ".join([f"{counts[Outcome.DONE]:,} trials done", *others])
+
+
+def _graded(grades: Sequence[Grade]) -> str:
+    answers = Counter(one.answer for one in grades)
+    return f"grade: {', '.join(f'{n} {answer}' for answer, n in answers.items())}"
 
 
 def _versions(manifests: Mapping[str, Mapping[str, Any]]) -> list[Grade]:

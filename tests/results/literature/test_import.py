@@ -236,7 +236,7 @@ def test_curves_that_share_no_seed_are_not_compared(file: Path, out: Path) -> No
     printed = invoke("report", out, "--tables").out
     assert "share no seed" in printed
     assert "share no seed" in (out / "report" / "report.md").read_text()
-    leaders = pd.read_csv(out / "report" / "tables" / "leaderboard.csv")
+    leaders = pd.read_csv(out / "report" / "tables" / "every-setting.csv")
     assert set(leaders["gain/1 of aubc/1"]) == {"-"}
 
 

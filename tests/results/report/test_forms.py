@@ -12,7 +12,7 @@ from support.synthetic import write_run
 from albench.results.measures import evidence, tables
 from albench.results.report import report
 from albench.results.report.blocks import Block, Figure
-from albench.results.report.sections import leaderboard
+from albench.results.report.sections.board import leaderboard
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_what_moved_between_two_versions_is_said(tmp_path: Path) -> None:
     before = write_run(tmp_path / "before", datasets=["digits"], budgets=["low"])
     after = write_run(tmp_path / "after", datasets=["digits"], budgets=["low"], better=0.02)
     _, text, page = write([before, after], tmp_path / "out")
-    own = text[text.index("## What moved from before to after") : text.index("## Budget low")]
+    own = text[text.index("## What moved from before to after") : text.index("## Accuracy by number")]
     assert "Equal to the last digit: 2 of 5 cells that both have" in own  # random and its bound
     rows = [line.split(" | ") for line in own.splitlines() if line.startswith("| digits")]
     assert [row[4] for row in rows] == ["coreset", "entropy", "margin"]

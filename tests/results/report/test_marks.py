@@ -21,7 +21,8 @@ from albench.results.record.store import RunStore
 from albench.results.report import report, terminal
 from albench.results.report.blocks import Block
 from albench.results.report.charts import GREY
-from albench.results.report.sections import accuracy, costs, curves, gains, leaderboard, overview, ranks, savings
+from albench.results.report.sections import accuracy, costs, curves, gains, ranks, savings
+from albench.results.report.sections.board import every, leaderboard, overview
 from albench.results.report.sections.reading import blocks as reading_blocks
 
 GAINS = {"random": 0.0, "margin": 0.05, "galaxy": 0.04, "other": 0.03, "ceal": 0.2, "boss": 0.3, "copy": 0.3}
@@ -69,16 +70,21 @@ def test_a_rule_without_marks_is_shown_as_ever() -> None:
 
 def test_a_leaderboard_is_of_one_regime() -> None:
     plain = evidence({})
-    assert {row[3] for block in leaderboard.blocks(plain) for row in block.rows} == {"l"}
+    assert {row[3] for block in every.blocks(plain) for row in block.rows} == {"l"}
     cells = plain.summary.cells
     moved = {key._replace(learner="net"): replace(cell, key=key._replace(learner="net")) for key, cell in cells.items()}
     summary = replace(plain.summary, cells={**cells, **moved}, by_learner={"net": "semi-supervised"})
-    first, second = leaderboard.blocks(replace(plain, summary=summary))
-    assert (first.title, second.title) == ("Leaderboard: regime not said", "Leaderboard: semi-supervised")
+    of_two = replace(plain, summary=summary)
+    first, second = every.blocks(of_two)
+    assert (first.title, second.title) == ("Every setting: regime not said", "Every setting: semi-supervised")
     assert ({row[3] for row in first.rows}, {row[3] for row in second.rows}) == ({"l"}, {"net"})
+    alone, moved_alone = leaderboard.blocks(of_two)
+    assert (alone.title, moved_alone.title) == ("Leaderboard: regime not said", "Leaderboard: semi-supervised")
+    before = [row[:-1] for row in leaderboard.blocks(plain)[0].rows]  # neither's ranks know of the other
+    assert [row[:-1] for row in alone.rows] == [row[:-1] for row in moved_alone.rows] == before
 
 
-SECTIONS = [leaderboard, accuracy, gains, savings, costs, overview]
+SECTIONS = [leaderboard, every, accuracy, gains, savings, costs, overview]
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.__name__.rpartition(".")[2])
@@ -98,7 +104,7 @@ def test_bounds_stand_last_and_neither_they_nor_other_trainings_are_bold(section
 
 def test_the_bold_cells_stay_on_their_rows_where_bounds_move() -> None:
     of = evidence()
-    [raw], [block] = leaderboard.blocks(of), made(leaderboard.blocks(of), of)
+    [raw], [block] = every.blocks(of), made(every.blocks(of), of)
     last = {raw.rows[i][1:][j - 1] for i, j in raw.strong}
     assert {block.rows[i][j] for i, j in block.strong} == last
 
@@ -147,13 +153,17 @@ def shown(of: Evidence, encoding: str = "utf-8") -> str:
 
 
 def test_a_terminal_shows_bounds_below_the_line() -> None:
-    lines = shown(evidence()).splitlines()
+    lines = shown(evidence()).partition("\nleaderboard")[0].splitlines()
     boss = next(i for i, line in enumerate(lines) if "boss °" in line)
     assert boss > max(i for i, line in enumerate(lines) if "ceal ‡" in line or "margin" in line)
     assert set(lines[boss - 1]) <= set("├─┼┤")
     assert "*" not in lines[boss]
     text = " ".join(" ".join(lines).split())
     assert f"† {MARKS['reveals']}." in text
+    board = shown(evidence()).partition("\nleaderboard")[2]
+    assert [line.split("│")[2].strip() for line in board.splitlines() if "ceal ‡" in line or "boss °" in line] == [
+        "-"
+    ] * 2
     assert f"(r) {MARKS['reveals']}." in " ".join(shown(evidence(), "ascii").split())
 
 

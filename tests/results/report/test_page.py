@@ -41,7 +41,7 @@ def scroll_through(tab: Tab) -> None:
 
 
 def leaderboard(tab: Tab) -> Any:
-    return tab.page.locator("section", has=tab.page.get_by_role("heading", name="Leaderboard", exact=True))
+    return tab.page.locator("section", has=tab.page.get_by_role("heading", name="Every setting", exact=True))
 
 
 def column(table: Any, name: str) -> list[str]:
@@ -117,7 +117,7 @@ def test_a_table_sorts_by_keyboard_alone(tab: Tab) -> None:
     )
     for _ in range(200):
         tab.page.keyboard.press("Tab")
-        if tab.page.evaluate(here) == ["Leaderboard", "aubc/1"]:
+        if tab.page.evaluate(here) == ["Every setting", "aubc/1"]:
             break
     assert tab.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     tab.page.keyboard.press("Enter")

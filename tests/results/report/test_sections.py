@@ -6,42 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from support.curves import LINEAR, SETTING, evidence, lifted
 
 from albench.benchmark.types import FULL_DATA
 from albench.results.measures import curves, tables
+from albench.results.measures.board.costs import typical
 from albench.results.measures.evidence import Evidence, Runs
 from albench.results.measures.stats import Interval, mean_interval
-from albench.results.record import schema
 from albench.results.report.blocks import Block
-from albench.results.report.sections import accuracy, balance, costs, gains, leaderboard, reading, savings
+from albench.results.report.sections import accuracy, balance, costs, gains, reading, savings
+from albench.results.report.sections.board import every
 from albench.results.report.sections.curves import points as curve_points
-
-SETTING = tables.Setting("digits", "pixels", "linear")
-LINEAR = np.array([0.4, 0.5, 0.6, 0.7])  # at 10, 20, 30, 40 labels
-
-
-def evidence(curves_: dict[tuple[str, str], Any], **manifests: dict[str, Any]) -> Evidence:
-    """Trials of 10 labels a round; ``curves_[strategy, budget]`` is (S, R), a budget's name ends with its batch."""
-    rounds, trials = [], []
-    for (strategy, budget), values in curves_.items():
-        for seed, curve in enumerate(np.atleast_2d(values)):
-            batch = int(budget.rpartition("-")[2]) if "-" in budget and budget != FULL_DATA else 10
-            names: dict[str, Any] = dict(zip(tables.IDENTITY, (*SETTING, budget, strategy), strict=True))
-            names |= {"seed": seed, "trial_id": f"{strategy}-{budget}-{seed}", "strategy_params": "{}"}
-            for r, value in enumerate(curve):
-                rounds.append({
-                    **names, "round": r, "n_labelled": batch * (r + 1), "accuracy": value,
-                    "class_counts": [batch * (r + 1) - r, r, 0], "selected": np.arange(batch * r, batch * (r + 1)),
-                    "bought_by": "strategy" if r else "initial", "ended_at": 1,
-                    "select_s": 0.1 * len(strategy), "fit_s": 1.0, "eval_s": 0.0, "peak_rss_mb": 100.0 + r,
-                })  # fmt: skip
-            trials.append({**names, "outcome": "done", "reason": "", "host": "h", "device": "cpu", "ended_at": 1})
-    frames = (
-        pd.DataFrame(rounds, columns=schema.ROUNDS.names),
-        pd.DataFrame(trials, columns=schema.TRIALS.names),
-        pd.DataFrame(trials, columns=schema.PLAN.names),
-    )
-    return Evidence.of(Runs(*frames, manifests or {"run": {}}, ()))
 
 
 def cells(block: Block, row: str) -> dict[str, str]:
@@ -51,12 +26,6 @@ def cells(block: Block, row: str) -> dict[str, str]:
         name: f"*{text}*" if (i, j) in block.strong else text
         for j, (name, text) in enumerate(zip(block.columns, block.rows[i], strict=True))
     }
-
-
-def lifted(by: float, seeds: int = 6, of: Any = LINEAR) -> Any:
-    """The curve ``of`` for each seed, which all strategies have moved alike, and ``by`` higher after its start."""
-    luck = np.arange(seeds)[:, None] / 100
-    return of + luck + by * (np.arange(len(of)) > 0)
 
 
 # --- accuracy at a number of labels --------------------------------------------------------------------------------
@@ -81,7 +50,7 @@ def test_accuracy_at_each_number_of_labels() -> None:
 def test_final_accuracy_has_its_own_best() -> None:
     crossing = lifted(0.2) - 0.25 * (np.arange(4) == 3)
     e = evidence({("random", "low"): lifted(0), ("margin", "low"): crossing})
-    (board,) = leaderboard.blocks(e)
+    (board,) = every.blocks(e)
     margin, random = (next(i for i, row in enumerate(board.rows) if name in row) for name in ("margin", "random"))
     aubc, final = board.columns.index("aubc/1"), board.columns.index("final/1")
     assert board.strong == {(margin, aubc), (random, final)}
@@ -278,10 +247,10 @@ def test_the_front_is_what_nothing_dominates() -> None:
 
 
 def test_typical_seconds_are_never_negative() -> None:
-    interval = costs.typical([0.1, 0.1, 0.1, 0.1, 9.0])
+    interval = typical([0.1, 0.1, 0.1, 0.1, 9.0])
     assert 0 < interval.low < interval.mean < 1
-    assert costs.typical([0.5, 2.0]).mean == pytest.approx(1)
-    assert (costs.typical([0, 0]).mean, costs.seconds_text(costs.typical([0, 0]))) == (0, "0.00")
+    assert typical([0.5, 2.0]).mean == pytest.approx(1)
+    assert (typical([0, 0]).mean, costs.seconds_text(typical([0, 0]))) == (0, "0.00")
 
 
 def test_times_of_several_hosts_are_mixed() -> None:

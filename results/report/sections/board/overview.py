@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...measures.evidence import Evidence
-from ...measures.tables import LEFT, STATES, Setting, Summary
-from ...measures.words import interval_text
-from ..blocks import NOT_DONE, Block, stem
-from ..terminal import FULL_DATA_ROW, Style, caption, counted, earlier, not_done, usual_n
+from ....measures.evidence import Evidence
+from ....measures.tables import LEFT, STATES, Setting, Summary
+from ....measures.words import interval_text
+from ...blocks import NOT_DONE, Block, stem
+from ...terminal import FULL_DATA_ROW, Style, caption, counted, earlier, not_done, usual_n
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -56,6 +56,7 @@ def _budget(summary: Summary, budget: str, settings: list[Setting]) -> Block:
         rows=tuple(rows),
         strong=frozenset(strong),
         name=stem("budget", budget),
+        on_page=False,  # it has the map of gains, and every setting with its intervals
     )
 
 

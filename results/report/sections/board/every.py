@@ -1,16 +1,17 @@
-"""The leaderboard: one row per strategy, dataset, embedding, learner and budget, for the page to sort and filter."""
+"""Every setting: one row per strategy, dataset, embedding, learner and budget, for the page to sort and filter."""
 
 from __future__ import annotations
 
 from math import isnan
 
-from ....benchmark.types import FULL_DATA
-from ...measures.evidence import Evidence
-from ...measures.stats import BEST, Interval
-from ...measures.tables import IDENTITY, Cell, Summary
-from ...measures.words import UNSAID, interval_text
-from ..blocks import NOT_DONE, Block
+from .....benchmark.types import FULL_DATA
+from ....measures.evidence import Evidence
+from ....measures.stats import BEST, Interval
+from ....measures.tables import IDENTITY, Cell, Summary
+from ....measures.words import UNSAID, interval_text
+from ...blocks import NOT_DONE, Block
 
+TITLE = "Every setting"
 _COMPARED = ("aubc/1", "final/1")
 
 
@@ -39,13 +40,13 @@ def _table(summary: Summary, regime: str, one_of_several: bool) -> Block | None:
     }
     bounds = [cell for cell in summary.bounds.values() if cell.n and summary.regime(cell.key.setting) == regime]
     return Block(
-        f"Leaderboard: {regime or UNSAID}" if one_of_several else "Leaderboard",
+        f"{TITLE}: {regime or UNSAID}" if one_of_several else TITLE,
         text=f"All cells: means over n seeds with 95 % intervals; gain/1 in points over {baseline}, paired by seed."
         f" Bold, in each setting and budget: {BEST}.",
         columns=("strategy", *IDENTITY[:4], "n", *_COMPARED, "gain/1 of aubc/1", "gain/1 of final/1", NOT_DONE),
         rows=(*(_row(cell) for cell in cells), *(_bound(cell) for cell in bounds)),
         strong=frozenset(strong),
-        name="leaderboard",
+        name="every-setting",
     )
 
 

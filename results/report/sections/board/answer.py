@@ -1,0 +1,83 @@
+"""What stands first: which strategy to use, in a sentence for each setting and budget, and who gains what where."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from .....benchmark.types import Outcome
+from ....measures.board.answers import answers
+from ....measures.board.places import ordered_budgets, short
+from ....measures.evidence import Evidence
+from ....measures.stats import BEST
+from ....measures.tables import LEFT, Cell, Setting, Summary
+from ...blocks import Block
+from ...terminal import answer_lines
+from .overview import state
+
+TITLE = "Answer"
+
+
+def blocks(evidence: Evidence) -> list[Block]:
+    """Return the sentences and the map of gains; nothing of a study without any value."""
+    summary = evidence.summary
+    each = tuple(map(str, answers(summary)))
+    if not any(cell.n for cell in summary.cells.values()):
+        return []
+    text = (
+        f"aubc/1, the area under the accuracy curve: gain in points over {summary.baseline} on the same seeds with its"
+        f" 95 % interval. Not beaten: {BEST}. {_unfinished(summary)}"
+    ).rstrip()
+    first = tuple(answer_lines(summary))
+    more = [Block("Answer for each setting", items=each, level=3)] if first != each else []
+    return [Block(TITLE, text=text, items=first), _map(summary), *more]
+
+
+def _unfinished(summary: Summary) -> str:
+    """Say that the answer may change, where trials are missing."""
+    missing = sum(
+        n
+        for cell in summary.cells.values()
+        for name, n in cell.outcomes.items()
+        if name not in {Outcome.DONE, Outcome.UNSUPPORTED}
+    )
+    left = sum(cell.outcomes.get(LEFT, 0) for cell in summary.cells.values())
+    if not missing:
+        return ""
+    return state(summary)[1] if left else f"{missing} trials are not done: see State."
+
+
+def _map(summary: Summary) -> Block:
+    """Return a table of strategies by settings and budgets: gains, shaded, the unbeaten marked."""
+    places = [(s, budget) for budget in ordered_budgets(summary) for s in summary.settings(budget)]
+    names = summary.strategies()
+    cells = [[summary.get(*place, name) for place in places] for name in names]
+    best = [summary.best(*place) for place in places]
+    gains = [abs(cell.gain_aubc.mean) for row in cells for cell in row if cell and not isnan(cell.gain_aubc.mean)]
+    most = max(gains, default=0.0) or 1.0
+    return Block(
+        f"Gain over {summary.baseline}",
+        text=f"Points of aubc/1 over {summary.baseline}, mean over seeds. Bold, on the page framed: no other beats it.",
+        columns=("strategy", *(_column(summary, *place) for place in places)),
+        rows=tuple((name, *map(_text, row)) for name, row in zip(names, cells, strict=True)),
+        strong=frozenset((i, j) for i, name in enumerate(names) for j, of in enumerate(best, 1) if name in of),
+        level=3,
+        name="gains",
+        shades={
+            (i, j): cell.gain_aubc.mean / most
+            for i, row in enumerate(cells)
+            for j, cell in enumerate(row, 1)
+            if cell and not isnan(cell.gain_aubc.mean)
+        },
+    )
+
+
+def _column(summary: Summary, setting: Setting, budget: str) -> str:
+    return f"{short(summary, setting)}, {budget}" if len(summary.budgets()) > 1 else short(summary, setting)
+
+
+def _text(cell: Cell | None) -> str:
+    if cell is None or not cell.n:
+        return "-" if cell is None else cell.status
+    if cell.is_baseline:
+        return "0"
+    return "-" if isnan(cell.gain_aubc.mean) else f"{cell.gain_aubc.mean:+.1f}"
