@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from albench import __version__
-from albench.benchmark.door.commands import cache, init
+from albench.benchmark.door.commands import cache, init, new
 from albench.benchmark.engine.program import Program, user_errors
 from albench.benchmark.text import Warnings, say
 
@@ -284,6 +284,7 @@ def embed(dataset: str | None, encoder: str | None, seed: int, recompute: bool, 
 
 main.add_command(cache)
 main.add_command(init)
+main.add_command(new)
 
 
 @main.command()

@@ -17,7 +17,7 @@ from .bench import Bench
 from .device import Meter
 from .lesson import Learner, Model, Settled, needed_views, sees
 from .purchase import InvalidSelectionError, Labelled, Purchase, Recorded, buy
-from .query import Strategy
+from .query import FROM_THE_MODEL, Strategy
 from .types import Batch, Pool, Resources, Round, Trial
 
 
@@ -61,6 +61,16 @@ class Job:
         return (*self.load, self.trial.strategy.label, self.trial.budget.name)
 
 
+def asks_a_model(strategy: object) -> bool:
+    """Return whether a rule asks for what a fitted learner says, or to fit it itself."""
+    return not registry.needs_of(strategy).isdisjoint((*FROM_THE_MODEL, "learner"))
+
+
+def chained(strategy: object, *learners: object) -> bool:
+    """Return whether a model depends on the one before it, so that a trial cannot go on from its picks alone."""
+    return hasattr(strategy, "pseudo_labels") or any(getattr(learner, "chained", False) for learner in learners)
+
+
 class Fitted(NamedTuple):
     """The model of a round, and the learner that fitted it: where settings are tuned, with those chosen then."""
 
@@ -101,7 +111,7 @@ def run_trial(
     history
         What was bought in the rounds already on record, in order; the trial continues behind them, and every draw
         is derived from its round's name, so the rest is the same as without the interruption. Where a model takes up
-        the one before (`registry.chained`) the trial is run again from its first round, and must buy the same rows.
+        the one before (`chained`) the trial is run again from its first round, and must buy the same rows.
     begin
         The shared initial state, where it has been fitted already.
     selector
@@ -113,7 +123,7 @@ def run_trial(
     InvalidSelectionError
         When the strategy returns anything but exactly n distinct unlabelled rows.
     """
-    if history and registry.chained(strategy, learner, selector):
+    if history and chained(strategy, learner, selector):
         yield from _again(run_trial(trial, pool, strategy, learner, (), begin, selector), history)
         return
     bench = Bench(trial, pool, learner)
@@ -153,7 +163,7 @@ class _Selector:
     ) -> Purchase:
         """Fit on what is bought, where the rule asks for a model, and buy; the seconds of both are the selection's."""
         began = time.perf_counter()
-        if bought and registry.asks_a_model(strategy):
+        if bought and asks_a_model(strategy):
             self.fitted = _fit(self.bench, index - 1, bought, extra, self.fitted)
         fitted = time.perf_counter()
         purchase = _buy(self.bench, strategy, bought, n, index, self.fitted)

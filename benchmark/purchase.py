@@ -14,7 +14,7 @@ import numpy as np
 from . import registry
 from .bench import Bench
 from .lesson import Model
-from .query import FROM_THE_MODEL, Answers, Batch, Chooser, Desk, Oracle, Query, Strategy
+from .query import FROM_THE_MODEL, WITHOUT_LABELS, Answers, Batch, Chooser, Desk, Oracle, Query, Strategy
 from .seeds import generator
 from .types import Labels, Rows
 
@@ -93,6 +93,21 @@ class Revealer:
         return frozenset(self.unlabelled.tolist())
 
 
+def beginning(strategy: Strategy) -> Strategy:
+    """Return the rule that buys in place of this one while nothing is labelled: itself where it needs no labels.
+
+    Else it is the rule's own `beginning`, or ``random`` where it has none, or one that needs labels too.
+    """
+    if registry.needs_of(strategy) <= WITHOUT_LABELS:
+        return strategy
+    rule: Strategy | None = getattr(strategy, "beginning", None)
+    return (
+        rule
+        if rule is not None and registry.needs_of(rule) <= WITHOUT_LABELS
+        else registry.strategies.get("random").cls()
+    )
+
+
 def buy(
     bench: Bench, strategy: Strategy | Recorded, bought: Sequence[Batch], n: int, index: int, model: Model | None
 ) -> Purchase:
@@ -110,7 +125,7 @@ def buy(
         _check(again.rows, unlabelled, n, label)
         return again
     began = time.perf_counter()
-    asked = strategy if len(labelled) else registry.beginning(strategy)
+    asked = strategy if len(labelled) else beginning(strategy)
     revealer = Revealer(bench.pool.labels, unlabelled, n)
     query = Query(
         features=bench.pool.features,

@@ -2,7 +2,8 @@
 
 A plugin is a class under one of the decorators `strategy`, `learner`, `dataset`, `encoder`. It is found because its
 file lies in the folder of its kind, or in a room of that folder, or because another package names it in the
-entry-point group of its kind. Those of a `Family` are another library's and are made when they are asked for.
+entry-point group of its kind. Those of a `Family` are another library's and are made when they are asked for. Any other
+is called ``module:Class``, and its module is imported when it is asked for, never before (`strangers.own`).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import inspect
 import pkgutil
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, TypeVar
 
-from .query import FROM_THE_MODEL, FROM_THE_TRIAL, WITHOUT_LABELS, Batch, Chooser, Query, Strategy
+from .query import FROM_THE_MODEL, FROM_THE_TRIAL, Batch, Chooser, Query, Strategy
+from .strangers import own
 from .text import listing
 from .types import Part, UserError, canonical_json
 
@@ -38,7 +40,7 @@ class Plugin:
     ``version`` is bumped when the plugin's numbers change; it is part of the identity of every trial. ``cite`` is
     printed by the report. ``needs`` is what a rule asks for (`query.FROM_THE_MODEL`, `query.FROM_THE_TRIAL`).
     ``notes`` holds what a kind declares besides (a dataset's licence, say). ``library`` is the one, with its version,
-    whose code it is where that is not ours.
+    whose code it is where that is not ours; ``source`` the digest of its code where it is the user's own.
     """
 
     kind: str
@@ -49,6 +51,7 @@ class Plugin:
     needs: frozenset[str] = frozenset()
     notes: Mapping[str, Note] = field(default_factory=dict)
     library: str = ""
+    source: str = ""
 
     @property
     def summary(self) -> str:
@@ -59,8 +62,8 @@ class Plugin:
     def family(self) -> str:
         """The room its file lies in, below the folder of its kind; empty at the top, and outside this package."""
         path = self.cls.__module__.split(".")
-        own = path[0] == __package__.split(".", maxsplit=1)[0]
-        return path[2] if own and path[1] == "strategies" and len(path) > 3 else ""
+        ours = path[0] == _top(__name__)
+        return path[2] if ours and path[1] == "strategies" and len(path) > 3 else ""
 
     @property
     def origin(self) -> str:
@@ -118,7 +121,7 @@ class Registry:
         self._loaded = False
 
     def add(self, plugin: Plugin) -> None:
-        """Register a plugin.
+        """Register a plugin; one of the user's own is called by its module and class, whatever it declares.
 
         Raises
         ------
@@ -129,6 +132,9 @@ class Registry:
         """
         if not is_dataclass(plugin.cls):
             raise TypeError(f"{plugin.origin} is no dataclass; put @{self.kind} above @dataclass(frozen=True)")
+        if source := own.digest_of(plugin.cls.__module__):
+            self._made[plugin.origin] = replace(plugin, name=plugin.origin, source=source)
+            return
         other = self._plugins.get(plugin.name)
         if other is not None and other.cls is not plugin.cls:
             raise ValueError(f"{self.kind} {plugin.name!r} is declared twice: {other.origin} and {plugin.origin}")
@@ -155,22 +161,25 @@ class Registry:
         UnknownNameError
             When there is none.
         PluginError
-            When it is a family's, and cannot be had.
+            When it is a family's, or of a module of the user's own, and cannot be had.
         """
         self._load()
         prefix, _, member = name.partition(":")
         if prefix in self._families and name not in self._made:
             self._made[name] = self._families[prefix].make(member)
+        elif self.is_own(name):
+            self._made[name] = self._own(name)
         plugin = self._plugins.get(name) or self._made.get(name)
         if plugin is None:
             raise UnknownNameError(self.kind, name, self.legal())
         return plugin
 
     def split(self, said: str) -> tuple[str, str | None]:
-        """Return name and value of ``name:value``, or ``prefix:member:value`` where the name is a family's."""
+        """Return name and value of ``name:value``; a family's name is ``prefix:member``, one's own ``module:Class``."""
         self._load()
         name, colon, value = said.partition(":")
-        if colon and name in self._families:
+        member = value.partition(":")[0]
+        if colon and (name in self._families or self.is_own(f"{name}:{member}")):
             member, colon, value = value.partition(":")
             name = f"{name}:{member}"
         return name, value if colon else None
@@ -188,6 +197,19 @@ class Registry:
     def of(self, cls: type) -> Plugin | None:
         """Return the plugin that a class was declared as, or None for an undeclared class."""
         return next((p for p in (*self._plugins.values(), *self._made.values()) if p.cls is cls), None)
+
+    def is_own(self, name: str) -> bool:
+        """Return whether ``module:Class`` is meant, one of the user's own, and not a misspelled name with its value."""
+        module, _, member = name.partition(":")
+        taken = {*self.names(), *self._families, _top(__name__)}
+        if _top(module) in taken or not own.is_reference(module, member):
+            return False
+        return own.exists(module) or not difflib.get_close_matches(module, taken, n=1, cutoff=0.8)
+
+    def _own(self, name: str) -> Plugin:
+        if (plugin := self.of(own_class(name))) is None:
+            raise PluginError(f"{name} has no @{self.kind} above it")
+        return replace(plugin, name=name, source=own.digest_of(name.partition(":")[0]))
 
     def _load(self) -> None:
         if self._loaded:
@@ -211,10 +233,28 @@ class Registry:
                     self._import(found)
 
 
+def own_class(name: str) -> type:
+    """Return the class that ``module:Class`` names, or raise `PluginError`; its module is imported now (`own.load`)."""
+    module, _, member = name.partition(":")
+    try:
+        classes = own.load(module)
+    except own.OwnError as error:
+        raise PluginError(f"{name}: {error}") from error
+    if member not in classes:
+        declared = [key for key, value in classes.items() if any(kind.of(value) for kind in _KINDS)]
+        raise PluginError(f"{module!r} has no class {member!r}{suggestion(member, declared)}")
+    return classes[member]
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
 strategies = Registry("strategy", "strategies", "albench.strategies")
 learners = Registry("learner", "benchmark.learners", "albench.learners")
 datasets = Registry("dataset", "datasets", "albench.datasets")
 encoders = Registry("encoder", "datasets.embeddings", "albench.encoders")
+_KINDS = (strategies, learners, datasets, encoders)
 
 
 def strategy(name: str, *, cite: str, version: int = 1, needs: Iterable[str] = ()) -> Callable[[C], C]:
@@ -239,8 +279,8 @@ def strategy(name: str, *, cite: str, version: int = 1, needs: Iterable[str] = (
 def needs_of(strategy: object) -> frozenset[str]:
     """Return all that a rule needs with these parameters, or, of a class, whatever they are."""
     plugin = strategies.of(strategy if isinstance(strategy, type) else type(strategy))
-    own: frozenset[str] = frozenset() if isinstance(strategy, type) else getattr(strategy, "needs", frozenset())
-    return own | (plugin.needs if plugin else frozenset())
+    asked: frozenset[str] = frozenset() if isinstance(strategy, type) else getattr(strategy, "needs", frozenset())
+    return asked | (plugin.needs if plugin else frozenset())
 
 
 def rule(name: str) -> Callable[[], Any]:
@@ -279,19 +319,20 @@ def part_of(value: Any, plugin: Plugin) -> Part:
     """Return how a trial names a plugin with these parameters; a rule among them is named with its own."""
     known = {field.name: field for field in parameters(plugin.cls)}
     said = {key: getattr(value, key) for key, field in known.items() if not field.metadata.get("path")}
-    own = {key: v for key, v in said.items() if not (known[key].metadata.get("later") and v == known[key].default)}
-    rules = {key: rule for key, v in own.items() if (rule := named(v))}
+    kept = {key: v for key, v in said.items() if not (known[key].metadata.get("later") and v == known[key].default)}
+    rules = {key: rule for key, v in kept.items() if (rule := named(v))}
     # an integer given for a float is the same number: one identity
     hints = typing.get_type_hints(plugin.cls)
-    own = {key: float(v) if hints[key] is float else v for key, v in own.items()}
+    kept = {key: float(v) if hints[key] is float else v for key, v in kept.items()}
     labels_itself = hasattr(value, "label")  # and then says itself what every use of it must say
     base = value.label() if labels_itself else plugin.name
-    shown = {key: v for key, v in own.items() if not (labels_itself and required(known[key]))}
+    shown = {key: v for key, v in kept.items() if not (labels_itself and required(known[key]))}
     special = ", ".join(
         f"{key}={rules[key][0] if key in rules else v}" for key, v in shown.items() if v != default(known[key])
     )
-    own |= {key: identity for key, (_, identity) in rules.items()}
-    return Part(plugin.name, canonical_json(own), plugin.version, f"{base}({special})" if special else base)
+    kept |= {key: identity for key, (_, identity) in rules.items()}
+    shown_as = f"{base}({special})" if special else base
+    return Part(plugin.name, canonical_json(kept), plugin.version, shown_as, plugin.source)
 
 
 def label(rule: object) -> str:
@@ -305,17 +346,6 @@ def ask(rule: Strategy, query: Query) -> Batch:
     if isinstance(rule, Chooser):
         return rule.choose(query)
     return Batch(rule.select(query), (label(rule),) * query.n)
-
-
-def beginning(strategy: Strategy) -> Strategy:
-    """Return the rule that buys in place of this one while nothing is labelled: itself where it needs no labels.
-
-    Else it is the rule's own `beginning`, or ``random`` where it has none, or one that needs labels too.
-    """
-    if needs_of(strategy) <= WITHOUT_LABELS:
-        return strategy
-    own: Strategy | None = getattr(strategy, "beginning", None)
-    return own if own is not None and needs_of(own) <= WITHOUT_LABELS else strategies.get("random").cls()
 
 
 MARKS = {
@@ -337,16 +367,6 @@ def marks_of(strategy: object) -> tuple[str, ...]:
         "theirs": bool(plugin and plugin.library),
     }
     return tuple(mark for mark in MARKS if has[mark])
-
-
-def asks_a_model(strategy: object) -> bool:
-    """Return whether a rule asks for what a fitted learner says, or to fit it itself."""
-    return not needs_of(strategy).isdisjoint((*FROM_THE_MODEL, "learner"))
-
-
-def chained(strategy: object, *learners: object) -> bool:
-    """Return whether a model depends on the one before it, so that a trial cannot go on from its picks alone."""
-    return hasattr(strategy, "pseudo_labels") or any(getattr(learner, "chained", False) for learner in learners)
 
 
 def learner(name: str, *, cite: str, version: int = 1) -> Callable[[C], C]:

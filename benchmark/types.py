@@ -168,7 +168,8 @@ class Resources:
 class Part:
     """A plugin with its parameters, as a trial names it.
 
-    ``params`` is the canonical JSON of every parameter, defaults included, paths of this machine left out.
+    ``params`` is the canonical JSON of every parameter, defaults included, paths of this machine left out. ``source``
+    is the digest of the code of a plugin that is the user's own: whoever changes it has another plugin.
     ``label`` is what tables print: the name with the parameters that are not at their default. Labels are
     presentation: they are not part of any identity.
     """
@@ -177,12 +178,13 @@ class Part:
     params: str = "{}"
     version: int = 1
     label: str = ""
+    source: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", spelled(self.label or self.name))
 
     def identity(self) -> list[Any]:
-        return [self.name, json.loads(self.params), self.version]
+        return [self.name, json.loads(self.params), self.version, *([self.source] if self.source else [])]
 
 
 @dataclass(frozen=True)

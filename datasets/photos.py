@@ -36,7 +36,10 @@ class Archive:
 
 @dataclass(frozen=True)
 class Photos(Downloaded, Variants):
-    """What these datasets share; ``path`` is a folder to which torchvision has downloaded (its ``root``)."""
+    """What these datasets share; ``path`` is a folder to which torchvision has downloaded (its ``root``).
+
+    ``size`` is the side of the square to which images are brought, in pixels.
+    """
 
     size: int = 256
 

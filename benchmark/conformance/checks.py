@@ -11,24 +11,20 @@ pool or lesson and how.
 from __future__ import annotations
 
 import copy
-import importlib
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ..registry import (
     Plugin,
-    Registry,
     UnknownNameError,
     learners,
     needs_of,
+    own_class,
     parameters,
     required,
     strategies,
-    suggestion,
 )
 from ..strangers.apart import DiedError, SilentError, Tell, apart
 from ..types import Learner, Strategy, UserError
@@ -136,10 +132,10 @@ def check_named(name: str) -> list[CheckResult]:
     ------
     UnknownNameError
         When neither a strategy nor a learner has the name.
-    LoadError
+    PluginError, LoadError
         When there is no such module or class, the class is not declared as either, or it needs a parameter.
     """
-    plugin = _registered(name) or _declared(*name.split(":", 1))
+    plugin = _registered(name) or _declared(name)
     if lacking := [field.name for field in parameters(plugin.cls) if required(field)]:
         raise LoadError(
             f"{name} has no default for {', '.join(lacking)}; give it one, or call check_{plugin.kind} with an instance"
@@ -154,7 +150,7 @@ def _registered(name: str) -> Plugin | None:
     """Return the plugin of a registered name, or None where the name is that of a class in a module."""
     if name in learners.names():
         return learners.get(name)
-    if strategies.split(name)[1] is not None:  # what stands before the colon is a module
+    if strategies.is_own(name):
         return None
     try:
         return strategies.get(name)
@@ -162,23 +158,9 @@ def _registered(name: str) -> Plugin | None:
         raise UnknownNameError("strategy or learner", name, [*error.legal, *learners.legal()]) from None
 
 
-def _declared(module: str, name: str) -> Plugin:
-    folder = str(Path.cwd())  # a command does not see the modules of the folder it was started in
-    if folder not in sys.path:
-        sys.path.append(folder)
-    try:
-        found = importlib.import_module(module)
-    except Exception as error:  # whatever a stranger's module raises while it is imported is the reason
-        line = str(error).split("\n", 1)[0]
-        raise LoadError(f"cannot import {module!r} (from {folder}): {type(error).__name__}: {line}") from error
-    own = {n: plugin for n, value in vars(found).items() if (plugin := _plugin(value)) is not None}
-    if name not in vars(found):
-        raise LoadError(f"{module!r} has no class {name!r}{suggestion(name, own)}")
-    if name not in own:
-        raise LoadError(f"{module}:{name} has no @strategy or @learner above it, so it is not known what it is")
-    return own[name]
-
-
-def _plugin(value: Any) -> Plugin | None:
-    kinds: tuple[Registry, ...] = (strategies, learners)
-    return next((plugin for kind in kinds if (plugin := kind.of(value)) is not None), None)
+def _declared(name: str) -> Plugin:
+    cls = own_class(name)
+    plugin = strategies.of(cls) or learners.of(cls)
+    if plugin is None:
+        raise LoadError(f"{name} has no @strategy or @learner above it, so it is not known what it is")
+    return plugin

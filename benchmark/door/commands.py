@@ -63,6 +63,17 @@ def cache_import(file: Path) -> None:
 
 
 @click.command()
+@click.argument("kind", type=click.Choice(["strategy"]))
+@click.argument("name")
+def new(kind: str, name: str) -> None:
+    """Write a plugin of your own, a complete file, and its test into the current folder: new strategy my-rule."""
+    from albench.benchmark.door import begin
+
+    with user_errors():
+        say("\n".join(getattr(begin, kind)(name)))
+
+
+@click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default="grid.yaml")
 def init(file: Path) -> None:
     """Write a grid with a comment on each key into FILE [grid.yaml], which must not be there."""

@@ -328,6 +328,7 @@ def _manifest(study: Study, options: Options) -> dict[str, Any]:
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
         "fingerprints": {key: f"{s.dataset.label}/{s.embedding.label}" for key, s in study.sources.items()},
         "versions": {f"{c.plugin.kind} {c.part.name}": c.part.version for c in parts},
+        "sources": {f"{c.plugin.kind} {c.part.name}": c.part.source for c in parts if c.part.source},
         "marks": {c.part.label: list(marks) for c in grid.strategies if (marks := marks_of(c.value))},
         "regimes": {c.part.label: regime(c.value) for c in grid.learners},
         "citations": {c.part.name: c.plugin.cite for c in parts if c.plugin.cite},

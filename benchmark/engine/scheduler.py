@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..loop import Job
-from ..strangers import offspring, raised
+from ..strangers import offspring, own, raised
 from ..types import Outcome, Pool, Resources, TrialEnd
 from .deadline import InterruptError
 from .plan import MAX_ATTEMPTS, Chunk, Plan
@@ -58,8 +58,12 @@ log = logging.getLogger("albench")
 class _Worker:
     """One process of the cluster: runs chunks one after the other."""
 
-    def __init__(self, threads: int, make_pool: Callable[[str, Arrays], Pool]) -> None:
+    def __init__(
+        self, threads: int, make_pool: Callable[[str, Arrays], Pool], modules: Sequence[own.Source] = ()
+    ) -> None:
         limit_threads(threads)
+        for source in modules:  # before a trial comes that needs one
+            own.hold(source)
         self._make_pool = make_pool
         self._pools: OrderedDict[str, Pool] = OrderedDict()
 
@@ -174,8 +178,8 @@ def run(
     """Yield what happens, as it happens (an empty list now and then), until nothing is left or it is stopped."""
     for resources in plan.waiting():
         session.check(resources)
-    with offspring.adopted() as own:
-        run = _Run(plan, session, arrays_of, make_pool, own)
+    with offspring.adopted() as before:
+        run = _Run(plan, session, arrays_of, make_pool, before)
         try:
             yield from run.events()
         finally:
@@ -191,10 +195,10 @@ class _Run:
         session: Session,
         arrays_of: Callable[[str], Arrays],
         make_pool: Callable[[str, Arrays], Pool],
-        own: frozenset[int],
+        before: frozenset[int],
     ) -> None:
         self._plan, self._session, self._arrays_of, self._make_pool = plan, session, arrays_of, make_pool
-        self._own = own  # processes of this one; others are orphans of workers
+        self._before = before  # processes of this one; others are orphans of workers
         self._workers = min(session.workers, plan.left)
         self._slots: list[_Slot] = []
         self._pools: dict[str, dict[str, _Put]] = {}
@@ -233,7 +237,7 @@ class _Run:
         if self._session.alive():
             for slot in self._slots:
                 ray.kill(slot.actor)
-        offspring.end(self._own)
+        offspring.end(self._before)
 
     def _fill(self) -> None:
         """Keep every slot busy; one whose worker may do nothing of what waits gets another worker."""
@@ -256,13 +260,13 @@ class _Run:
     def _hire(self, resources: Resources) -> _Slot:
         remote: Any = ray.remote(_Worker)  # Ray's own types lose the methods of the class
         asked = remote.options(num_cpus=resources.num_cpus, num_gpus=resources.num_gpus)
-        actor = asked.remote(resources.threads, self._make_pool)
+        actor = asked.remote(resources.threads, self._make_pool, own.carried())
         return _Slot(resources, actor, starting=actor.ready.remote())
 
     def _dismiss(self, slot: _Slot) -> None:
         self._slots.remove(slot)
         ray.kill(slot.actor)
-        offspring.end(self._own)
+        offspring.end(self._before)
 
     def _hand_out(self, slot: _Slot) -> None:
         chunk = self._plan.next_chunk(slot.resources, clean=slot.clean and not slot.chunks)

@@ -24,9 +24,8 @@ from ...datasets.reading.base import Report, Step, silent
 from ..bench import Bench
 from ..device import on
 from ..lesson import Model
-from ..loop import Job
+from ..loop import Job, asks_a_model
 from ..purchase import Purchase, buy
-from ..registry import asks_a_model
 from ..seeds import generator
 from ..strangers.apart import DiedError, SilentError, Tell, apart
 from ..types import FULL_DATA, Batch, Derived, Pool, Rows, UserError

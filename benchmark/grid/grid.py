@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import registry
 from ..registry import suggestion
+from ..strangers import own
 from ..text import spelled
 from ..types import FULL_DATA, Budget, Resources, Segment, canonical_json
 from . import document, packaged
@@ -70,7 +71,8 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Grid:
         near = difflib.get_close_matches(path.name, legal, n=1)
         near = [] if path.exists() else near
         raise GridError([f"{path}: {error}" + (f"; did you mean {path.parent / near[0]}?" if near else "")]) from error
-    return parse(text, str(path), overrides)
+    with own.beside(path.parent):
+        return parse(text, str(path), overrides)
 
 
 def of(said: Mapping[str, Any], overrides: Sequence[str] = ()) -> Grid:
@@ -79,7 +81,7 @@ def of(said: Mapping[str, Any], overrides: Sequence[str] = ()) -> Grid:
 
 
 def parse(text: str, source: str, overrides: Sequence[str] = ()) -> Grid:
-    """Check the text of a grid file; see `load`."""
+    """Check the text of a grid file; see `load`. Modules of one's own are looked for in the current folder."""
     raw = _read_yaml(text, source)
     problems = _override(raw, overrides)
     problems += [f"{key}: unknown key{suggestion(str(key), KEYS)}" for key in raw if key not in KEYS]

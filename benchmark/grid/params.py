@@ -27,6 +27,7 @@ from ..registry import (
 )
 from ..text import spelled
 from ..types import Part, Scored, Strategy
+from .meaning import meanings
 from .structure import check, from_text, show
 
 SEVERAL = tuple[Strategy, ...]
@@ -98,7 +99,7 @@ def choose(registry: Registry, said: object, where: str, problems: list[str]) ->
 
 
 def describe(plugin: Plugin) -> list[str]:
-    """Return what there is to say about a plugin, line by line: summary, what was declared, parameters."""
+    """Return what there is to say about a plugin, line by line: summary, what was declared, parameters and meanings."""
     rule = _by_default(plugin)
     declared = {
         "family": plugin.family,
@@ -111,12 +112,13 @@ def describe(plugin: Plugin) -> list[str]:
     said = {key: value() if callable(value) else value for key, value in declared.items()}
     lines += [f"  {key}: {value}" for key, value in said.items() if value]
     lines += [f"  marked: it {MARKS[mark]}" for mark in marks_of(rule)]
-    hints = typing.get_type_hints(plugin.cls)
+    hints, meant = typing.get_type_hints(plugin.cls), meanings(plugin.cls)
     for field in parameters(plugin.cls):
         hint = hints[field.name]
         kind = hint.__name__ if isinstance(hint, type) else re.sub(r"(\w+\.)+", "", str(hint))
         given = "required" if required(field) else f"default {_shown(default(field))}"
         lines.append(f"  parameter {field.name}: {kind}, {given}")
+        lines += [f"    {meant[field.name]}"] if field.name in meant else []
     return [*lines, *BESIDES.get(plugin.kind, ())]
 
 

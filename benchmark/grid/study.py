@@ -158,10 +158,7 @@ def _read(i: int, learner: Choice, problems: list[str], absent: list[str]) -> Ch
 
 
 def _source(dataset: Choice, embedding: Choice, data: Loaded, absent: list[str]) -> tuple[Source, list[str]]:
-    """Return what the embedding makes of the data, with the reasons why it cannot.
-
-    ``absent`` gains what is not here.
-    """
+    """Return what the embedding makes of the data, and the reasons why it cannot; ``absent`` gains what is not here."""
     identity = canonical_json([data.content, embedding.part.identity()])
     key, why = hashlib.sha256(identity.encode()).hexdigest(), list[str]()  # of cells that are only listed
     try:

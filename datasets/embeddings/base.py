@@ -87,7 +87,7 @@ class Work:
 class Stored:
     """The parameter that every encoder has: the type its features have on disk.
 
-    ``float16`` halves the cache and rounds once, to 11 bits; in use they are float32 all the same. It is part of the
+    ``store: float16`` halves the cache and rounds once, to 11 bits; in use they are float32 all the same. It is part of the
     fingerprint and of nothing that is drawn or trained: both types hold the answer of the same network.
 
     ``libraries`` are the packages whose versions may move the numbers; the manifest says them, the fingerprint does

@@ -1,4 +1,7 @@
-"""The one place that speaks HTTP: a file, or the rest of one, into a file on disk; and a look ahead that does not."""
+"""The one place that speaks HTTP: a file, or the rest of one, into a file on disk.
+
+A look ahead downloads nothing (`offline`): what is not on this machine is then told apart from what is wrong.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Variants:
     1710.05381, with as many minority as majority classes; an odd one is majority). n_max is the largest number for
     which each class has its rows: in a balanced pool, the size of a class.
 
-    ``noise`` is the share of labels that are wrong, in the oracle too: ``symmetric``, round(noise x N) rows get one of
+    ``noise`` is the share of labels that are wrong, in the oracle too, ``noise_kind`` how: ``symmetric``, round(noise x N) rows get one of
     the other classes, uniformly; ``asymmetric``, round(noise x rows) of each class c get c + 1, the last class 0 (the
     pair flips of Han et al., NeurIPS 2018, arXiv 1804.06872). Halves are rounded to even.
 

@@ -40,6 +40,7 @@ class _Facts(BaseModel):
     libraries: dict[str, str] = Field(default_factory=dict)
     fingerprints: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, int | str] = Field(default_factory=dict)
+    sources: dict[str, str] = Field(default_factory=dict)
     citations: dict[str, str] = Field(default_factory=dict)
     marks: dict[str, list[str]] = Field(default_factory=dict)
     regimes: dict[str, str] = Field(default_factory=dict)

@@ -1,7 +1,6 @@
 """The suite over every registered rule, and over rules that are broken on purpose: each must be caught, by name."""
 
 import random
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -12,7 +11,7 @@ import pytest
 from support.cheaper import CHEAPER
 
 from albench.benchmark.conformance.checks import CHECKS, check_named, check_strategy
-from albench.benchmark.registry import UnknownNameError, needs_of, strategies
+from albench.benchmark.registry import PluginError, UnknownNameError, needs_of, strategies
 from albench.benchmark.types import Batch, Features, Query, Rows, Strategy
 from albench.strategies.coverage.probcover import ProbCover
 from albench.strategies.coverage.typiclust import TypiClust
@@ -277,13 +276,11 @@ class Undeclared: ...
 """
     (tmp_path / "my_rules.py").write_text(source)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(strategies, "_plugins", dict(strategies._plugins))
     assert [r.name for r in check_named("my_rules:FirstRows") if not r.passed] == ["renumbering"]
     assert all(r.passed for r in check_named("random"))
     with pytest.raises(ValueError, match="my_rules:Undeclared has no @strategy or @learner"):
         check_named("my_rules:Undeclared")
-    with pytest.raises(ValueError, match="'my_rules' has no class 'FirstRow'; did you mean 'FirstRows'"):
+    with pytest.raises(PluginError, match="'my_rules' has no class 'FirstRow'; did you mean 'FirstRows'"):
         check_named("my_rules:FirstRow")
     with pytest.raises(UnknownNameError, match="did you mean 'margin'"):
         check_named("margni")

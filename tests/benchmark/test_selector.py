@@ -38,7 +38,7 @@ def test_the_selector_buys_what_it_buys_for_itself_and_the_learner_is_scored_on_
     alone, both = rounds_of(trial, selector), rounds_of(trial, KNN(3), selector)
     assert picks(both) == picks(alone)
     assert [round_.bought_by for round_ in both] == [round_.bought_by for round_ in alone]
-    if not registry.chained(registry.strategies.get(name).cls()):  # its guesses are on no record
+    if not loop.chained(registry.strategies.get(name).cls()):  # its guesses are on no record
         record = Recorded(tuple(Purchase(round_.batch, round_.bought_by, 0.0) for round_ in alone))
         replayed = list(loop.run_trial(trial, make_pool(), record, KNN(3)))
         assert [round_.scores for round_ in both] == [round_.scores for round_ in replayed]

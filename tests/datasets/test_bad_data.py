@@ -215,7 +215,8 @@ def test_a_dry_run_writes_nothing() -> None:
         said = run(Path("grid.yaml"), "out", "--dry-run", "--only", "embedding=pca")
     assert before.keys() == {"grid.yaml"}
     assert (said.status, said.err) == (0, "")
-    assert said.out.splitlines() == [
+    *told, cost, first = said.out.splitlines()
+    assert told == [
         "grid tiny: 2 trials and 2 full-data bounds",
         "  datasets: wine",
         "  embeddings: pixels, pca",
@@ -224,6 +225,8 @@ def test_a_dry_run_writes_nothing() -> None:
         "  seeds: 1",
         "  budget low on wine: 3 labels, then 2 x 3, of 124",
         "  --only chooses 2 of these",
+        "calibrating 2 kinds of trial that no run has measured, for 180 s at the most",
         "fits: 4 (a first round that strategies share is one)",
-        "CPU: hours and memory are not known: no such trial was measured, in out or in a run of --costs",
     ]
+    assert cost.startswith("CPU: 0.0 min of one worker for 2 trials, ")
+    assert first.endswith(": wine/pca")

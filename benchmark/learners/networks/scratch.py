@@ -26,7 +26,32 @@ P = 0.5  # of passes: dropout, where the recipe has none
 
 @dataclass(frozen=True)
 class Scratch(ABC):
-    """The parameters of all of them: a recipe, and what is to be other than it says."""
+    """The parameters of all of them: a recipe, and what is to be other than it says.
+
+    Parameters
+    ----------
+    recipe
+        The published harness whose training it is; what is None below is as that says.
+    epochs
+        Passes over the labelled images.
+    batch
+        Images of one step.
+    optimiser
+        What takes the steps.
+    rate
+        The learning rate at the beginning.
+    decay
+        The weight decay.
+    schedule
+        How the learning rate falls.
+    augment
+        How images are changed in training.
+    passes
+        What other networks the labels leave possible, for rules that ask for passes: this one with units dropped, or
+        others trained from other initial weights.
+    p
+        The chance that a unit is dropped.
+    """
 
     recipe: Name = "typiclust"
     epochs: int | None = None

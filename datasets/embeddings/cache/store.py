@@ -20,7 +20,7 @@ from filelock import Timeout
 from numpy.typing import NDArray
 
 from .... import __version__
-from ....benchmark.registry import encoders
+from ....benchmark.registry import Plugin, encoders
 from ....benchmark.seeds import generator
 from ....benchmark.types import Derived, Features, Labels, Pool, canonical_json
 from ...reading.base import DataError, Dataset, Report, Split, cache_dir, label_of, parameters, plugin_of, silent
@@ -105,14 +105,15 @@ def make_pool(fingerprint: str, arrays: Mapping[str, NDArray[Any]]) -> Pool:
 def fingerprint(content: str, encoder: Encoder) -> str:
     """Return the sha256 of all that decides the numbers of an embedding, and nothing else.
 
-    That is the data's content hash, the encoder's name, version, settings and the content of the file it reads, and
+    That is the data's content hash, the encoder's name, version (and source, of one's own), settings and the content
+    of the file it reads, and
     the type on disk. Names of datasets, paths, seeds (a resampled split has another content), machine and workers are
     not in it.
     """
     plugin = plugin_of(encoders, encoder)
     identity = {
         "content": content,
-        "encoder": [plugin.name, plugin.version, _settings(encoder)],
+        "encoder": [*_code(plugin), _settings(encoder)],
         "file": encoder.content_hash() if isinstance(encoder, ReadsFile) else None,
         "dtype": _precision(encoder),
     }
@@ -178,10 +179,15 @@ def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report, ane
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def _code(plugin: Plugin) -> list[str | int]:
+    """Return what says which code an encoder is."""
+    return [plugin.name, plugin.version, *([plugin.source] if plugin.source else [])]
+
+
 def work_at(folder: Path, loaded: Loaded, encoder: Encoder, report: Report) -> Work:
     """Return where an encoder works while ``folder`` is made; what it keeps is that of these inputs and parameters."""
     plugin = plugin_of(encoders, encoder)
-    made_of = canonical_json([plugin.name, plugin.version, _settings(encoder), loaded.inputs])
+    made_of = canonical_json([*_code(plugin), _settings(encoder), loaded.inputs])
     kept = cache_dir() / entry.TRAINING / hashlib.sha256(made_of.encode()).hexdigest()
     return Work(folder.with_suffix(".tmp") / "scratch", kept, report, about(loaded, encoder))
 

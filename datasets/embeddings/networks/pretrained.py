@@ -42,7 +42,10 @@ class Network:
 
 @dataclass(frozen=True)
 class Pretrained(Stored):
-    """The parameters and the way of work of such an encoder; a subclass says where networks come from."""
+    """The parameters and the way of work of such an encoder; a subclass says where networks come from.
+
+    ``model`` is the name of the network there.
+    """
 
     model: str
     weights: str | None = field(default=None, metadata=PATH)

@@ -43,8 +43,8 @@ def test_every_command_and_option_explains_itself(name: str, command: click.Comm
 
 
 def test_the_commands_are_those_of_the_manual() -> None:
-    expected = ["cache", "check", "embed", "import", "list", "mlflow-sync", "replay", "report", "run", "show", "status"]
-    assert sorted(main.commands) == expected
+    expected = "cache check embed import init list mlflow-sync new replay report run show status"
+    assert sorted(main.commands) == expected.split()
     cache = main.commands["cache"]
     assert isinstance(cache, click.Group)
     assert sorted(cache.commands) == ["export", "import", "list", "remove"]
@@ -79,7 +79,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["mlflow-sync", "nowhere"], "Directory 'nowhere' does not exist."),
         (
             ["list", "plugins"],
-            "'plugins' is not one of 'strategies', 'datasets', 'encoders', 'learners', 'embeddings'.",
+            "'plugins' is not one of 'strategies', 'datasets', 'encoders', 'learners', 'embeddings', 'grids'.",
         ),
     ],
 )
@@ -152,7 +152,8 @@ def test_list_has_one_line_each(kind: str) -> None:
 )
 def test_list_of_one(kind: str, name: str, lines: list[str]) -> None:
     said = invoke("list", kind, name)
-    assert (said.status, said.out.splitlines(), said.err) == (0, lines, "")
+    without_meanings = [line for line in said.out.splitlines() if not line.startswith("    ")]
+    assert (said.status, without_meanings, said.err) == (0, lines, "")
 
 
 @pytest.mark.parametrize(
@@ -321,27 +322,23 @@ def test_check_of_a_strangers_file_in_the_current_folder(albench: Program) -> No
     assert lines[0] == "FAIL  exact_batches: no labels (N=7, 0 labelled, n=3): returned 4 rows instead of 3"
 
 
-def test_check_of_what_is_no_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry.strategies.names()  # loaded, so that what is declared below is all that is forgotten
-    monkeypatch.setattr(registry.strategies, "_plugins", dict(registry.strategies._plugins))
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def test_check_of_what_is_no_strategy() -> None:
     Path("other_module.py").write_text(STRANGER.replace("stranger", "other"), encoding="utf-8")
     Path("broken_module.py").write_text("import no_such_library\n", encoding="utf-8")
     Path("torn_module.py").write_text("def select(:\n", encoding="utf-8")
-    here = Path.cwd()
+    here = Path.cwd().resolve()
     legal = ", ".join(sorted([*registry.strategies.legal(), *registry.learners.legal()]))
     problems = {
         "margn": f"unknown strategy or learner 'margn'; did you mean 'margin'? legal: {legal}",
-        "nowhere:Good": f"cannot import 'nowhere' (from {here}): ModuleNotFoundError: No module named 'nowhere'",
-        "broken_module:X": f"cannot import 'broken_module' (from {here}): ModuleNotFoundError: No module named"
+        "nowhere:Good": f"nowhere:Good: there is no module 'nowhere' in {here}, and none is installed",
+        "broken_module:X": "broken_module:X: cannot be imported: ModuleNotFoundError: No module named"
         " 'no_such_library'",
-        "torn_module:X": f"cannot import 'torn_module' (from {here}): SyntaxError: invalid syntax (torn_module.py,"
-        " line 1)",
+        "torn_module:X": f"torn_module:X: {here}/torn_module.py, line 1: invalid syntax",
         "other_module:Godo": "'other_module' has no class 'Godo'; did you mean 'Good'? legal: Good, Greedy, Open",
         "other_module:Plain": "other_module:Plain has no @strategy or @learner above it, so it is not known what it is",
         "other_module:Open": "other_module:Open has no default for radius; give it one, or call check_strategy with an"
         " instance",
-        ":Good": f"cannot import '' (from {here}): ValueError: Empty module name",
+        ":Good": f"unknown strategy or learner ':Good'; legal: {legal}",
     }
     for name, problem in problems.items():
         said = invoke("check", name)

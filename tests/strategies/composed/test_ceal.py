@@ -52,7 +52,7 @@ def test_certain_rows_are_guessed_until_the_threshold_is_used_up() -> None:
 def test_it_is_marked_chained_and_needs_what_it_stands_on() -> None:
     assert registry.needs_of(Ceal(Margin())) == {"probabilities", "scores"}
     assert registry.marks_of(Ceal()) == ("trains",)
-    assert registry.chained(Ceal(), Linear())
+    assert loop.chained(Ceal(), Linear())
 
 
 def test_thresholds_below_zero_are_refused() -> None:
