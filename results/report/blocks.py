@@ -11,6 +11,10 @@ from typing import Any
 NOT_DONE = "not done"
 """The last column of tables of cells; a report leaves it out where it is empty."""
 
+ARXIV = re.compile(r"\barXiv:? ?((?:[a-z-]+/)?\d{4}\.?\d{3,5})\b")
+DOI = re.compile(r"\bdoi:? ?(10\.\d{4,9}/[^\s,;()]+\b)")
+"""How texts name papers."""
+
 LONGEST = 100
 """So long may a file's stem be."""
 

@@ -8,49 +8,51 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from ..measures.curves import thinned
 from .blocks import Figure
-from .look import HOVER, LOOK, PALETTE
+from .look import DASHES, GREY, HOVER, INK, LINES, LOOK, PALETTE, SHAPES
 
 WIDTH, HEIGHT = 680, 340
-GREY = "#717581"
-STRATEGY_COLOURS = (GREY, *(colour for colour in PALETTE if colour != GREY))
-"""The first strategy is the baseline and grey; from the eleventh on colours repeat with dashed lines."""
 
 Spec = dict[str, Any]
-_DASHES: tuple[list[int], ...] = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 _BOUND = [4, 4]
 _CONFIG = {**LOOK, "legend": {**LOOK["legend"], "columns": 5}}
-_LETTER, _BOLD, _LINE = 6.4, 8.5, 13  # pixels of a letter in a label and in a title, and of a line
+LETTER, _BOLD, _LINE = 6.4, 8.5, 13  # pixels of a letter in a label and in a title, and of a line
 _PICKED: Spec = {"name": "picked", "select": {"type": "point", "fields": ["strategy"]}, "bind": "legend"}
 _FADED: Spec = {"condition": {"param": "picked", "value": 1}, "value": 0.12}
 
 
 def curves(
-    frame: pd.DataFrame, title: str, strategies: Sequence[str] = (), bounds: Collection[str] = frozenset()
+    frame: pd.DataFrame,
+    title: str,
+    strategies: Sequence[str] = (),
+    bounds: Collection[str] = frozenset(),
+    full: float | None = None,
 ) -> Figure:
     """Draw learning curves with bands: columns strategy, n_labelled, mean, low, high, and n where there is one.
 
-    Rows where ``low`` or ``high`` is NaN have a line and no band. ``strategies`` fixes colours and their order over
-    several charts; without it they are those of the frame, in its order. ``bounds`` are grey and dashed.
+    Rows where ``low`` or ``high`` is NaN have a line and no band. ``strategies`` fixes colours, dashes and marks, and
+    their order, over several charts; without it they are those of the frame, in its order. ``bounds`` are grey and
+    dashed; ``full`` is the accuracy on all labels, a line across.
     """
     names = list(strategies) or list(dict.fromkeys(frame["strategy"]))
     shown = [name for name in names if name in set(frame["strategy"])]
     colour = _strategy_colour(names, shown, bounds=bounds)
-    x = _axis("n_labelled", "labels") | {"scale": {"zero": False, "nice": False, "padding": 8}}
+    x = axis("n_labelled", "labels") | {"scale": {"zero": False, "nice": False, "padding": 8}}
     band = {
         "mark": {"type": "area", "tooltip": None},
         "transform": [{"filter": "isValid(datum.low)"}],
         "encoding": {
-            "y": _axis("low", "accuracy", zero=False),
+            "y": axis("low", "accuracy", zero=False),
             "y2": {"field": "high"},
-            "opacity": {"condition": {"param": "picked", "value": 0.14}, "value": 0.02},
+            "opacity": {"condition": {"param": "picked", "value": 0.1}, "value": 0.02},
         },
     }
     told = {
@@ -63,12 +65,40 @@ def curves(
         {
             "params": [_PICKED],
             "mark": {"type": "line", "strokeWidth": 2},
-            "encoding": {"y": _axis("mean"), "opacity": _FADED, **_dash(names, shown, bounds)},
+            "encoding": {"y": axis("mean"), "opacity": _FADED, "strokeDash": _dash(names, shown, bounds)},
         },
-        _hover({"y": _axis("mean")}, told),
+        _marks(names, shown, "n_labelled", thinned(sorted(frame["n_labelled"].unique().tolist())), {"y": axis("mean")}),
+        *([] if full is None else _full(full)),
+        _hover({"y": axis("mean")}, told),
     ]
     encoding = {"x": x, "color": colour}
-    return _figure("curves", title, frame, {"layer": layers, "encoding": encoding})
+    return figure_of("curves", title, frame, {"layer": layers, "encoding": encoding})
+
+
+def _marks(names: Sequence[str], shown: Sequence[str], x: str, at: Sequence[Any], y: Spec) -> Spec:
+    """Return the marks of lines, a shape a strategy, at some places of the axis x."""
+    shapes = [SHAPES[names.index(name) % len(SHAPES)] for name in shown]
+    shape = _by_strategy(shown, shapes, _strategy_colour(names, shown)["legend"])
+    mark = {"type": "point", "filled": True, "size": 45}
+    keep = {"filter": {"field": x, "oneOf": list(at)}}
+    return {"transform": [keep], "mark": mark, "encoding": {**y, "opacity": _FADED, "shape": shape}}
+
+
+def _full(accuracy: float) -> list[Spec]:
+    """Return the line of the accuracy on all labels, and its words at the left."""
+    data = {"values": [{"full": _number(accuracy), "words": f"full data {accuracy:.3f}"}]}
+    y = {"y": {"field": "full", "type": "quantitative"}}
+    words = {"type": "text", "align": "left", "baseline": "bottom", "dx": 4, "dy": -2, "fontSize": 11}
+    text = {**y, "x": {"value": 0}, "color": {"value": INK}, "text": {"field": "words"}}
+    line = {"type": "rule", "strokeDash": _BOUND, "strokeWidth": 1.5}
+    return [
+        {
+            "data": data,
+            "mark": line,
+            "encoding": {**y, "x": {"value": 0}, "x2": {"value": "width"}, "color": {"value": INK}},
+        },
+        {"data": data, "mark": words, "encoding": text},
+    ]
 
 
 def profile(names: Sequence[str], taus: ArrayLike, shares: ArrayLike, title: str) -> Figure:
@@ -78,17 +108,18 @@ def profile(names: Sequence[str], taus: ArrayLike, shares: ArrayLike, title: str
         {"strategy": np.repeat(list(names), len(at)), "tau": np.tile(at, len(names)), "share": values.ravel()}
     )
     told = {"strategy": "d.strategy", "accuracy τ": "format(d.tau, '.3f')", "runs above τ": "format(d.share, '.0%')"}
-    y = _axis("share", "share of runs with accuracy > τ") | {"axis": {"format": ".0%"}}
+    y = axis("share", "share of runs with accuracy > τ") | {"axis": {"format": ".0%"}}
     layers = [
         {
             "params": [_PICKED],
             "mark": {"type": "line", "strokeWidth": 2, "interpolate": "step-after"},
-            "encoding": {"opacity": _FADED, **_dash(names, names)},
+            "encoding": {"opacity": _FADED, "strokeDash": _dash(names, names)},
         },
+        _marks(names, names, "tau", [_number(tau) for tau in at[:: max(1, len(at) // 10)].tolist()], {}),
         _hover({}, told),
     ]
-    encoding = {"x": _axis("tau", "accuracy τ", zero=False), "y": y, "color": _strategy_colour(names, names)}
-    return _figure("profile", title, frame, {"layer": layers, "encoding": encoding})
+    encoding = {"x": axis("tau", "accuracy τ", zero=False), "y": y, "color": _strategy_colour(names, names)}
+    return figure_of("profile", title, frame, {"layer": layers, "encoding": encoding})
 
 
 def matrix(
@@ -99,7 +130,7 @@ def matrix(
     ``legend`` says what a number is, ``rows`` and ``columns`` what it is of (titles of the axes).
     """
     array = np.asarray(values, dtype=np.float64)
-    k, longest = len(names), max(map(len, names), default=0) * _LETTER
+    k, longest = len(names), max(map(len, names), default=0) * LETTER
     frame = pd.DataFrame(
         {"row": np.repeat(list(names), k), "column": np.tile(list(names), k), "value": array.ravel()}
     ).dropna()
@@ -109,7 +140,7 @@ def matrix(
     shade["scale"] = {"domain": [low, max(high, low + 1e-9)], "scheme": "blues"}
     shade["legend"] = {"gradientLength": 200, "titleLimit": WIDTH, "format": ".2~f"}
     dark = f"datum.value > {low + 0.55 * (high - low)!r}"
-    tooltip = [_tip("row"), _tip("column"), _tip("value", legend, ".3f")]
+    tooltip = [tip("row"), tip("column"), tip("value", legend, ".3f")]
     layers = [
         {"mark": {"type": "rect"}, "encoding": {"color": shade, "tooltip": tooltip}},
         {
@@ -126,87 +157,12 @@ def matrix(
     wide, narrow = longest + 60 + cell * k, longest + 40 + 30 * k
     view = {"stroke": None}
     spec = {"layer": layers, "encoding": axes, "width": max(round(wide), 320), "height": 30 * k, "view": view}
-    return _figure("matrix", title, frame, spec, min_width=narrow)
+    return figure_of("matrix", title, frame, spec, min_width=narrow)
 
 
 def _names(field: str, names: Sequence[str], title: str) -> Spec:
     axis = {"domain": False, "ticks": False}
     return {"field": field, "type": "nominal", "scale": {"domain": list(names)}, "title": title or None, "axis": axis}
-
-
-def critical_difference(names: Sequence[str], ranks: ArrayLike, groups: Iterable[Sequence[str]], title: str) -> Figure:
-    """Draw mean ranks (K,) on a line, 1 being best; a bar joins each group of names that cannot be told apart.
-
-    Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 2006, Figure 1, best at the left.
-    """
-    mean = dict(zip(names, np.asarray(ranks, dtype=np.float64).tolist(), strict=True))
-    order = sorted(names, key=lambda name: mean[name])
-    k, half = len(order), (len(order) + 1) // 2
-    label = max(map(len, order), default=0) * _LETTER + 48  # pixels at each side for a name and its rank
-    low, high = 1.0, float(max(k, 2))
-    wide = max(WIDTH, round(2 * label + 40 + 16 * max(k, 12)))
-    reach = (high - low) * label / (wide - 40 - 2 * label)
-    joined = [sorted(mean[name] for name in group) for group in groups if len(group) > 1]
-    margin = 0.02 * (high - low)
-    bars = [{"x": bar[0] - margin, "to": bar[-1] + margin, "y": 0.4 + 0.4 * i} for i, bar in enumerate(joined)]
-    top = 0.7 + 0.4 * len(bars)  # rows below the line where the names begin
-    words = []
-    for place, name in enumerate(order):
-        left = place < half
-        end = low - reach * 0.06 if left else high + reach * 0.06
-        row = top + (place if left else k - 0.5 - place)  # lines of equal ranks do not meet
-        words.append({"name": name, "rank": mean[name], "x": end, "y": row, "left": left})
-    axes = {
-        "x": _axis("x") | {"axis": None, "scale": {"domain": [low - reach, high + reach], "nice": False}},
-        "y": _axis("y") | {"axis": None, "scale": {"domain": [top + half, -0.9], "nice": False}},
-    }
-    thick = {"type": "rule", "strokeWidth": 5, "strokeCap": "round"}
-    layers = [
-        *_ruler(low, high),
-        _elbows(words),
-        {"data": {"values": bars}, "mark": thick, "encoding": {"x2": {"field": "to"}}},
-        *(_words(words, left) for left in (True, False)),
-    ]
-    height = round(24 * (top + half + 1))
-    spec = {"layer": layers, "encoding": axes, "width": wide, "height": height, "view": {"stroke": None}}
-    return _figure("critical_difference", title, None, spec, min_width=min(wide, 2 * label + 180))
-
-
-def _ruler(low: float, high: float) -> list[Spec]:
-    """Return the line of ranks with its ticks and their numbers."""
-    line = {"values": [{"x": low, "to": high, "y": 0}]}
-    ticks = {"values": [{"x": float(tick), "y": 0, "to": -0.15} for tick in range(round(low), round(high) + 1)]}
-    number = {"text": {"field": "x", "type": "quantitative"}}
-    told = {"values": [tick for tick in ticks["values"] if high <= 20 or tick["x"] % 5 == 0]}
-    return [
-        {"data": line, "mark": "rule", "encoding": {"x2": {"field": "to"}}},
-        {"data": ticks, "mark": "rule", "encoding": {"y2": {"field": "to"}}},
-        {"data": told, "mark": {"type": "text", "dy": -14}, "encoding": number},
-    ]
-
-
-def _elbows(words: list[dict[str, Any]]) -> Spec:
-    """Return the lines that lead from each rank to its name."""
-    values = [
-        {"name": word["name"], "x": x, "y": y, "step": step}
-        for word in words
-        for step, (x, y) in enumerate([(word["rank"], 0), (word["rank"], word["y"]), (word["x"], word["y"])])
-    ]
-    encoding = {"detail": {"field": "name"}, "order": {"field": "step", "type": "quantitative"}}
-    return {"data": {"values": values}, "mark": {"type": "line", "strokeWidth": 1, "color": GREY}, "encoding": encoding}
-
-
-def _words(words: list[dict[str, Any]], left: bool) -> Spec:
-    text = "datum.name + '  ' + format(datum.rank, '.2f')" if left else "format(datum.rank, '.2f') + '  ' + datum.name"
-    return {
-        "data": {"values": [word for word in words if word["left"] == left]},
-        "transform": [{"calculate": text, "as": "text"}],
-        "mark": {"type": "text", "align": "right" if left else "left", "dx": -4 if left else 4, "fontSize": 12},
-        "encoding": {
-            "text": {"field": "text"},
-            "tooltip": [_tip("name", "strategy"), _tip("rank", "mean rank", ".2f")],
-        },
-    }
 
 
 def pareto(frame: pd.DataFrame, title: str, strategies: Sequence[str] = ()) -> Figure:
@@ -216,10 +172,10 @@ def pareto(frame: pd.DataFrame, title: str, strategies: Sequence[str] = ()) -> F
     """
     names = list(strategies) or list(dict.fromkeys(frame["strategy"]))
     shown = [name for name in names if name in set(frame["strategy"])]
-    x = _axis("seconds", "seconds (log scale)") | {"scale": {"type": "log", "nice": False, "padding": 50}}
+    x = axis("seconds", "seconds (log scale)") | {"scale": {"type": "log", "nice": False, "padding": 50}}
     x["axis"] = {"format": "~g", "tickCount": 5}
-    y = _axis("accuracy", "accuracy") | {"scale": {"zero": False, "nice": False, "padding": 24}}
-    tooltip = [_tip("strategy"), _tip("seconds", "seconds", ".3~g"), _tip("accuracy", "accuracy", ".3f")]
+    y = axis("accuracy", "accuracy") | {"scale": {"zero": False, "nice": False, "padding": 24}}
+    tooltip = [tip("strategy"), tip("seconds", "seconds", ".3~g"), tip("accuracy", "accuracy", ".3f")]
     on_front = {"filter": "datum.front"}
     layers = [
         {"transform": [on_front], "mark": {"type": "line", "strokeDash": [4, 4], "color": GREY, "strokeWidth": 1.5}},
@@ -233,7 +189,7 @@ def pareto(frame: pd.DataFrame, title: str, strategies: Sequence[str] = ()) -> F
             "encoding": {"text": {"field": "strategy"}},
         },
     ]
-    return _figure("pareto", title, frame, {"layer": layers, "encoding": {"x": x, "y": y}})
+    return figure_of("pareto", title, frame, {"layer": layers, "encoding": {"x": x, "y": y}})
 
 
 def _readable(front: pd.DataFrame) -> list[str]:
@@ -244,7 +200,7 @@ def _readable(front: pd.DataFrame) -> list[str]:
     for i in np.argsort(-y, kind="stable"):
         name = str(front["strategy"].iloc[i])
         right, height = (WIDTH - 180) * float(x[i]) / span_x, (HEIGHT - 60) * float(y[i]) / span_y
-        left = right - _LETTER * len(name)
+        left = right - LETTER * len(name)
         if all(right < of[0] or of[1] < left or abs(height - of[2]) > _LINE for of in kept.values()):
             kept[name] = (left, right, height)
     return list(kept)
@@ -266,21 +222,21 @@ def bars(frame: pd.DataFrame, title: str, x: str, y: str, colour: str) -> Figure
     mark = {"type": "bar", "stroke": "white", "strokeWidth": 0.5, "clip": True}
     encoding = {
         "x": {"field": x, "type": "ordinal", "sort": None, "title": x.replace("_", " "), "axis": {"labelAngle": angle}},
-        "y": _axis(y, y.replace("_", " ")) | {"scale": {"domain": [0, 1]}},
+        "y": axis(y, y.replace("_", " ")) | {"scale": {"domain": [0, 1]}},
         "color": shade,
         "order": {"field": "place", "type": "quantitative"},
-        "tooltip": [_tip(x), _tip(colour), _tip(y, format_=".4~g")],
+        "tooltip": [tip(x), tip(colour), tip(y, format_=".4~g")],
     }
-    return _figure("bars", title, rows, {"mark": mark, "encoding": encoding})
+    return figure_of("bars", title, rows, {"mark": mark, "encoding": encoding})
 
 
 def gallery(frame: pd.DataFrame, title: str) -> Figure:
     """Draw pictures in rows, one for each strategy: columns strategy, place (0, 1, ...), row, class, seeds, url."""
     names = list(dict.fromkeys(frame["strategy"]))
-    n_columns, label = int(frame["place"].max()) + 1, max(map(len, names)) * _LETTER
+    n_columns, label = int(frame["place"].max()) + 1, max(map(len, names)) * LETTER
     side, step = 48, 72  # pixels of a picture, and from row to row
-    x = _axis("place") | {"axis": None, "scale": {"domain": [-0.5, n_columns - 0.5], "nice": False}}
-    tooltip = [_tip("strategy"), _tip("row"), _tip("class"), _tip("seeds", "on seeds")]
+    x = axis("place") | {"axis": None, "scale": {"domain": [-0.5, n_columns - 0.5], "nice": False}}
+    tooltip = [tip("strategy"), tip("row"), tip("class"), tip("seeds", "on seeds")]
     words = {"calculate": "datum.class + ' (' + datum.seeds + ')'", "as": "words"}
     layers = [
         {
@@ -295,10 +251,11 @@ def gallery(frame: pd.DataFrame, title: str) -> Figure:
     ]
     size = {"width": round(label + 40 + 112 * n_columns), "height": step * len(names), "view": {"stroke": None}}
     spec = {"layer": layers, "encoding": {"x": x, "y": _names("strategy", names, "")}, **size}
-    return _figure("gallery", title, frame, spec, min_width=label + 60 * n_columns)
+    return figure_of("gallery", title, frame, spec, min_width=label + 60 * n_columns)
 
 
-def _figure(name: str, title: str, frame: pd.DataFrame | None, spec: Spec, min_width: float = 300) -> Figure:
+def figure_of(name: str, title: str, frame: pd.DataFrame | None, spec: Spec, min_width: float = 300) -> Figure:
+    """Return a specification as a figure: with the house look, its title (then a subtitle) and the rows of a frame."""
     words = title.split("\n")
     data = {} if frame is None else {"data": {"values": _values(frame)}}
     lines = textwrap.wrap(words[0], round(spec.get("width", WIDTH) / _BOLD))  # a wider title would squeeze the chart
@@ -324,12 +281,14 @@ def _number(value: float) -> float | None:
     return float(f"{value:.5g}") if np.isfinite(value) else None
 
 
-def _axis(field: str, title: str | None = None, zero: bool | None = None) -> Spec:
+def axis(field: str, title: str | None = None, zero: bool | None = None) -> Spec:
+    """Return the channel of a quantitative axis."""
     scale = {} if zero is None else {"scale": {"zero": zero}}
     return {"field": field, "type": "quantitative", **({"title": title} if title else {}), **scale}
 
 
-def _tip(field: str, title: str = "", format_: str = "") -> Spec:
+def tip(field: str, title: str = "", format_: str = "") -> Spec:
+    """Return a field of a tooltip."""
     return {"field": field, "title": title or field, **({"format": format_, "type": "quantitative"} if format_ else {})}
 
 
@@ -353,13 +312,15 @@ def _hover(encoding: Spec, told: Mapping[str, str]) -> Spec:
 def _strategy_colour(
     names: Sequence[str], shown: Sequence[str], symbol: str = "stroke", bounds: Collection[str] = frozenset()
 ) -> Spec:
-    colours = [GREY if name in bounds else STRATEGY_COLOURS[names.index(name) % len(PALETTE)] for name in shown]
-    return _by_strategy(shown, colours, {"symbolType": symbol, "symbolOpacity": 1, "symbolStrokeWidth": 3})
+    places = [0 if name in bounds else names.index(name) for name in shown]
+    colours = [LINES[(place - 1) % len(LINES)] if place else GREY for place in places]  # the first is the baseline
+    return _by_strategy(shown, colours, {"symbolType": symbol, "symbolOpacity": 1, "symbolStrokeWidth": 0})
 
 
 def _dash(names: Sequence[str], shown: Sequence[str], bounds: Collection[str] = frozenset()) -> Spec:
-    dashes = [_BOUND if name in bounds else _DASHES[names.index(name) // len(PALETTE) % len(_DASHES)] for name in shown]
-    return {} if len(names) <= len(PALETTE) and not bounds else {"strokeDash": _by_strategy(shown, dashes, {})}
+    """Return the dashes of lines: all lines have them, so that they are told apart in grey print."""
+    dashes = [_BOUND if name in bounds else DASHES[names.index(name) % len(DASHES)] for name in shown]
+    return _by_strategy(shown, dashes, _strategy_colour(names, shown)["legend"])
 
 
 def _by_strategy(shown: Sequence[str], values: Sequence[Any], legend: Spec) -> Spec:

@@ -13,7 +13,20 @@ PALETTE = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
-"""Ten colours that stay apart for colour-blind eyes: Petroff (2021), Accessible Color Sequences, arXiv 2107.02270."""
+"""Ten colours of areas, apart for colour-blind eyes: Petroff (2021), Accessible Color Sequences, arXiv 2107.02270."""
+LINES = ("#488dc5", "#9d2125", "#c58413", "#4b185d", "#ec675d", "#28168f", "#ba0def", "#64082d")
+"""Eight colours of lines: each has a contrast of 3:1 or more on white; any two (and `GREY`) differ by 25 in CIELAB, as
+protan, deutan and tritan eyes see them too (Machado et al. 2009); found by search."""
+GREY = "#6b6e76"
+DASHES: tuple[list[int], ...] = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 4], [1, 4])
+SHAPES = (
+    *("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"),
+    "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z",  # a saltire
+    "M0,-1L.3,-.3L1,-.3L.45,.15L.65,.9L0,.45L-.65,.9L-.45,.15L-1,-.3L-.3,-.3Z",  # a star
+    "M-.9,-.9L.9,-.9L-.9,.9L.9,.9Z",  # an hourglass
+    "M-1,-.35L1,-.35L1,.35L-1,.35Z",  # a bar
+)
+"""With these in turn, lines are told apart in grey print: seven dashes and twelve marks make 84 pairs."""
 
 INK, FAINT, FRAME = "#222222", "#666666", "#d5d5d5"
 SUFFIXES = (".png", ".svg")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from .blocks import Block
+from .names import plain
 
 _MARKUP = re.compile(r"[\\`*~|]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])")  # an underscore within a word is no markup
 _BEGINNING = re.compile(r"^(\d*)([-+#.)=]|\[(?=[ xX]\]))")  # of a list, heading, rule, or task
@@ -27,7 +28,7 @@ def markdown(title: str, content: Sequence[Block], pictures: Mapping[str, str] |
         if block.items:
             lines += ["", *(f"- {_paragraph(item)}" for item in block.items)]
         if block.columns:
-            lines += ["", _row(map(_text, block.columns)), "|" + " --- |" * len(block.columns)]
+            lines += ["", _row(_text(plain(column)) for column in block.columns), "|" + " --- |" * len(block.columns)]
         for i, row in enumerate(block.rows):
             cells = (_text(text) for text in row)
             lines.append(_row(f"**{text}**" if (i, j) in block.strong else text for j, text in enumerate(cells)))

@@ -40,7 +40,7 @@ def flagged(block: Block, summary: Summary) -> Block:
         rows=tuple((_flag(block.rows[i][0], summary), *block.rows[i][1:]) for i in order),
         strong=frozenset((place[i], j) for i, j in block.strong),
         shades={(place[i], j): shade for (i, j), shade in block.shades.items()},
-        note=explained(marked, summary),
+        note=f"{block.note} {explained(marked, summary)}".strip(),
     )
 
 

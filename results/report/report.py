@@ -25,7 +25,7 @@ from .blocks import NOT_DONE, Block, stem
 from .look import png, svg
 from .markdown import markdown
 from .marks import flagged
-from .page import html
+from .page.page import View, html
 from .sections import (
     accuracy,
     balance,
@@ -47,7 +47,7 @@ from .terminal import earlier, unfinished
 
 DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
 INDEX = "files.txt"  # what a report is made of, for the next one to know what it replaces
-_OURS = re.compile(r"((tables|figures)/)?[\w.-]+\.(md|html|csv|tex|svg|png)")  # a list is no way out of the folder
+_OURS = re.compile(r"((tables|figures)/)?[\w.-]+\.(md|html|csv|tex|bib|svg|png)")  # a list is no way out of the folder
 CSV_TABLES = (
     "cells",
     "bounds",
@@ -127,8 +127,10 @@ def write_report(
         files |= drawn
         shown = {Path(name).stem: name for name in drawn if name.endswith(".svg")}
     texts = {"report.md": markdown(title, content, shown)}
+    if cited := provenance.citations(runs.manifests.values()):
+        texts["cite.bib"] = provenance.bibtex(cited) + "\n"
     if not tables_only:
-        texts["report.html"] = html(title, content)
+        texts["report.html"] = html(title, content, View.of(evidence.summary))
     files = {name: text.encode(errors="backslashreplace") for name, text in texts.items()} | files
     for folder in (out.parent, out) if out.parent in directories else (out,):
         check_links(folder)

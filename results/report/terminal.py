@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ...benchmark.types import Outcome
 from ..measures.board.answers import answers, overall
-from ..measures.board.leaderboard import PARTS, leaderboard
+from ..measures.board.leaderboard import interval_of, leaderboard
 from ..measures.board.places import ordered_budgets
 from ..measures.findings import apart
 from ..measures.stats import BEST, Interval
@@ -173,10 +173,7 @@ def _boards(summary: Summary, style: Style, width: int) -> Iterator[Table]:
         columns = {
             "strategy": [labelled(name, summary, style.signs) for name in own["strategy"]],
             "rank": [_number(value, ".2f") for value in own["rank/1 mean"]],
-            "gain": [
-                interval_text(Interval(*parts, 0), 1, "+")
-                for parts in own[[f"gain/1 {part}" for part in PARTS]].itertuples(index=False)
-            ],
+            "gain": [interval_text(interval_of(row, "gain/1"), 1, "+") for _, row in own.iterrows()],
             "w/t/l": ["/".join(map(str, counts)) for counts in own[["wins", "ties", "losses"]].itertuples(index=False)],
             "seconds": [_number(value, ".2g") for value in own["select_s"]],
             **{budget: [_number(value, "+.1f") for value in own[f"gain/1 in {budget} mean"]] for budget in budgets},

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
+import pandas as pd
 
 from ....benchmark.text import listing
 from ....benchmark.types import Floats
 from ..stats import Interval, difference_interval, seeds_needed
 from ..tables import Cell, Setting, Summary
 from ..words import UNSAID, count, interval_text
+from .leaderboard import interval_of, leaderboard
 from .places import ordered_budgets, short, span_text
 
 MOST_SEEDS = 10_000
@@ -127,9 +131,10 @@ def _why(rivals: list[Cell]) -> str:
 def overall(summary: Summary) -> list[str]:
     """Return a sentence for each budget with several settings (of a regime, where there are several): who is unbeaten.
 
-    Settings of two regimes are not counted together.
+    With the mean gains of those (`leaderboard`). Settings of two regimes are not counted together.
     """
     lines = []
+    board = leaderboard(summary).set_index(["regime", "strategy"])
     regimes = summary.regimes()
     for budget in ordered_budgets(summary):
         for regime in regimes:
@@ -137,17 +142,24 @@ def overall(summary: Summary) -> list[str]:
             found = [answer(summary, setting, budget) for setting in settings]
             told = [one for one in found if one.lead]
             if len(told) > 1:
+                names = {name: _mean_gain(row, budget) for name, row in board.loc[regime].iterrows()}
                 name = budget if len(regimes) == 1 else f"{budget}, {regime or UNSAID}"
-                lines.append(f"{name}, {count(len(told), 'setting')}: {_counted(told)}")
+                lines.append(f"{name}, {count(len(told), 'setting')}: {_counted(told, names)}")
     return lines
 
 
-def _counted(told: list[Answer]) -> str:
+def _mean_gain(row: pd.Series[float], budget: str) -> str:
+    gain = interval_of(row, f"gain/1 in {budget}")
+    return "" if isnan(gain.mean) else f" ({_points(gain, '+')})"
+
+
+def _counted(told: list[Answer], gains: Mapping[Hashable, str]) -> str:
     n = len(told)
     times = Counter(name for one in told for name in (one.lead, *one.unbeaten))
     often = sorted(set(times.values()), reverse=True)[:2]
     groups = [
-        f"in {'all' if one == n else one}: {listing((name for name in times if times[name] == one), NAMED)}"
+        f"in {'all' if one == n else one}: "
+        + listing((f"{name}{gains[name] if one == often[0] else ''}" for name in times if times[name] == one), NAMED)
         for one in often
     ]
     unresolved = sum(not one.resolved for one in told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,11 @@ def leaderboard(summary: Summary) -> pd.DataFrame:
     all blocks share: NaN for a strategy that lacks any of them, and without a rank those that are not compared
     (`Summary.is_rival`). Nothing is imputed.
     """
+    return _made(summary).copy()
+
+
+@lru_cache(maxsize=1)
+def _made(summary: Summary) -> pd.DataFrame:
     rows = [row for regime in summary.regimes() for row in _regime(summary, regime)]
     columns = ["regime", "strategy", *_named("rank/1"), *_named("gain/1"), "wins", "ties", "losses", "unbeaten"]
     budgets = [name for budget in ordered_budgets(summary) for name in _named(f"gain/1 in {budget}")]
@@ -39,6 +45,12 @@ def leaderboard(summary: Summary) -> pd.DataFrame:
 
 def _named(value: str) -> list[str]:
     return [f"{value} {part}" for part in PARTS]
+
+
+def interval_of(row: pd.Series[float], value: str) -> Interval:
+    """Return the interval of a value (``rank/1``, ``gain/1``, ``gain/1 in BUDGET``) from a row of `leaderboard`."""
+    mean, low, high = (float(row[name]) for name in _named(value))
+    return Interval(mean, low, high, 0)
 
 
 def _regime(summary: Summary, regime: str) -> list[dict[str, object]]:

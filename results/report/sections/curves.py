@@ -28,7 +28,9 @@ def blocks(evidence: Evidence) -> list[Block]:
         over = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
         subtitle = f"mean accuracy, 95 % interval over {over} seeds" if seeds[-1] > 1 else "accuracy of one seed"
         oracles = frozenset(filter(summary.is_oracle, summary.strategies()))
-        figure = charts.curves(points(cells), f"{title}\n{subtitle}", summary.strategies(), oracles)
+        bound = summary.bounds.get(setting)
+        full = bound.final.mean if bound is not None and bound.n else None
+        figure = charts.curves(points(cells), f"{title}\n{subtitle}", summary.strategies(), oracles, full)
         name = stem("curves", *setting, budget)
         found.append(Block(title, level=3, name=name, figure=figure))
     if not found:

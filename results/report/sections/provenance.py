@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...measures.evidence import Evidence
 from ...measures.metrics import METRICS
 from ...measures.stats import INTERVALS
-from ..blocks import Block
+from ..blocks import ARXIV, DOI, Block, stem
+from ..latex import escape as latex_escape
 
 _APART = {"citations", "order", "earlier"}  # keys of a manifest that have their own place in the report
 
@@ -44,8 +46,31 @@ def flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return values
 
 
-def _citations(manifests: Any) -> Block:
+def _citations(manifests: Iterable[Mapping[str, Any]]) -> Block:
+    texts = citations(manifests)
+    items = tuple(f"{name}: {text}" for name, text in texts.items())
+    return Block("Cite", items=items, code=bibtex(texts))
+
+
+def citations(manifests: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what to cite, by the name of the strategy, dataset, encoder or learner."""
     texts: dict[str, str] = {}
     for manifest in manifests:
         texts |= manifest.get("citations", {})
-    return Block("Cite", items=tuple(f"{name}: {text}" for name, text in sorted(texts.items())))
+    return dict(sorted(texts.items()))
+
+
+def bibtex(texts: Mapping[str, str]) -> str:
+    """Return the citations as BibTeX: the whole text as title, with year, arXiv number and DOI where it names them."""
+    entries = []
+    for name, text in texts.items():
+        fields = {"title": f"{{{latex_escape(text)}}}"}
+        if years := re.findall(r"\b(?:19|20)\d\d\b(?![./])", text):
+            fields["year"] = years[-1]
+        if found := ARXIV.search(text):
+            fields |= {"eprint": found[1], "archiveprefix": "arXiv", "url": f"https://arxiv.org/abs/{found[1]}"}
+        if found := DOI.search(text):
+            fields |= {"doi": found[1], "url": f"https://doi.org/{found[1]}"}
+        lines = ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items())
+        entries.append(f"@misc{{{stem(name)},\n{lines}\n}}")
+    return "\n\n".join(entries)

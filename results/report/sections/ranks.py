@@ -17,7 +17,7 @@ from ...measures.evidence import Evidence
 from ...measures.stats import Interval, detectable, difference_interval, paired_p, seeds_needed
 from ...measures.tables import Summary
 from ...measures.words import UNSAID, count, interval_text
-from .. import charts
+from .. import charts, diagrams
 from ..blocks import Block, Figure
 
 MOST_SEEDS = 10_000
@@ -101,7 +101,7 @@ def _ranks(complete: Complete, p: Floats) -> Block:
     )
     columns = [f"rank/1 in {name} ({count(len(budgets[name]), 'block')})" for name in parts]
     named = [[names[i] for i in group] for group in groups]
-    figure = charts.critical_difference(names, rank, named, f"Mean ranks over {count(len(values), 'block')}")
+    figure = diagrams.critical_difference(names, rank, named, f"Mean ranks over {count(len(values), 'block')}")
     best = int(order[0])
     return Block(
         "Mean ranks",

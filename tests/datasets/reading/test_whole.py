@@ -14,7 +14,7 @@ from albench.datasets.embeddings.networks import training
 from albench.datasets.reading import sources
 from albench.datasets.reading.plain import whole
 from albench.results.record.parts import write_atomic
-from albench.results.report import page
+from albench.results.report.page import page
 
 LARGE = b"x" * 50_000
 

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from albench.results.report import charts, look
+from albench.results.report import charts, diagrams, look
 from albench.results.report.blocks import Figure
 
+CHANNELS = (("line", "strokeDash"), ("point", "shape"))
 NAMES = ["random", "margin", "k-means", "typiclust"]
 HARD = ["random", "a.b[c]'\"", "<b>x</b>", "datum.x"]
 
@@ -35,7 +36,7 @@ def every(names: list[str]) -> dict[str, Figure]:
     values[np.diag_indices(k)] = np.nan
     return {
         "curves": charts.curves(learning_curves(names), "t\nsubtitle"),
-        "ranks": charts.critical_difference(names, np.arange(1, k + 1), [names[:2]], "t"),
+        "ranks": diagrams.critical_difference(names, np.arange(1, k + 1), [names[:2]], "t"),
         "matrix": charts.matrix(names, values, "t", "share"),
         "profile": charts.profile(names, [0.1, 0.5, 0.9], np.full((k, 3), 0.5), "t"),
         "pareto": charts.pareto(costs, "t"),
@@ -92,21 +93,40 @@ def test_a_strategy_keeps_its_colour_where_others_are_missing() -> None:
     whole = colours(charts.curves(learning_curves(NAMES), "t", NAMES))
     part = colours(charts.curves(learning_curves(NAMES[2:]), "t", NAMES))
     assert part == {name: whole[name] for name in NAMES[2:]}
-    assert whole["random"] == charts.GREY
+    assert whole["random"] == look.GREY
     assert len(set(whole.values())) == len(NAMES)
 
 
-def test_beyond_ten_strategies_lines_differ_by_dashes() -> None:
-    names = [f"rule-{i}" for i in range(12)]
+def test_lines_are_told_apart_without_their_colours() -> None:
+    names = [f"rule-{i}" for i in range(40)]
     figure = charts.curves(learning_curves(names), "t")
-    color, dash = figure.spec["encoding"]["color"]["scale"]["range"], layer(figure, "line")["encoding"]["strokeDash"]
-    looks = {(shade, tuple(each)) for shade, each in zip(color, dash["scale"]["range"], strict=True)}
-    assert len(looks) == 12
+    dash, shape = (layer(figure, mark)["encoding"][channel]["scale"]["range"] for mark, channel in CHANNELS)
+    assert len({(tuple(dashes), mark) for dashes, mark in zip(dash, shape, strict=True)}) == 40
+    assert len(set(shape[:12])) == 12  # and up to twelve by their marks alone
+
+
+def luminance(colour: str) -> float:
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("colour", [*look.LINES, look.GREY])
+def test_lines_stand_out_on_white_and_half_way_to_white_on_black(colour: str) -> None:
+    assert 1.05 / (luminance(colour) + 0.05) >= 3
+    light = "#" + "".join(f"{(int(colour[i : i + 2], 16) + 255) // 2:02x}" for i in (1, 3, 5))
+    assert (luminance(light) + 0.05) / (luminance("#121212") + 0.05) >= 3
+
+
+def test_the_accuracy_on_all_labels_is_a_line_across() -> None:
+    figure = charts.curves(learning_curves(NAMES), "t", full=0.965)
+    assert "full data 0.965" in texts(look.svg(figure.spec))
+    assert not any("full data" in text for text in texts(look.svg(charts.curves(learning_curves(NAMES), "t").spec)))
 
 
 def test_ranks_are_sorted_each_name_once_and_groups_span_their_ranks() -> None:
     ranks = [3.5, 1.5, 2.0, 3.0]
-    figure = charts.critical_difference(NAMES, ranks, [["margin", "k-means"], ["typiclust"]], "t")
+    figure = diagrams.critical_difference(NAMES, ranks, [["margin", "k-means"], ["typiclust"]], "t")
     words = [word for one in figure.spec["layer"] if "transform" in one for word in one["data"]["values"]]
     assert {word["name"]: word["rank"] for word in words} == dict(zip(NAMES, ranks, strict=True))
     left = [word["rank"] for word in words if word["left"]]
@@ -122,13 +142,13 @@ def test_ranks_are_sorted_each_name_once_and_groups_span_their_ranks() -> None:
 
 def test_long_names_make_the_ranks_wide_enough() -> None:
     names = [f"a-very-long-name-{i}(param=3, other=4)" for i in range(20)]
-    drawn = look.svg(charts.critical_difference(names, np.arange(1, 21), [], "t").spec)
+    drawn = look.svg(diagrams.critical_difference(names, np.arange(1, 21), [], "t").spec)
     width = float(re.search(r'<svg[^>]* width="([\d.]+)"', drawn)[1])  # type: ignore[index]
     assert width > 2 * 6 * len(names[0]) + 16 * 20
 
 
 def test_the_lines_of_names_do_not_cross() -> None:
-    figure = charts.critical_difference(NAMES, [1.0, 2.0, 3.0, 4.0], [], "t")
+    figure = diagrams.critical_difference(NAMES, [1.0, 2.0, 3.0, 4.0], [], "t")
     elbows = [v for v in layer(figure, "line")["data"]["values"] if v["step"] == 1]
     left, right = elbows[:2], elbows[2:]
     assert all(a["x"] < b["x"] and a["y"] < b["y"] for a, b in pairwise(left))

@@ -27,7 +27,7 @@ def write(directories: list[Path], out: Path) -> tuple[report.Report, str, str]:
 
 def test_figures_are_drawn_when_asked_for(run: Path, tmp_path: Path) -> None:
     written, text, _ = write([run], tmp_path / "out")
-    assert {path.suffix for path in written.files} == {".md", ".html", ".csv", ".tex"}
+    assert {path.suffix for path in written.files} == {".md", ".html", ".csv", ".tex", ".bib"}
     assert "](figures/" not in text
     written = report.write_report([run], tmp_path / "out", figures=True)
     drawn = {path.name for path in written.files if path.parent.name == "figures"}
@@ -45,7 +45,7 @@ def test_tables_alone_have_no_page_and_load_nothing_heavy(run: Path, tmp_path: P
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.md", "tables", report.INDEX}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.md", "cite.bib", "tables", report.INDEX}
     assert "## Budget low" in (tmp_path / "out" / "report.md").read_text()
 
 
@@ -75,7 +75,7 @@ def test_an_error_in_one_section_is_a_line_and_the_rest_is_made(
     for text in write([run], tmp_path / "out")[1:]:
         assert line in text.replace("&lt;", "<").replace("&gt;", ">")
         assert "Learning curves" in text
-        assert "Budget low" in text
+        assert "Every setting" in text
     assert line in caplog.messages
 
 

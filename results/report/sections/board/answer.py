@@ -23,13 +23,13 @@ def blocks(evidence: Evidence) -> list[Block]:
     each = tuple(map(str, answers(summary)))
     if not any(cell.n for cell in summary.cells.values()):
         return []
-    text = (
+    note = (
         f"aubc/1, the area under the accuracy curve: gain in points over {summary.baseline} on the same seeds with its"
         f" 95 % interval. Not beaten: {BEST}. {_unfinished(summary)}"
     ).rstrip()
     first = tuple(answer_lines(summary))
     more = [Block("Answer for each setting", items=each, level=3)] if first != each else []
-    return [Block(TITLE, text=text, items=first), _map(summary), *more]
+    return [Block(TITLE, items=first, note=note), _map(summary), *more]
 
 
 def _unfinished(summary: Summary) -> str:

@@ -6,10 +6,9 @@ from math import isnan
 
 import pandas as pd
 
-from ....measures.board.leaderboard import PARTS, leaderboard
+from ....measures.board.leaderboard import interval_of, leaderboard
 from ....measures.board.places import ordered_budgets
 from ....measures.evidence import Evidence
-from ....measures.stats import Interval
 from ....measures.tables import Summary
 from ....measures.words import UNSAID, interval_text
 from ...blocks import Block
@@ -37,7 +36,7 @@ def table(summary: Summary, board: pd.DataFrame, title: str) -> Block:
     base = summary.baseline
     rows, strong = [], set()
     for i, (_, row) in enumerate(board.iterrows()):
-        of = {name: Interval(*(float(row[f"{name} {part}"]) for part in PARTS), 0) for name in ("rank/1", *gains)}
+        of = {name: interval_of(row, name) for name in ("rank/1", *gains)}
         counts = "-" if row["strategy"] == base else "/".join(f"{row[name]:.0f}" for name in ("wins", "ties", "losses"))
         unbeaten = "-" if isnan(row["unbeaten"]) else f"{row['unbeaten']:.0f} of {row['settings']:.0f}"
         total, *each = (interval_text(of[name], 1, "+") for name in gains)
@@ -51,13 +50,13 @@ def table(summary: Summary, board: pd.DataFrame, title: str) -> Block:
         }
     return Block(
         title,
-        text=f"One row a strategy. rank/1 (1 is best) and gain/1, in points of aubc/1 over {base}, are means over the"
-        " complete settings and budgets, with 95 % intervals (bold: above 0). What is incomplete has neither; oracles"
-        " and rules that change training have no rank. Wins, ties, losses: settings in which a strategy beats"
-        f" {base}, cannot be told apart from it, loses. Unbeaten: settings in which no other beats it. strategies.csv"
-        " has the numbers.",
+        text="One row a strategy, over all settings and budgets.",
         columns=("strategy", "rank/1", "gain/1", "wins/ties/losses", "unbeaten", *gains[1:], "seconds in queries"),
         rows=tuple(rows),
         strong=frozenset(strong),
         name="leaderboard",
+        note=f"rank/1 (1 is best) and gain/1, in points of aubc/1 over {base}, are means over the complete settings and"
+        " budgets, with 95 % intervals (bold: above 0). What is incomplete has neither; oracles and rules that change"
+        f" training have no rank. Wins, ties, losses: settings in which a strategy beats {base}, cannot be told apart"
+        " from it, loses. Unbeaten: settings in which no other beats it. strategies.csv has the numbers.",
     )
