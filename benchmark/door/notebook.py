@@ -25,7 +25,8 @@ from ...results.measures.evidence import Evidence, read_runs
 from ...results.measures.stats import difference_interval
 from ...results.measures.tables import Cell, Summary
 from ...results.report import report as reports
-from ...results.report.sections import curves, overview
+from ...results.report.sections import curves
+from ...results.report.sections.board import overview
 from ..engine import run as runs
 from ..grid import grid as grids
 from ..grid.grid import Grid

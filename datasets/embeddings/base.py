@@ -87,8 +87,8 @@ class Work:
 class Stored:
     """The parameter that every encoder has: the type its features have on disk.
 
-    ``store: float16`` halves the cache and rounds once, to 11 bits; in use they are float32 all the same. It is part of the
-    fingerprint and of nothing that is drawn or trained: both types hold the answer of the same network.
+    ``store: float16`` halves the cache and rounds once, to 11 bits; in use they are float32 all the same. It is part of
+    the fingerprint and of nothing that is drawn or trained: both types hold the answer of the same network.
 
     ``libraries`` are the packages whose versions may move the numbers; the manifest says them, the fingerprint does
     not. None are named where features are not computed here.

@@ -148,8 +148,8 @@ class Fetched(Protocol):
 class Bundled:
     """The parameters of a dataset that comes in one piece: how it is cut into a pool and a test set.
 
-    ``split: fixed`` is one stratified split for all seeds; ``split: resampled`` draws a new one per seed, uniformly and not
-    stratified, and the very one of that seed in the public code of Lu et al. (arXiv 2306.08954): numpy's default
+    ``split: fixed`` is one stratified split for all seeds; ``split: resampled`` draws a new one per seed, uniformly and
+    not stratified, and the very one of that seed in the public code of Lu et al. (arXiv 2306.08954): numpy's default
     generator of the seed shuffles the rows, the last are the test set. It has ceil(``test`` x rows) rows in both.
     """
 

@@ -17,9 +17,11 @@ from uuid import uuid4
 
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.db.utils import _verify_schema
 from mlflow.store.tracking.dbmodels.models import (
     SqlExperiment,
+    SqlExperimentTag,
     SqlLatestMetric,
     SqlMetric,
     SqlParam,
@@ -34,17 +36,18 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from ..record.parts import write_atomic
 from .follower import TrackingError
-from .trackers import OUTCOME, PARENT, ROUNDS, RUN, TRIAL, Held, Point, State, TrialRun, Written
+from .trackers import OUTCOME, PARENT, ROUNDS, RUN, TRIAL, VALUES, Held, Point, State, TrialRun, Written
 
 Row = dict[str, Any]
 
 _EXPERIMENTS: Table = SqlExperiment.__table__
+_EXPERIMENT_TAGS: Table = SqlExperimentTag.__table__
 _RUNS: Table = SqlRun.__table__
 _TAGS: Table = SqlTag.__table__
 _PARAMS: Table = SqlParam.__table__
 _METRICS: Table = SqlMetric.__table__
 _LATEST: Table = SqlLatestMetric.__table__
-_OURS = {table.name for table in (_EXPERIMENTS, _RUNS, _TAGS, _PARAMS, _METRICS, _LATEST)}
+_OURS = {table.name for table in (_EXPERIMENTS, _EXPERIMENT_TAGS, _RUNS, _TAGS, _PARAMS, _METRICS, _LATEST)}
 
 _ACTIVE, _DELETED = LifecycleStage.ACTIVE, LifecycleStage.DELETED
 _UNKNOWN_USER = "unknown"  # what MLflow's client says where nobody is named
@@ -112,7 +115,7 @@ class Database:
         event.listen(engine, "connect", _set_up)
         return cls(engine)
 
-    def experiment(self, name: str, artifacts: str) -> tuple[str, bool]:
+    def experiment(self, name: str, artifacts: str, tags: Mapping[str, str]) -> tuple[str, bool]:
         found = select(_EXPERIMENTS.c.experiment_id, _EXPERIMENTS.c.lifecycle_stage).where(_EXPERIMENTS.c.name == name)
         now = int(1000 * time.time())
         made = {"name": name, "artifact_location": artifacts, "lifecycle_stage": _ACTIVE}
@@ -121,6 +124,8 @@ class Database:
             if row is None:
                 connection.execute(insert(_EXPERIMENTS).values(**made, creation_time=now, last_update_time=now))
                 row = connection.execute(found).one()
+                told = [{"experiment_id": row[0], "key": key, "value": value} for key, value in tags.items()]
+                connection.execute(insert(_EXPERIMENT_TAGS), told)
         return str(row[0]), row[1] == _ACTIVE
 
     def held(self, experiment: str, identity: str) -> Iterator[Held]:
@@ -131,7 +136,7 @@ class Database:
             _RUNS.c.lifecycle_stage == _ACTIVE,
         )
         telling = select(_TAGS.c.run_uuid, _TAGS.c.key, _TAGS.c.value).where(
-            _TAGS.c.run_uuid.in_(ours), _TAGS.c.key.in_([PARENT, TRIAL, ROUNDS, OUTCOME])
+            _TAGS.c.run_uuid.in_(ours), _TAGS.c.key.in_([PARENT, TRIAL, ROUNDS, OUTCOME, VALUES])
         )
         with self._engine.connect() as connection:
             tags: dict[str, dict[str, str]] = {}
@@ -139,7 +144,7 @@ class Database:
                 tags.setdefault(run_id, {})[key] = value
             for run_id, status, end_time in connection.execute(runs):
                 told = tags.get(run_id, {})
-                state = State(status, end_time, told.get(ROUNDS), told.get(OUTCOME))
+                state = State(status, end_time, told.get(ROUNDS), told.get(OUTCOME), told.get(VALUES))
                 yield Held(run_id, told.get(PARENT), told.get(TRIAL), state)
 
     def begin(self, experiment: str, name: str, started_at: int, tags: Mapping[str, str]) -> str:
@@ -150,11 +155,28 @@ class Database:
             connection.execute(insert(_TAGS), _tags(run_id, {**tags, MLFLOW_RUN_NAME: name}))
         return run_id
 
-    def end(self, run_id: str, ended_at: int | None, tags: Mapping[str, str]) -> None:
+    def end(self, run_id: str, ended_at: int | None, tags: Mapping[str, str], points: Sequence[Point]) -> None:
+        rows = [_metric(run_id, point) for point in points]
         with self._engine.begin() as connection:
             _replace_tags(connection, [run_id], _tags(run_id, tags))
+            there = _there(connection, [run_id]).points
+            new = [row for row, point in zip(rows, points, strict=True) if (run_id, *point) not in there]
+            if new:
+                connection.execute(insert(_METRICS), new)
+                _replace_latest(connection, {run_id}, {(run_id, row["key"]): row for row in new})
             if ended_at is not None:
                 _end(connection, [{"id": run_id, "status": "FINISHED", "end_time": ended_at}])
+
+    def tags(self, run_id: str) -> Mapping[str, str]:
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(_TAGS.c.key, _TAGS.c.value).where(_TAGS.c.run_uuid == run_id))
+            return {row.key: row.value for row in rows}
+
+    def attach(self, run_id: str, file: Path, folder: str) -> None:
+        with self._engine.connect() as connection:
+            place = connection.execute(select(_RUNS.c.artifact_uri).where(_RUNS.c.run_uuid == run_id)).scalar_one()
+        repository = get_artifact_repository(place)
+        repository.log_artifact(str(file), folder or None)  # type: ignore[no-untyped-call]  # mlflow is typed in part
 
     def delete(self, run_ids: Iterable[str]) -> None:
         gone = {"lifecycle_stage": _DELETED, "deleted_time": int(1000 * time.time())}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from .trackers import OUTCOME, PARENT, ROUNDS, RUN, TRIAL, Held, State, TrialRun, Written
+from .trackers import OUTCOME, PARENT, ROUNDS, RUN, TRIAL, VALUES, Held, Point, State, TrialRun, Written
 
 _THREADS = 8  # a request is mostly waiting
 _POINTS_PER_CALL = 900  # with params and tags MLflow takes 1000 values in one call
@@ -23,12 +24,12 @@ class Server:
     def __init__(self, uri: str) -> None:
         self._client = MlflowClient(tracking_uri=uri)
 
-    def experiment(self, name: str, artifacts: str) -> tuple[str, bool]:
+    def experiment(self, name: str, artifacts: str, tags: Mapping[str, str]) -> tuple[str, bool]:
         """Artifacts are the server's own affair."""
         found = self._client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(self._client.create_experiment(name)), True
+                return str(self._client.create_experiment(name, tags=dict(tags))), True
             except MlflowException:  # somebody else has made it meanwhile?
                 found = self._client.get_experiment_by_name(name)
                 if found is None:
@@ -41,7 +42,7 @@ class Server:
             page = self._client.search_runs([experiment], condition, max_results=1000, page_token=token)
             for run in page:
                 tags, info = run.data.tags, run.info
-                state = State(info.status, info.end_time, tags.get(ROUNDS), tags.get(OUTCOME))
+                state = State(info.status, info.end_time, tags.get(ROUNDS), tags.get(OUTCOME), tags.get(VALUES))
                 yield Held(info.run_id, tags.get(PARENT), tags.get(TRIAL), state)
             token = page.token
             if not token:
@@ -50,10 +51,16 @@ class Server:
     def begin(self, experiment: str, name: str, started_at: int, tags: Mapping[str, str]) -> str:
         return str(self._client.create_run(experiment, started_at, dict(tags), run_name=name).info.run_id)
 
-    def end(self, run_id: str, ended_at: int | None, tags: Mapping[str, str]) -> None:
-        self._client.log_batch(run_id, tags=_tags(tags))
+    def end(self, run_id: str, ended_at: int | None, tags: Mapping[str, str], points: Sequence[Point]) -> None:
+        self._client.log_batch(run_id, [Metric(*point) for point in points[:_POINTS_PER_CALL]], tags=_tags(tags))
         if ended_at is not None:
             self._client.set_terminated(run_id, "FINISHED", ended_at)
+
+    def tags(self, run_id: str) -> Mapping[str, str]:
+        return dict(self._client.get_run(run_id).data.tags)
+
+    def attach(self, run_id: str, file: Path, folder: str) -> None:
+        self._client.log_artifact(run_id, str(file), folder or None)
 
     def delete(self, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:

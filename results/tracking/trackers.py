@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
-ROUNDS, OUTCOME, REASON = "albench.rounds", "albench.outcome", "albench.reason"
+ROUNDS, OUTCOME, REASON, VALUES = "albench.rounds", "albench.outcome", "albench.reason", "albench.values"
 RUN, TRIAL, PARENT = "albench.run", "albench.trial_id", "mlflow.parentRunId"
 
 
 class State(NamedTuple):
-    """What tells whether the run of a trial is level: status and end of the run, and its tags `ROUNDS`, `OUTCOME`."""
+    """What tells whether the run of a trial is level: status and end of the run, tags `ROUNDS`, `OUTCOME`, `VALUES`."""
 
     status: str
     end_time: int | None
     rounds: str | None
     outcome: str | None
+    values: str | None
 
 
 class Held(NamedTuple):
@@ -69,8 +71,8 @@ class Tracker(Protocol):
     batch: int
     """How many trials to write at a time."""
 
-    def experiment(self, name: str, artifacts: str) -> tuple[str, bool]:
-        """Return the id of the experiment, made where there is none, and whether it is active (else: deleted)."""
+    def experiment(self, name: str, artifacts: str, tags: Mapping[str, str]) -> tuple[str, bool]:
+        """Return the id of the experiment, made with ``tags`` where there is none, and whether it is active."""
 
     def held(self, experiment: str, identity: str) -> Iterator[Held]:
         """Yield the active runs whose tag `RUN` is ``identity``."""
@@ -78,8 +80,14 @@ class Tracker(Protocol):
     def begin(self, experiment: str, name: str, started_at: int, tags: Mapping[str, str]) -> str:
         """Make a run and return its id."""
 
-    def end(self, run_id: str, ended_at: int | None, tags: Mapping[str, str]) -> None:
-        """Write tags of a run, and mark it as finished unless ``ended_at`` is None."""
+    def end(self, run_id: str, ended_at: int | None, tags: Mapping[str, str], points: Sequence[Point]) -> None:
+        """Write tags and values of a run, and mark it as finished unless ``ended_at`` is None."""
+
+    def tags(self, run_id: str) -> Mapping[str, str]:
+        """Return the tags of a run."""
+
+    def attach(self, run_id: str, file: Path, folder: str) -> None:
+        """Put a file into a folder of the artifacts of a run; one of its name gives way."""
 
     def delete(self, run_ids: Iterable[str]) -> None:
         """Mark runs as deleted."""

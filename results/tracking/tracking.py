@@ -1,31 +1,41 @@
 """What MLflow shows of a run's Parquet files.
 
 One experiment per grid name, in it one run per run directory, below that one run per trial, with the trial's
-parameters, its metrics per round (step: the round, timestamp: when it ended) and its outcome. Cells that are
-unsupported are no runs; the parent counts them. Everything is told by the rows alone, so sending a row again changes
-nothing.
+parameters, its metrics per round (step: the number of labels, timestamp: when it ended), its outcome and, in the end,
+its values as a whole. The parent has the leaderboard, what the report says first, and its files; it counts the cells
+that are unsupported, which are no runs. All of it is told by the record alone, so sending a row again changes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...benchmark.types import Outcome, canonical_json
 from ..record.store import RunStore
-from ..record.tail import Row, Tail, TrialRows
+from ..record.tail import Row, Tail
 from .follower import SyncResult, TrackingError
-from .trackers import OUTCOME, PARENT, REASON, ROUNDS, RUN, TRIAL, Held, Point, State, Tracker, TrialRun
+from .overview import NOTE, Overview, Values, digest, files
+from .trackers import OUTCOME, PARENT, REASON, ROUNDS, RUN, TRIAL, VALUES, Held, Point, State, Tracker, TrialRun
 
-PARAMS = ("dataset", "embedding", "learner", "strategy", "strategy_params", "budget", "seed")
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece", "n_labelled", "select_s", "fit_s")
+PARAMS = ("dataset", "embedding", "learner", "strategy", "budget", "seed")
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece", "select_s", "fit_s")
 """What of a round goes to MLflow; each metric costs time per round, and all of them are in the Parquet files."""
 
-_NOTHING = State("RUNNING", None, None, None)  # of a run that was made just now
+EXPERIMENT = {
+    "mlflow.experimentKind": "custom_model_development",  # MLflow opens it on its runs, not on traces of chats
+    NOTE: "A grid of albench: a run for each output folder, in it a run for each trial. Metrics of a trial are by the"
+    " number of labels; its aubc, final and gain, and the leaderboard of the parent, come when the run has ended.",
+}
+_FILES = "albench.files"
+_LAYOUT = 2  # of what is told: what an earlier one wrote gives way
+
+_NOTHING = State("RUNNING", None, None, None, None)  # of a run that was made just now
 _REASON_LENGTH, _PARAM_LENGTH, _NAME_LENGTH = 500, 6000, 250  # the last two are MLflow's
 
 Alive = Callable[[], None]
@@ -41,9 +51,11 @@ class Mirror:
     def __init__(self, directory: Path, tracker: Tracker, result: SyncResult, alive: Alive) -> None:
         self._tracker, self._result, self._alive = tracker, result, alive
         self._manifest = RunStore.open(directory).manifest
-        self._identity = _identity(self._manifest)
+        self._directory = directory
+        self._identity = _identity(self._manifest, _LAYOUT)
         self._experiment = self._find_experiment(directory)
         self._children: dict[str, tuple[str, State]] = {}  # trial id -> run id, what it holds
+        self._values: Mapping[str, Values] = {}  # by trial id, in the end
         self._level: dict[str, int] = {}  # trial id -> rounds
         self._tail = Tail(directory, alive)
         self._behind = self._tail.update()
@@ -57,7 +69,9 @@ class Mirror:
         TrackingError
             At the end, when the tracker refused some trials; every other error ends the pass at once.
         """
-        behind = self._compare(self._behind | self._tail.update())
+        self._send(self._compare(self._behind | self._tail.update()))
+
+    def _send(self, behind: list[str]) -> None:
         refused: dict[str, str] = {}
         for batch in self._tail.batches(behind, self._tracker.batch):
             runs = [self._run(trial_id, rows) for trial_id, rows in batch.items()]
@@ -77,16 +91,36 @@ class Mirror:
             raise TrackingError(f"{len(refused)} trials were refused, the first with: trial {trial_id}: {reason}")
 
     def close(self) -> None:
-        """End the parent run, with the time of the last trial and the number of unsupported cells."""
+        """End the parent run, at the time of the last trial, with the leaderboard and the files of the report.
+
+        Every trial that is done gets its values as a whole: only now those that they are compared with are known.
+        """
+        overview = Overview.of(self._directory)
+        self._alive()
+        self._values = overview.values
+        self._send(self._compare(set(self._tail.trials)))
         ends = [trial.end["ended_at"] for trial in self._tail.trials.values() if trial.end]
         unsupported = sum(trial.unsupported for trial in self._tail.trials.values())
-        self._tracker.end(self._parent, max(ends, default=None), {"albench.unsupported": str(unsupported)})
+        last = int(max(ends, default=0))
+        points = [Point(name, value, last, 0) for name, value in overview.metrics.items()]
+        tags = {"albench.unsupported": str(unsupported), NOTE: overview.note, _FILES: self._attach()}
+        self._tracker.end(self._parent, last or None, tags, points)
+
+    def _attach(self) -> str:
+        """Bring the files of the whole run, unless they are those that are there; return what tells them."""
+        found = files(self._directory)
+        now = digest(found)
+        if self._tracker.tags(self._parent).get(_FILES) != now:
+            for path, folder in found:
+                self._tracker.attach(self._parent, path, folder)
+                self._alive()
+        return now
 
     # --- what the tracker holds --------------------------------------------------------------------------------
 
     def _find_experiment(self, directory: Path) -> str:
         name = self._manifest["name"]
-        experiment, active = self._tracker.experiment(name, (directory / "mlartifacts").as_uri())
+        experiment, active = self._tracker.experiment(name, (directory / "mlartifacts").as_uri(), EXPERIMENT)
         if not active:
             raise TrackingError(f"its experiment {name!r} is deleted; restore it there, or rename the grid")
         return experiment
@@ -96,6 +130,9 @@ class Mirror:
 
         A request that timed out may still have been carried out after its repetition: twins are deleted.
         """
+        self._tracker.delete(
+            [run.run_id for run in self._tracker.held(self._experiment, _identity(self._manifest, layout=1))]
+        )
         held = sorted(self._tracker.held(self._experiment, self._identity))
         self._alive()
         parents = [run.run_id for run in held if run.parent_id is None]
@@ -118,7 +155,7 @@ class Mirror:
             if trial_id not in trial_ids or trial.unsupported:
                 continue
             held = self._children.get(trial_id)
-            if held is not None and held[1] == _wanted(trial):
+            if held is not None and held[1] == self._wanted(trial_id):
                 self._level[trial_id] = len(trial.seen)
             else:
                 self._level.pop(trial_id, None)
@@ -129,6 +166,17 @@ class Mirror:
     def _count(self) -> None:
         self._result.trials, self._result.rounds = len(self._level), sum(self._level.values())
         self._alive()
+
+    def _wanted(self, trial_id: str) -> State:
+        """Return what is to be held of a trial; values, once they are held, until there are others."""
+        trial, (_, held) = self._tail.trials[trial_id], self._children.get(trial_id, (None, _NOTHING))
+        values = str(self._values[trial_id]) if trial_id in self._values else held.values
+        rounds = str(len(trial.seen))
+        if trial.end is None:
+            return State("RUNNING", None, rounds, None, values)
+        outcome = trial.end["outcome"]
+        status = "FINISHED" if outcome == Outcome.DONE.value else "FAILED"
+        return State(status, trial.end["ended_at"], rounds, outcome, values)
 
     # --- writing -----------------------------------------------------------------------------------------------
 
@@ -143,8 +191,12 @@ class Mirror:
         """Return what the tracker is to hold of a trial, with these rounds that it does not hold yet."""
         trial = self._tail.trials[trial_id]
         run_id, held = self._children.get(trial_id, (None, _NOTHING))
-        names, state = trial.names, _wanted(trial)
-        tags = {ROUNDS: str(state.rounds)}
+        names, state = trial.names, self._wanted(trial_id)
+        tags, points = {ROUNDS: str(state.rounds)}, _points(rounds)
+        if state.values is not None and state.values != held.values:
+            whole = self._values[trial_id]
+            tags[VALUES] = state.values
+            points += [Point(name, value, state.end_time or 0, whole.labels) for name, value in whole.metrics.items()]
         if trial.end is not None:
             tags |= {OUTCOME: trial.end["outcome"], REASON: (trial.end["reason"] or "")[:_REASON_LENGTH]}
         birth = {PARENT: self._parent, RUN: self._identity, TRIAL: trial_id}
@@ -157,34 +209,38 @@ class Mirror:
             title[:_NAME_LENGTH],
             trial.started_at,
             birth,
-            {} if held.rounds else {name: str(names[name])[:_PARAM_LENGTH] for name in PARAMS},
-            _points(rounds),
+            {} if held.rounds else _params(names),
+            points,
             tags,
             state,
         )
 
 
-def _wanted(trial: TrialRows) -> State:
-    rounds = str(len(trial.seen))
-    if trial.end is None:
-        return State("RUNNING", None, rounds, None)
-    outcome = trial.end["outcome"]
-    return State("FINISHED" if outcome == Outcome.DONE.value else "FAILED", trial.end["ended_at"], rounds, outcome)
+def _params(names: Row) -> dict[str, str]:
+    """Return what tells a trial, flat: each parameter of its strategy by itself."""
+    told = {name: names[name] for name in PARAMS}
+    told |= {f"strategy.{name}": value for name, value in json.loads(names["strategy_params"] or "{}").items()}
+    plain = {name: value if isinstance(value, str) else canonical_json(value) for name, value in told.items()}
+    return {name: value[:_PARAM_LENGTH] for name, value in plain.items()}
 
 
 def _points(rounds: Sequence[Row]) -> list[Point]:
     """Return the metrics of some rounds; what is missing or not finite MLflow cannot keep, and is left out."""
     return [
-        Point(name, float(row[name]), row["ended_at"], row["round"])
+        Point(name, float(row[name]), row["ended_at"], row["n_labelled"])
         for row in rounds
         for name in METRICS
         if row[name] is not None and math.isfinite(row[name])
     ]
 
 
-def _identity(manifest: dict[str, Any]) -> str:
-    """Return what tells run directories apart wherever they are moved to: a digest of the first writer's manifest."""
+def _identity(manifest: dict[str, Any], layout: int) -> str:
+    """Return what tells run directories apart wherever they are moved to: a digest of the first writer's manifest.
+
+    And what tells how the mirror told it (`_LAYOUT`).
+    """
     first = {**manifest, "earlier": []}
     if manifest.get("earlier"):
         first = {**manifest["earlier"][0], "earlier": []}
-    return hashlib.sha256(canonical_json(first).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(canonical_json(first).encode()).hexdigest()[:16]
+    return digest if layout == 1 else f"{digest}-{layout}"

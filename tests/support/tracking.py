@@ -17,7 +17,7 @@ from albench.results.tracking.mirror import follow
 
 Row = dict[str, Any]
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece", "n_labelled", "select_s", "fit_s")
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece", "select_s", "fit_s")
 T0 = 1_700_000_000_000
 
 
@@ -70,7 +70,7 @@ def expected(directory: Path) -> dict[str, Row]:
         child = children.setdefault(row["trial_id"], {"status": "RUNNING", "end": None, "metrics": {}})
         for name in METRICS:
             if not math.isnan(row[name]):
-                child["metrics"].setdefault(name, []).append([row["round"], float(row[name]), row["ended_at"]])
+                child["metrics"].setdefault(name, []).append([row["n_labelled"], float(row[name]), row["ended_at"]])
     for row in store.trials().to_dict("records"):
         if row["outcome"] != "unsupported":
             child = children.setdefault(row["trial_id"], {"metrics": {}})

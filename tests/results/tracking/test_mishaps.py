@@ -99,7 +99,9 @@ def test_a_damaged_file_is_made_anew(
 def test_a_file_elsewhere_is_nobody_elses_to_replace(mirrored: Path, level: Level, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "mine.db")) as connection, connection:
         connection.execute("create table letters (text)")
-    why = "it is not MLflow's, or not whole: no table experiments; remove it, and all of it is written again, or give"
+    why = (
+        "it is not MLflow's, or not whole: no table experiment_tags; remove it, and all of it is written again, or give"
+    )
     with pytest.raises(TrackingError, match=why):
         level(mirrored, f"sqlite:///{tmp_path / 'mine.db'}")
     with closing(sqlite3.connect(tmp_path / "mine.db")) as connection:
