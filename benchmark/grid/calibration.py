@@ -43,12 +43,16 @@ Kind = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Cost:
-    """What one trial of a kind costs: seconds of one worker, or more where ``bounded``, and MB of memory."""
+    """What one trial of a kind costs: seconds of one worker, or more where ``bounded``, and MB of memory.
+
+    ``once_s`` is what the first trial takes besides, for what its pool then keeps for all others (a graph, say).
+    """
 
     kind: Kind
     wall_s: float
     peak_mb: float = nan
     bounded: bool = False
+    once_s: float = 0.0
 
 
 def measurable(job: Job) -> bool:
@@ -133,18 +137,20 @@ def _work(pool: Pool, jobs: Sequence[Job], tell: Tell[Cost | tuple[Kind, ...]]) 
             for job in group:
                 tell((job.kind,))
                 with suppress(Exception):  # of a plugin: its run will say it
+                    first = 0.0
                     if job.trial.strategy.label not in warm and job.trial.budget.name != FULL_DATA:
-                        points[0].select_s(job)  # what the pool keeps for it is computed here, once for all trials
+                        first = points[0].select_s(job)
                         warm.add(job.trial.strategy.label)
                         tell((job.kind,))
-                    tell(_cost(job, points))
+                    tell(_cost(job, points, first))
 
 
-def _cost(job: Job, points: Sequence[_Point]) -> Cost:
+def _cost(job: Job, points: Sequence[_Point], first: float) -> Cost:
     rounds = points[0].rounds
-    each = [point.fit_s + (point.select_s(job) if point.n else 0.0) for point in points]
+    selects = [point.select_s(job) if point.n else 0.0 for point in points]
+    each = [point.fit_s + select for point, select in zip(points, selects, strict=True)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return Cost(job.kind, rounds * sum(each) / len(each), peak)
+    return Cost(job.kind, rounds * sum(each) / len(each), peak, once_s=max(0.0, first - selects[0]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,8 +79,11 @@ def _calibrated(
     if new:
         announce(f"calibrating {len(new)} kinds of trial that no run has measured, for {LIMIT_S:.0f} s at the most")
         costs = calibrate(study, [*reversed(new.values())], report)
-    rows = [(*cost.kind, cost.wall_s, HERE, "at least" if cost.bounded else "", cost.peak_mb, nan) for cost in costs]
-    return pd.DataFrame(rows, columns=[*KIND, "wall_s", "host", "device", *PEAKS])
+    rows = [
+        (*cost.kind, cost.wall_s, HERE, "at least" if cost.bounded else "", cost.peak_mb, nan, cost.once_s)
+        for cost in costs
+    ]
+    return pd.DataFrame(rows, columns=[*KIND, "wall_s", "host", "device", *PEAKS, "once_s"])
 
 
 def _fits(study: Study, jobs: Sequence[Job]) -> int:
@@ -103,6 +106,7 @@ def _predicted(jobs: Sequence[Job], measured: pd.DataFrame, out: Path, workers: 
     by_strategy = measured.groupby("strategy")["wall_s"].mean().to_dict()
     mean = measured["wall_s"].mean()
     costs = [took.get(job.kind, by_strategy.get(job.kind[3], mean)) for job in jobs]
+    costs.append(measured["once_s"].sum() if "once_s" in measured else 0.0)  # for all of them
     peak, card = measured["peak_rss_mb"].max(), measured["peak_gpu_mb"].max()
     memory = ("" if isnan(peak) else f", at most {peak:,.0f} MB each") + (
         "" if isnan(card) else f" and {card:,.0f} MB of the GPU"

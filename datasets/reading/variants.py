@@ -33,9 +33,10 @@ class Variants:
     1710.05381, with as many minority as majority classes; an odd one is majority). n_max is the largest number for
     which each class has its rows: in a balanced pool, the size of a class.
 
-    ``noise`` is the share of labels that are wrong, in the oracle too, ``noise_kind`` how: ``symmetric``, round(noise x
-    N) rows get one of the other classes, uniformly; ``asymmetric``, round(noise x rows) of each class c get c + 1, the
-    last class 0 (the pair flips of Han et al., NeurIPS 2018, arXiv 1804.06872). Halves are rounded to even.
+    ``noise`` is the share of labels that are wrong, in the oracle too, ``noise_kind`` how: ``symmetric``,
+    round(noise x N) rows get one of the other classes, uniformly; ``asymmetric``, round(noise x rows) of each class c
+    get c + 1, the last class 0 (the pair flips of Han et al., NeurIPS 2018, arXiv 1804.06872). Halves are rounded to
+    even.
 
     Draws are fixed by the dataset's name and the parameter's, so they are the same for every seed of a grid, and
     nested: the rows of a smaller class are among those of a larger one, the wrong labels of little noise among those of

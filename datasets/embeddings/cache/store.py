@@ -106,9 +106,8 @@ def fingerprint(content: str, encoder: Encoder) -> str:
     """Return the sha256 of all that decides the numbers of an embedding, and nothing else.
 
     That is the data's content hash, the encoder's name, version (and source, of one's own), settings and the content
-    of the file it reads, and
-    the type on disk. Names of datasets, paths, seeds (a resampled split has another content), machine and workers are
-    not in it.
+    of the file it reads, and the type on disk. Names of datasets, paths, seeds (a resampled split has another content),
+    machine and workers are not in it.
     """
     plugin = plugin_of(encoders, encoder)
     identity = {

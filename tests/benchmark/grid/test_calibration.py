@@ -60,6 +60,7 @@ def test_a_trial_costs_what_its_rounds_cost() -> None:
     job = of(study, work)
     (cost,) = calibrate(study, [job])
     assert 0.45 < cost.wall_s < 2, "3 + 6 + 9 + 12 + 15 labels: 0.45 s, and five fits"
+    assert 1.8 < cost.once_s < 4, "the two seconds of what is computed once"
     assert 50 < cost.peak_mb < 5000
     assert not cost.bounded
 
