@@ -77,11 +77,14 @@ def curves(
 
 def _marks(names: Sequence[str], shown: Sequence[str], x: str, at: Sequence[Any], y: Spec) -> Spec:
     """Return the marks of lines, a shape a strategy, at some places of the axis x."""
-    shapes = [SHAPES[names.index(name) % len(SHAPES)] for name in shown]
-    shape = _by_strategy(shown, shapes, _strategy_colour(names, shown)["legend"])
     mark = {"type": "point", "filled": True, "size": 45}
     keep = {"filter": {"field": x, "oneOf": list(at)}}
-    return {"transform": [keep], "mark": mark, "encoding": {**y, "opacity": _FADED, "shape": shape}}
+    return {"transform": [keep], "mark": mark, "encoding": {**y, "opacity": _FADED, "shape": _shape(names, shown)}}
+
+
+def _shape(names: Sequence[str], shown: Sequence[str]) -> Spec:
+    shapes = [SHAPES[names.index(name) % len(SHAPES)] for name in shown]
+    return _by_strategy(shown, shapes, _strategy_colour(names, shown)["legend"])
 
 
 def _full(accuracy: float) -> list[Spec]:
@@ -181,7 +184,7 @@ def pareto(frame: pd.DataFrame, title: str, strategies: Sequence[str] = ()) -> F
         {"transform": [on_front], "mark": {"type": "line", "strokeDash": [4, 4], "color": GREY, "strokeWidth": 1.5}},
         {
             "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
-            "encoding": {"color": _strategy_colour(names, shown, "circle"), "tooltip": tooltip},
+            "encoding": {"color": _strategy_colour(names, shown), "shape": _shape(names, shown), "tooltip": tooltip},
         },
         {
             "transform": [{"filter": {"field": "strategy", "oneOf": _readable(frame[frame["front"]])}}],
@@ -309,12 +312,10 @@ def _hover(encoding: Spec, told: Mapping[str, str]) -> Spec:
     }
 
 
-def _strategy_colour(
-    names: Sequence[str], shown: Sequence[str], symbol: str = "stroke", bounds: Collection[str] = frozenset()
-) -> Spec:
+def _strategy_colour(names: Sequence[str], shown: Sequence[str], bounds: Collection[str] = frozenset()) -> Spec:
     places = [0 if name in bounds else names.index(name) for name in shown]
     colours = [LINES[(place - 1) % len(LINES)] if place else GREY for place in places]  # the first is the baseline
-    return _by_strategy(shown, colours, {"symbolType": symbol, "symbolOpacity": 1, "symbolStrokeWidth": 0})
+    return _by_strategy(shown, colours, {"symbolOpacity": 1, "symbolStrokeWidth": 0})
 
 
 def _dash(names: Sequence[str], shown: Sequence[str], bounds: Collection[str] = frozenset()) -> Spec:

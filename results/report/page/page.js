@@ -223,6 +223,7 @@ function stepped(figure) {
 // --- charts -------------------------------------------------------------------------------------------------------
 
 const NARROW = 560; // pixels
+const PAPER = 680;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const DARK = {
   title: { color: "#eeeeee", subtitleColor: "#bbbbbb" },
@@ -239,8 +240,7 @@ function light(colour) {
   return parts.length ? `#${parts.map((part) => Math.round((parseInt(part, 16) + 255) / 2).toString(16).padStart(2, "0")).join("")}` : colour;
 }
 
-function fitted(spec, figure, isDark) {
-  const width = figure.clientWidth;
+function fitted(spec, figure, isDark, width) {
   const own = structuredClone(spec);
   if (own.usermeta?.min_width) own.width = Math.max(own.usermeta.min_width, Math.min(own.width, width - 8));
   if (own.title && [own.title.text].flat().join(" ") === figure.dataset.title) {
@@ -272,16 +272,15 @@ function narrowed(part, isDark) {
 }
 
 const drawn = new Map(); // figure -> {key, result}
-const state = (figure, isDark) => [figure.clientWidth, isDark, ...(view.strategies ?? ["all"])].join();
 
-async function draw(figure, isDark = dark.matches) {
-  const key = state(figure, isDark);
+async function draw(figure, isDark = dark.matches, width = figure.clientWidth) {
+  const key = [width, isDark, ...(view.strategies ?? ["all"])].join();
   const before = drawn.get(figure);
-  if (before?.key === key || !figure.clientWidth) return;
+  if (before?.key === key || !width) return;
   const now = { key };
   drawn.set(figure, now);
   const chart = figure.querySelector(".chart");
-  const spec = fitted(JSON.parse(figure.querySelector("script").textContent), figure, isDark);
+  const spec = fitted(JSON.parse(figure.querySelector("script").textContent), figure, isDark, width);
   before?.result?.finalize();
   if (spec.data?.values && !spec.data.values.length) {
     chart.textContent = "None of the strategies that are picked is in this chart.";
@@ -327,6 +326,19 @@ function charts() {
   });
 }
 
+// Pictures take time to decode, which paper does not give: charts with pictures are drawn for it beforehand.
+function pictured() {
+  const left = figures.filter((figure) => figure.querySelector("script").textContent.includes("data:image/"));
+  const idle = window.requestIdleCallback ?? setTimeout;
+  const next = async () => {
+    const figure = left.shift();
+    if (!figure) return;
+    if (!drawn.has(figure)) await draw(figure, false, PAPER);
+    idle(next);
+  };
+  idle(next);
+}
+
 // --- paper --------------------------------------------------------------------------------------------------------
 
 // Paper has every fold open and every chart drawn: of all settings, unless somebody has chosen some.
@@ -334,6 +346,7 @@ function printable() {
   let opened = [];
   let setting = "";
   const badges = document.querySelector(".badges");
+  if (window.vegaEmbed) pictured();
   addEventListener("beforeprint", () => {
     opened = all("details:not([open])").filter((fold) => !["pick", "contents"].includes(fold.id) && !fold.closest(".vega-embed"));
     for (const fold of opened) fold.open = true;
@@ -341,7 +354,7 @@ function printable() {
     setting = view.setting;
     if (!view.isChosen) view.setting = "";
     if (form) apply();
-    if (window.vegaEmbed) for (const figure of figures) draw(figure, false);
+    if (window.vegaEmbed) for (const figure of figures) if (!figure.querySelector("svg image")) draw(figure, false);
   });
   addEventListener("afterprint", () => {
     for (const fold of opened) fold.open = false;

@@ -54,6 +54,11 @@ class Part:
     budget: str
     table: Table | None
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list and nothing else: then it is folded."""
+        return bool(self.block.items) and not self.table and not self.block.figure
+
 
 @dataclass(frozen=True)
 class Section:
