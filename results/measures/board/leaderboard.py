@@ -87,12 +87,12 @@ def _parts(value: str, interval: Interval | None) -> dict[str, object]:
 
 
 def _gain(summary: Summary, complete: Complete, name: str, places: Sequence[Place]) -> Interval | None:
-    """Return the mean gain over the baseline in these places; None for the baseline, and where anything is missing."""
+    """Return the mean gain over the baseline in these places, NaN where anything is missing; None for the baseline."""
     if name == summary.baseline or not places:
         return None
     own, base = (_by_seed(summary, complete, strategy, places) for strategy in (name, summary.baseline))
     differences = 100 * (own - base)
-    return None if not len(differences) or np.isnan(differences).any() else difference_interval(differences)
+    return difference_interval(differences) if len(differences) else None
 
 
 def _by_seed(summary: Summary, complete: Complete, strategy: str, places: Sequence[Place]) -> Floats:
