@@ -1,0 +1,43 @@
+"""The gallery: the report of a real run, laid beside the pages as albench wrote it.
+
+The run is that of ``ALBENCH_DOCS_RUN``; without it the default grid in ``runs/grid``, which is run first where it was
+not (about a minute; what is done is not done again).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+
+RUN = "ALBENCH_DOCS_RUN"
+DEFAULT = Path("runs/grid")
+PAGE = "gallery/report.html"
+
+
+def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
+    report = Path(os.environ.get(RUN, DEFAULT)) / "report" / "report.html"
+    if not report.exists():
+        if RUN in os.environ:
+            raise PluginError(f"{RUN}: {report} is not there; albench report writes it")
+        command = [
+            sys.executable,
+            "-m",
+            "albench",
+            "run",
+            "--grid",
+            "default",
+            "--out",
+            str(DEFAULT),
+            "--mlflow",
+            "off",
+        ]
+        subprocess.run(command, check=True)  # noqa: S603 - our own program
+    files.append(File.generated(config, PAGE, content=report.read_text(encoding="utf-8")))
+    return files
