@@ -181,7 +181,8 @@ class Mirror:
     # --- writing -----------------------------------------------------------------------------------------------
 
     def _create_parent(self) -> str:
-        started = int(min((trial.started_at for trial in self._tail.trials.values()), default=1000 * time.time()))
+        begun = (trial.started_at for trial in self._tail.trials.values() if not trial.unsupported)
+        started = int(min(begun, default=1000 * time.time()))
         tags = {RUN: self._identity, "albench.grid_id": self._manifest["grid_id"]}
         if commit := self._manifest.get("git_commit"):
             tags["mlflow.source.git.commit"] = str(commit)
