@@ -52,6 +52,7 @@ class Plugin:
     notes: Mapping[str, Note] = field(default_factory=dict)
     library: str = ""
     source: str = ""
+    was: str = ""  # a grid may say it, and identities do: a new name moves no number
 
     @property
     def summary(self) -> str:
@@ -123,12 +124,8 @@ class Registry:
     def add(self, plugin: Plugin) -> None:
         """Register a plugin; one of the user's own is called by its module and class, whatever it declares.
 
-        Raises
-        ------
-        ValueError
-            When another class has the name; both are named. (The same class under two module names shows here too.)
-        TypeError
-            When the class is no dataclass (yet): its fields are its parameters.
+        Raises `ValueError` when another class has the name (the same class under two module names shows here too), and
+        `TypeError` when the class is no dataclass (yet): its fields are its parameters.
         """
         if not is_dataclass(plugin.cls):
             raise TypeError(f"{plugin.origin} is no dataclass; put @{self.kind} above @dataclass(frozen=True)")
@@ -156,12 +153,8 @@ class Registry:
     def get(self, name: str) -> Plugin:
         """Return the plugin of this name.
 
-        Raises
-        ------
-        UnknownNameError
-            When there is none.
-        PluginError
-            When it is a family's, or of a module of the user's own, and cannot be had.
+        Raises `UnknownNameError` when there is none, and `PluginError` when it is a family's, or of a module of the
+        user's own, and cannot be had.
         """
         self._load()
         prefix, _, member = name.partition(":")
@@ -169,7 +162,8 @@ class Registry:
             self._made[name] = self._families[prefix].make(member)
         elif self.is_own(name):
             self._made[name] = self._own(name)
-        plugin = self._plugins.get(name) or self._made.get(name)
+        renamed = next((plugin for plugin in self._plugins.values() if plugin.was == name), None)
+        plugin = self._plugins.get(name) or self._made.get(name) or renamed
         if plugin is None:
             raise UnknownNameError(self.kind, name, self.legal())
         return plugin
@@ -332,7 +326,7 @@ def part_of(value: Any, plugin: Plugin) -> Part:
     )
     kept |= {key: identity for key, (_, identity) in rules.items()}
     shown_as = f"{base}({special})" if special else base
-    return Part(plugin.name, canonical_json(kept), plugin.version, shown_as, plugin.source)
+    return Part(plugin.name, canonical_json(kept), plugin.version, shown_as, plugin.source, plugin.was)
 
 
 def label(rule: object) -> str:
@@ -385,16 +379,22 @@ def dataset(
     return _declare(datasets, name, cite, version, frozenset(), notes)
 
 
-def encoder(name: str, *, cite: str, version: int = 1) -> Callable[[C], C]:
-    """Declare an encoder."""
-    return _declare(encoders, name, cite, version, frozenset(), {})
+def encoder(name: str, *, cite: str, version: int = 1, was: str = "") -> Callable[[C], C]:
+    """Declare an encoder; ``was`` is its former name."""
+    return _declare(encoders, name, cite, version, frozenset(), {}, was)
 
 
 def _declare(
-    registry: Registry, name: str, cite: str, version: int, needs: frozenset[str], notes: Mapping[str, Note]
+    registry: Registry,
+    name: str,
+    cite: str,
+    version: int,
+    needs: frozenset[str],
+    notes: Mapping[str, Note],
+    was: str = "",
 ) -> Callable[[C], C]:
     def register(cls: C) -> C:
-        registry.add(Plugin(registry.kind, name, cls, cite, version, needs, notes))
+        registry.add(Plugin(registry.kind, name, cls, cite, version, needs, notes, was=was))
         return cls
 
     return register

@@ -71,7 +71,7 @@ def prepare(
     """Return the study that scores the picks of a finished run by ``learner``, seen through ``embedding``.
 
     Both are said as in a grid; what is not given stays as it was. Budgets, seeds, initial labels and full-data bounds
-    are those of the run. Labels say both sides where they differ (``simclr -> pixels``). A trial that was not done
+    are those of the run. Labels say both sides where they differ (``simclr -> raw``). A trial that was not done
     there is unsupported here, with its reason. A strategy's needs do not matter: it is not asked.
 
     Raises

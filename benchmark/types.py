@@ -171,7 +171,7 @@ class Part:
     ``params`` is the canonical JSON of every parameter, defaults included, paths of this machine left out. ``source``
     is the digest of the code of a plugin that is the user's own: whoever changes it has another plugin.
     ``label`` is what tables print: the name with the parameters that are not at their default. Labels are
-    presentation: they are not part of any identity.
+    presentation: they are not part of any identity. ``was`` is a former name, by which it is identified.
     """
 
     name: str
@@ -179,12 +179,13 @@ class Part:
     version: int = 1
     label: str = ""
     source: str = ""
+    was: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", spelled(self.label or self.name))
 
     def identity(self) -> list[Any]:
-        return [self.name, json.loads(self.params), self.version, *([self.source] if self.source else [])]
+        return [self.was or self.name, json.loads(self.params), self.version, *([self.source] if self.source else [])]
 
 
 @dataclass(frozen=True)

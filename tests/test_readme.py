@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GRID = """
 name: mine
 datasets: [wine]
-embeddings: [pixels]
+embeddings: [raw]
 learners: [linear]
 strategies: [random, {name: sampled-margin, share: 0.5}]
 budgets: {low: {initial: 6, query: 3, rounds: 2}}

@@ -13,7 +13,7 @@ from ...benchmark.registry import encoder
 from ...benchmark.types import Features, Floats
 from ..reading.base import Split, check_choice, row_blocks
 from .base import Stored, Work
-from .pixels import SCALES, Scale, mean_of, scale_problems, scaled
+from .raw import SCALES, Scale, mean_of, scale_problems, scaled
 
 EXACT = 4096
 """Up to so many rows or features the decomposition is exact."""
@@ -22,7 +22,7 @@ EXACT = 4096
 @encoder("pca", cite="Pearson (1901), On lines and planes of closest fit to systems of points in space")
 @dataclass(frozen=True)
 class Pca(Stored):
-    """The first ``dims`` principal components of the pool, after the scaling of ``pixels``.
+    """The first ``dims`` principal components of the pool, after the scaling of ``raw``.
 
     Fewer when the pool has fewer directions that vary. Each direction points where its largest loading (by absolute
     value) is positive. ``whiten`` scales each component to variance 1 in the pool (ddof 1). Exact, unless pool and

@@ -16,7 +16,7 @@ LOST = 1e-3  # of a column's spread: more may not be lost to rounding
 FAR = 100  # spreads between the features and the origin: beyond it angles and scikit-learn's gamma see little else
 SMALL = 1e-15  # the squares of such spreads are none in float32
 
-STANDARD = "use an embedding with scale: standard ({name: pixels, scale: standard})"
+STANDARD = "use an embedding with scale: standard ({name: raw, scale: standard})"
 
 
 def as_features(train: Source, test: Source, label: str, problems: list[str]) -> tuple[Features, Features]:

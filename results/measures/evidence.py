@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ...benchmark import text
-from ..record.schema import FIRSTS
+from ..record.schema import FIRSTS, FORMER, NOW
 from ..record.store import RunStore
 from .certainty import Both, certainties
 from .predicted import Classes, Predictions, read_predictions
@@ -49,7 +50,8 @@ class Runs:
         order: dict[str, list[str]] = {}
         for manifest in self.manifests.values():
             for column, labels in manifest.get("order", {}).items():
-                order[column] = list(dict.fromkeys([*order.get(column, []), *labels]))
+                now = [re.sub(FORMER, NOW, label) for label in labels] if column == "embedding" else labels
+                order[column] = list(dict.fromkeys([*order.get(column, []), *now]))
         marks = {label: of for manifest in self.manifests.values() for label, of in manifest.get("marks", {}).items()}
         regimes = {
             label: of for manifest in self.manifests.values() for label, of in manifest.get("regimes", {}).items()

@@ -40,7 +40,7 @@ FIXED = {
     "wrn",
 }
 """Learners that take their parameters as given."""
-LEARNED, UNLEARNED = {"simclr", "timm", "torchvision", "dino", "dinov2"}, {"pixels", "pca", "random-conv"}
+LEARNED, UNLEARNED = {"simclr", "timm", "torchvision", "dino", "dinov2"}, {"raw", "pca", "random-conv"}
 """Encoders with and without training on images."""
 SEMI = {"flexmatch", "label-propagation"}
 """Parts of the names of imported learners that use the unlabelled rows; ours declare it."""

@@ -18,7 +18,17 @@ from ...benchmark.types import UserError
 from ...datasets.reading import plain
 from . import predictions, seal
 from .checks import fault
-from .schema import MIGRATIONS, OPTIONAL, PREDICTIONS, ROUNDS, SCHEMA_VERSION, TEST_SETS, TRIALS, VERSION_KEY
+from .schema import (
+    MIGRATIONS,
+    OPTIONAL,
+    PREDICTIONS,
+    ROUNDS,
+    SCHEMA_VERSION,
+    TEST_SETS,
+    TRIALS,
+    VERSION_KEY,
+    renamed,
+)
 
 TABLES: dict[str, pa.Schema] = {
     "test_sets": TEST_SETS,
@@ -110,7 +120,8 @@ def check_version(part: Path) -> int:
 def read_part(part: Path, schema: pa.Schema | None = None) -> pa.Table:
     """Return the rows of a part in today's schema (that of its folder, unless given), every byte and value checked.
 
-    A column that only newer parts have is null. Raises as `check_version` does.
+    A column that only newer parts have is null, and an embedding that has another name now (`schema.FORMER`) has it.
+    Raises as `check_version` does.
     """
     schema = schema or TABLES[part.parent.name]
     with _reading(part):
@@ -131,7 +142,7 @@ def read_part(part: Path, schema: pa.Schema | None = None) -> pa.Table:
         table.validate(full=True)  # texts that are no UTF-8, lists that overlap
         if why := fault(table):
             raise CorruptPartError(why)
-        return table
+        return renamed(table)
 
 
 def write_part(part: Path, table: pa.Table) -> None:

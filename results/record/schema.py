@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
 from ...benchmark.types import Batch, Round, Trial, TrialEnd, canonical_json
@@ -16,6 +17,8 @@ SCHEMA_VERSION = 1
 VERSION_KEY = b"albench_schema"
 IMPORTED = "imported"
 """``bought_by`` of a round that other people measured: nobody says which rows it bought, so ``selected`` is empty."""
+FORMER, NOW = r"(^|-> )pixels($|[( ])", r"\1raw\2"
+"""What the label of an encoder was, and is."""
 _METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
 
 _IDENTITY = [
@@ -197,3 +200,12 @@ def _identity(trial: Trial) -> dict[str, Any]:
         "budget": trial.budget.name,
         "seed": trial.seed,
     }
+
+
+def renamed(table: pa.Table) -> pa.Table:
+    """Return rows whose embeddings are called as they are now."""
+    place = table.schema.get_field_index("embedding")
+    if place < 0:
+        return table
+    now = pc.replace_substring_regex(table["embedding"], pattern=FORMER, replacement=NOW)
+    return table.set_column(place, table.schema.field(place), now)

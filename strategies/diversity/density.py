@@ -23,7 +23,7 @@ class Density:
     score(x) = u(x) · (mean over the U unlabelled rows of sim(x, x'))^``beta``, Settles and Craven's information
     density (they take an entropy for u, and beta = 1). By default u = 1: representativeness alone, as toolkits that
     list density among the diversity rules have it. Its n best rows lie together: nothing keeps a batch apart, and no
-    paper claims that it wins by itself. On digits (pixels, 10 at once from 10 labels) it loses 25 ± 3 points to
+    paper claims that it wins by itself. On digits (raw, 10 at once from 10 labels) it loses 25 ± 3 points to
     `random`: 62 % of a batch is one class. With an entropy it loses what `entropy` loses (10 ± 3): densities differ by
     2 % and entropies by 32 %, so both order rows alike.
 

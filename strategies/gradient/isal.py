@@ -33,7 +33,7 @@ class ISAL:
     labelled rows and the pool under its predictions (``pool``), a set that the budget paid for (``validation``), or the
     labelled rows alone, whose gradient, at the optimum of a penalised loss, is the penalty's and says little of data.
 
-    Nothing keeps the rows of a batch apart: on digits (pixels, `linear`, 10 to 100 labels) it gains 7.5 points over
+    Nothing keeps the rows of a batch apart: on digits (raw, `linear`, 10 to 100 labels) it gains 7.5 points over
     `random` row by row and loses 7.5 at ten at once. The authors' script begins with 1,000 labels.
 
     Cost: O(L H C) a product, some hundred of them, and O(U H C); memory O(L (H + C) + U C).

@@ -31,7 +31,7 @@ class LearningLoss(LossNet):
     is a draw. s is rounded to 9 digits, ties drawn by the query's generator. Time O(steps · batch · H · hidden + (|L| +
     candidates) H · hidden), whatever N and C beyond the model's own answers.
 
-    On digits (pixels, ``linear``) 10 at once from 10 labels lose 17 ± 5 points to `random`: s has a rank correlation of
+    On digits (raw, ``linear``) 10 at once from 10 labels lose 17 ± 5 points to `random`: s has a rank correlation of
     0.14 with the true losses, and 74 % of a batch is one class. (The smallest s lose 30 ± 7, the largest true losses,
     looked up, 3.3 ± 3.8.) 100 at once from 100 labels, at 0.51, lose 0.9 ± 1.9; the true losses gain 1.8 ± 1.1.
 

@@ -31,7 +31,7 @@ class TAVAAL(Game):
     Both networks see what the model's last layer sees. With one labelled row nothing can be ordered and r is 1/2. Ties
     as in `vaal`; cost: that of `vaal` and of `learning-loss`, whatever N and C beyond the model's own answers.
 
-    On digits (pixels, ``linear``) 10 at once from 10 labels lose 11 ± 9 points to `random`: they are 1.21 times as far
+    On digits (raw, ``linear``) 10 at once from 10 labels lose 11 ± 9 points to `random`: they are 1.21 times as far
     from their ten nearest rows as the pool, and lie in five of ten classes. Without the fifth of the pool that is
     farthest from its own 5.0 ± 4.3 are lost; the best of each true class in equal number would gain 1.5 ± 7.4.
 

@@ -24,7 +24,7 @@ class UncertainGCN(Training):
     the loss -mean_labelled log s - ``weight`` · mean_candidates log (1 - s), with Adam. Bought are the candidates with
     the smallest |s - ``margin``| (UncertainGCN, as summarised from the authors' code; scores without dropout).
 
-    On digits (pixels, ``linear``) 10 at once from 10 labels gain -2.5 ± 5.4 points over `random`, 100 at once from 100
+    On digits (raw, ``linear``) 10 at once from 10 labels gain -2.5 ± 5.4 points over `random`, 100 at once from 100
     -0.9 ± 2.1. 60 % of a batch of 10 is one class, its rows 0.79 times as far apart as random ones; the best of each
     true class in equal number would gain 5.6 ± 6.2. At 100 labels no score was below 0.19: it then buys the smallest.
     (The largest |s - 0.1| lose 30 ± 6.)

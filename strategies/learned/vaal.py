@@ -26,7 +26,7 @@ class VAAL(Game):
     rounded to 9 digits, ties drawn by the query's generator. Time O(steps · batch (D + latent + hidden) hidden), at
     most ``steps`` batches of ``epochs`` over the unlabelled rows, and O(N D hidden) to ask D; memory O(N).
 
-    On digits (pixels, ``linear``) 10 at once from 10 labels lose 11 ± 5 points to `random`: they are 1.24 times as far
+    On digits (raw, ``linear``) 10 at once from 10 labels lose 11 ± 5 points to `random`: they are 1.24 times as far
     from their ten nearest rows as the pool. Without the fifth of the pool that is farthest from its own, 0.4 ± 2.1 are
     gained. (The largest D lose 13 ± 5.)
 

@@ -32,7 +32,7 @@ class VaBAL(ByClass):
     hopeless or perfect. Scores are rounded to 9 digits, ties drawn by the query's generator. Time O(steps · batch (H +
     C group) hidden + draws · M C hidden²) for M = |L| + candidates, whatever N; memory O(M (H + C)).
 
-    The score is largest where the class with most mistakes is certain. On digits (pixels, ``linear``) 10 at once from
+    The score is largest where the class with most mistakes is certain. On digits (raw, ``linear``) 10 at once from
     10 labels lose 11 ± 8 points to `random`, 100 at once from 100 labels 3.8 ± 1.0: 66 and 87 % of a batch are one
     class. At 60 labels the first ten are all of that class and wrong no more often than the pool (1.1 times; 2.4 by the
     true p(wrong | c), with which that of the labelled rows has a rank correlation of 0.17). The best of each true class

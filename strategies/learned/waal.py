@@ -30,7 +30,7 @@ class WAAL(Critique):
     Ties are drawn by the query's generator after rounding to 9 digits; a p of 0 counts as 1e-38. Time O(U (C + H
     hidden) + steps · batch · H hidden), at most ``steps`` batches of ``epochs`` over the unlabelled rows.
 
-    On digits (pixels, ``linear``) 10 at once from 10 labels lose 4.6 ± 3.4 points to `random`: the first term buys what
+    On digits (raw, ``linear``) 10 at once from 10 labels lose 4.6 ± 3.4 points to `random`: the first term buys what
     `entropy` buys (alone it loses 10.3 ± 2.3, `entropy` 9.6 ± 2.9; half of a batch is one class) and the critic mends a
     part (1.5 ± 4.4 are lost at ``selection`` 100). 100 at once from 100 labels gain 0.4 ± 1.7.
 

@@ -39,8 +39,8 @@ class BalancedEntropy:
 
     Where nearly all rows are above the balance, those nearest to it are the surest: the rule is for models whose passes
     are sure of most rows. On digits (``linear``) the gain over `random` follows the share above: -31 ± 6 points where
-    it is 99 % or more (pixels, Laplace passes, from 10 labels: one class over and over), -0.6 ± 0.2 at 50 % (from 300),
-    0.4 ± 0.4 and 0.7 ± 0.5 at 11 % (pixels, dropout passes of p 0.1 at C 100, from 100; SimCLR, Laplace, from 300). The
+    it is 99 % or more (raw, Laplace passes, from 10 labels: one class over and over), -0.6 ± 0.2 at 50 % (from 300),
+    0.4 ± 0.4 and 0.7 ± 0.5 at 11 % (raw, dropout passes of p 0.1 at C 100, from 100; SimCLR, Laplace, from 300). The
     older denominator, below, mends nothing: at 100 labels its score has the rank correlation -0.9 with the true
     loss, ours -0.8; at 500 labels 0.5 and 0.8.
 

@@ -23,7 +23,7 @@ class BALD:
     the model. Cost: K passes over the pool and O(U K C); a block of passes is held at once. Ties, and all rows where
     the passes do not differ, are drawn by the query's generator.
 
-    The n largest tend to be alike, which costs most while labels are few: on digits (pixels, ``linear``, Laplace
+    The n largest tend to be alike, which costs most while labels are few: on digits (raw, ``linear``, Laplace
     passes, 10 to 100 labels) it is worse than `random` at 10 rows at once and better one by one; `power` over it is
     no worse at 10 at once, and from 200 labels on, 100 at once, it is better itself.
     """

@@ -21,7 +21,7 @@ class DBAL:
     The paper's section 4, "max entropy", under the name it has in the toolkits. Unlike `bald` it also buys rows of
     which every one of the ``passes`` draws of the model is unsure; `entropy` is the same of the model alone.
 
-    On digits (pixels, ``linear``, Laplace passes, 10 seeds) 10 at once from 10 labels lose 7.7 ± 3.7 points to
+    On digits (raw, ``linear``, Laplace passes, 10 seeds) 10 at once from 10 labels lose 7.7 ± 3.7 points to
     `random`: half of a batch is one class. The best of each true class in equal number would gain 4.2 ± 4.7; 100 at
     once from 100 labels gain 0.8 ± 0.7.
 

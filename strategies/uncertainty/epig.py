@@ -31,7 +31,7 @@ class EPIG:
     and the target's; their joint distribution is the mean over ``passes`` draws of the model of p(y) p(y*). Targets
     stand for the inputs on which predictions will be asked (the paper takes a set of its own where it has one).
 
-    On digits (pixels, ``linear``, Laplace passes, 10 seeds) 10 at once from 10 labels lose 4.0 ± 3.8 points to
+    On digits (raw, ``linear``, Laplace passes, 10 seeds) 10 at once from 10 labels lose 4.0 ± 3.8 points to
     `random`: half of a batch is one class. One by one they gain 2.0 ± 5.6 (6 seeds), as the best of each true class
     in equal number would (4.7 ± 3.4); 100 at once from 100 labels gain 0.4 ± 0.6.
 

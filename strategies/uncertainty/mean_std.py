@@ -24,7 +24,7 @@ class MeanSTD:
     The mean over the C classes of sqrt(mean_k p_k(c)² - (mean_k p_k(c))²), k one of ``passes`` draws of the model
     (Gal et al., section 4). In [0, 1/2].
 
-    On digits (pixels, ``linear``, Laplace passes, 10 seeds) 10 at once from 10 labels lose 6.0 ± 4.6 points to
+    On digits (raw, ``linear``, Laplace passes, 10 seeds) 10 at once from 10 labels lose 6.0 ± 4.6 points to
     `random`: half of a batch is one class. One by one they gain 4.0 ± 4.5, as the best of each true class in equal
     number would (5.0 ± 3.4); 100 at once from 100 labels gain 0.8 ± 0.6.
 

@@ -30,7 +30,7 @@ BUDGETS = {
 }
 GRID: dict[str, Any] = {
     "strategies": ["random", "margin", "typiclust"],
-    "embeddings": ["pixels", {"name": "pca", "dims": 4}],
+    "embeddings": ["raw", {"name": "pca", "dims": 4}],
     "budgets": BUDGETS,
     "seeds": 2,
 }
@@ -91,8 +91,8 @@ def test_another_embedding_scores_the_same_picks(finished: Path, tmp_path: Path)
     """Random's picks do not depend on what it sees: its replay is the run that saw the other embedding."""
     score(finished, tmp_path / "r", embedding="pca:4")
     there, here = answer(finished), answer(tmp_path / "r")
-    from_pixels = here[here["embedding"] == "pixels -> pca(dims=4)"].sort_values([*PICKS[:5]], ignore_index=True)
-    pixels = there[there["embedding"] == "pixels"].sort_values([*PICKS[:5]], ignore_index=True)
+    from_pixels = here[here["embedding"] == "raw -> pca(dims=4)"].sort_values([*PICKS[:5]], ignore_index=True)
+    pixels = there[there["embedding"] == "raw"].sort_values([*PICKS[:5]], ignore_index=True)
     pca = there[there["embedding"] == "pca(dims=4)"].sort_values([*PICKS[:5]], ignore_index=True)
     pd.testing.assert_frame_equal(from_pixels[PICKS], pixels[PICKS], check_exact=True)
     random = from_pixels["strategy"] == "random"  # the full-data bounds too
@@ -105,13 +105,13 @@ def test_another_embedding_scores_the_same_picks(finished: Path, tmp_path: Path)
 
 def test_a_learner_without_probabilities_scores_picks_that_needed_them(finished: Path, tmp_path: Path) -> None:
     """And random's picks are scored as in a run with that learner."""
-    score(finished, tmp_path / "r", "svm", "pixels")
-    by_svm = direct(tmp_path, **GRID | {"embeddings": ["pixels"], "strategies": ["random"], "learners": ["svm"]})
+    score(finished, tmp_path / "r", "svm", "raw")
+    by_svm = direct(tmp_path, **GRID | {"embeddings": ["raw"], "strategies": ["random"], "learners": ["svm"]})
     here, there = answer(tmp_path / "r"), answer(by_svm)
     assert set(here["learner"]) == {"linear -> svm"}
-    assert set(here["embedding"]) == {"pixels", "pca(dims=4) -> pixels"}
+    assert set(here["embedding"]) == {"raw", "pca(dims=4) -> raw"}
     assert {"margin", "typiclust"} < set(here["strategy"])
-    for embedding in ("pixels", "pca(dims=4) -> pixels"):
+    for embedding in ("raw", "pca(dims=4) -> raw"):
         columns = [*PICKS, *SCORES]
         random = here[(here["strategy"] == "random") & (here["embedding"] == embedding)][columns]
         order = ["budget", "seed", "round"]
@@ -131,7 +131,7 @@ def test_its_manifest_and_names_say_what_it_is(finished: Path, tmp_path: Path) -
     assert both.notices == ()
     assert set(both.rounds["learner"]) == {"linear", "linear -> knn"}
     assert [str(setting) for setting in both.summarise().bounds if setting.learner != "linear"] == [
-        "wine/pixels/linear -> knn",
+        "wine/raw/linear -> knn",
         "wine/pca(dims=4)/linear -> knn",
     ]
 
@@ -207,7 +207,7 @@ def _no_picks(directory: Path) -> None:
 
 def _other_data(directory: Path) -> None:
     manifest = json.loads((directory / "manifest.json").read_text())
-    manifest["fingerprints"] = {"0" * 64: "wine/pixels"}
+    manifest["fingerprints"] = {"0" * 64: "wine/raw"}
     (directory / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -220,7 +220,7 @@ def _a_replay(directory: Path) -> None:
     ("spoil", "problem"),
     [
         (_no_picks, "holds no picks"),
-        (_other_data, "the data of wine/pca(dims=4), wine/pixels, or how they are embedded, have changed since the"),
+        (_other_data, "the data of wine/pca(dims=4), wine/raw, or how they are embedded, have changed since the"),
         (_a_replay, "is itself a replay, of first: replay that run instead"),
         (
             lambda run_: _change(run_, "trials", lambda trials: trials[trials["strategy"] != "margin"]),

@@ -45,7 +45,7 @@ def test_the_picks_are_those_of_a_trial(tmp_path: Path, initial: str) -> None:
     assert run(grid, tmp_path / "run").status == 0
     rounds = RunStore.open(tmp_path / "run").rounds().query("budget == 'low'").to_dict("records")
     recorded = {(row["strategy"], row["round"]): row for row in rounds}
-    picks, labelled = bought(show.Asked("wine", "pixels", names, n="5", initial=initial, seed=3))
+    picks, labelled = bought(show.Asked("wine", "raw", names, n="5", initial=initial, seed=3))
     assert [each.strategy for each in picks] == list(names)
     for each in picks:
         assert each.rows.tolist() == recorded[each.strategy, 1]["selected"].tolist()
@@ -55,7 +55,7 @@ def test_the_picks_are_those_of_a_trial(tmp_path: Path, initial: str) -> None:
 
 
 def test_a_strategy_said_twice_is_shown_once() -> None:
-    picks, _ = bought(show.Asked("wine", "pixels", ("random", "typiclust", "{name: random}")))
+    picks, _ = bought(show.Asked("wine", "raw", ("random", "typiclust", "{name: random}")))
     assert [each.strategy for each in picks] == ["random", "typiclust"]
 
 
@@ -217,20 +217,20 @@ def test_a_picture_of_images_with_their_thumbnails() -> None:
 def test_a_picture_of_a_table_is_the_same_each_time_and_needs_no_network() -> None:
     options = ("--strategy", "typiclust", "--strategy", "margin", "--initial", "1/class", "--n", "4")
     for out in ("a.svg", "b.svg"):
-        said = invoke("show", "wine", "--embedding", "pixels", *options, "--out", out)
+        said = invoke("show", "wine", "--embedding", "raw", *options, "--out", out)
         assert (said.status, said.out) == (0, f"{out}\n")
         assert said.err == "wine has no images: the picks have no thumbnails\n"
     svg = Path("a.svg").read_text(encoding="utf-8")
     assert svg == Path("b.svg").read_text(encoding="utf-8")
     words = [element.text for element in ElementTree.fromstring(svg).iter() if element.text]  # noqa: S314  our own file
-    assert {"wine, seen through pixels", "typiclust", "margin", "class_2", "1", "4"} <= set(words)
+    assert {"wine, seen through raw", "typiclust", "margin", "class_2", "1", "4"} <= set(words)
     assert set(re.findall(r"https?://[^\"']+", svg)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
 
 
 @pytest.mark.usefixtures("own_folder")
 def test_without_strategies_it_is_a_picture_of_the_data() -> None:
-    said = invoke("show", "wine", "--embedding", "pixels", *PCA)
-    assert (said.status, said.out, said.err) == (0, "show-wine-pixels.png\n", "")
+    said = invoke("show", "wine", "--embedding", "raw", *PCA)
+    assert (said.status, said.out, said.err) == (0, "show-wine-raw.png\n", "")
 
 
 @pytest.mark.usefixtures("own_folder")
@@ -238,12 +238,12 @@ def test_without_strategies_it_is_a_picture_of_the_data() -> None:
     ("arguments", "problem"),
     [
         (["digts"], "DATASET: unknown dataset 'digts'; did you mean 'digits'?"),
-        (["wine", "--embedding", "pixles"], "--embedding: unknown encoder 'pixles'; did you mean 'pixels'?"),
+        (["wine", "--embedding", "raww"], "--embedding: unknown encoder 'raww'; did you mean 'raw'?"),
         (["wine", "--strategy", "tipiclust"], "--strategy: unknown strategy 'tipiclust'; did you mean 'typiclust'?"),
         (["wine", "--learner", "liner"], "--learner: unknown learner 'liner'; did you mean 'linear'?"),
         (["wine", "--embedding", "{name: pca, dims: x}"], "--embedding.dims: expected a whole number, got 'x'"),
         (["wine", "--embedding", "{name: pca"], "--embedding, line 1: while parsing a flow mapping"),
-        (["wine", "--embedding", "{name: pixels, scale: range}"], "scale 'range' is for images, not for table"),
+        (["wine", "--embedding", "{name: raw, scale: range}"], "scale 'range' is for images, not for table"),
         (["wine", "--strategy", "random", "--n", "0"], "--n: expected a number of labels (at least 1)"),
         (["wine", "--strategy", "random", "--initial", "-1"], "--initial: expected a number of labels (at least 0)"),
         (["wine", "--strategy", "random", "--n", "125"], "--n: asks for 125 labels; the pool of 'wine' holds 124"),
@@ -254,7 +254,7 @@ def test_without_strategies_it_is_a_picture_of_the_data() -> None:
     ],
 )
 def test_what_cannot_be_shown_is_said_in_one_line(arguments: list[str], problem: str) -> None:
-    embedding = [] if "--embedding" in arguments else ["--embedding", "pixels"]
+    embedding = [] if "--embedding" in arguments else ["--embedding", "raw"]
     with nothing_written():
         said = invoke("show", *arguments, *embedding)
     assert (said.status, said.out) == (2, "")
@@ -281,7 +281,7 @@ def test_a_picture_that_cannot_be_written_leaves_nothing() -> None:
 def test_a_learner_that_sees_images_gets_them_or_a_line(own_folder: Path) -> None:
     learner = (
         "--embedding",
-        "pixels",
+        "raw",
         "--learner",
         "{name: mlp, sees: images, steps: 5}",
         "--strategy",

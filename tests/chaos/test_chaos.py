@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(0)]
 GRID = {
     "name": "chaos",
     "datasets": ["wine"],
-    "embeddings": ["pixels"],
+    "embeddings": ["raw"],
     "strategies": ["random", "margin", "typiclust", "coreset"],
     "budgets": {"low": {"initial": 0, "query": "1/class", "rounds": 4}},
     "seeds": 30,

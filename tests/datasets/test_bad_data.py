@@ -122,7 +122,7 @@ def test_files_that_are_no_arrays() -> None:
 )
 def test_features_of_other_data(changes: dict[str, Any], problem: str) -> None:
     np.savez("x.npz", **arrays(**changes))
-    write_grid(Path("grid.yaml"), embeddings=["pixels", "file:x.npz"])
+    write_grid(Path("grid.yaml"), embeddings=["raw", "file:x.npz"])
     assert any(line.startswith(f"embeddings[1]: {problem}") for line in refused())
 
 
@@ -209,7 +209,7 @@ def test_a_file_in_place_of_the_folder_above() -> None:
 
 
 def test_a_dry_run_writes_nothing() -> None:
-    write_grid(Path("grid.yaml"), embeddings=["pixels", "pca"])
+    write_grid(Path("grid.yaml"), embeddings=["raw", "pca"])
     before = everything_below(Path.cwd())
     with nothing_written():
         said = run(Path("grid.yaml"), "out", "--dry-run", "--only", "embedding=pca")
@@ -219,7 +219,7 @@ def test_a_dry_run_writes_nothing() -> None:
     assert told == [
         "grid tiny: 2 trials and 2 full-data bounds",
         "  datasets: wine",
-        "  embeddings: pixels, pca",
+        "  embeddings: raw, pca",
         "  learners: linear",
         "  strategies: random",
         "  seeds: 1",

@@ -29,7 +29,7 @@ def _imported_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What is imported at first is no input's fault; and what is whole is read."""
     path = tmp_path_factory.mktemp("first") / "data.npz"
     np.savez(path, **_arrays())
-    assert invoke("embed", "--dataset", f"arrays:{path}", "--encoder", "pixels").status == 0
+    assert invoke("embed", "--dataset", f"arrays:{path}", "--encoder", "raw").status == 0
 
 
 def _arrays() -> dict[str, Any]:
@@ -40,7 +40,7 @@ def _arrays() -> dict[str, Any]:
 
 
 def _embed(dataset: str) -> None:
-    said = survives("embed", "--dataset", dataset, "--encoder", "pixels")
+    said = survives("embed", "--dataset", dataset, "--encoder", "raw")
     assert said.status in (0, 2), said
 
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(0)]
 LARGER = {
     **TINY,
     "datasets": ["wine", {"name": "digits", "per_class": 20}],
-    "embeddings": ["pixels", {"name": "pca", "dims": 8}],
+    "embeddings": ["raw", {"name": "pca", "dims": 8}],
     "learners": ["linear", {"name": "mlp", "steps": 5}],
     "strategies": ["random", {"name": "power", "over": {"name": "margin"}}, "badge"],
     "budgets": {

@@ -206,7 +206,7 @@ def _buys_alike(name: str, learner: Learner, small: Pool, n: int, least: float) 
     rule = registry.strategies.get(name).cls()
     validation = Count(n) if "validation" in registry.needs_of(rule) else Count(0)
     budget = Budget("b", Count(n), (Segment(Count(n), 2),), validation=validation)
-    trial = Trial(Part("made"), Part("pixels"), Part("one"), Part(name), budget, 0, "f")
+    trial = Trial(Part("made"), Part("raw", was="pixels"), Part("one"), Part(name), budget, 0, "f")
     host = list(run_trial(trial, small, rule, learner))
     with device.on(DEVICE):
         there, again = (list(run_trial(trial, small, rule, learner)) for _ in range(2))
@@ -251,7 +251,9 @@ class Greedy:
 def test_what_a_trial_uses_of_a_card_and_one_that_finds_no_room(card: str) -> None:
     small, rule = made_pool(5000, 500, DIMS, CLASSES), registry.strategies.get("margin").cls()
     budget, share = Budget("b", Count(50), (Segment(Count(50), 2),)), Resources(num_gpus=0.25)
-    trials = [Trial(Part("made"), Part("pixels"), Part(name), Part("margin"), budget, 0, "f") for name in "abc"]
+    trials = [
+        Trial(Part("made"), Part("raw", was="pixels"), Part(name), Part("margin"), budget, 0, "f") for name in "abc"
+    ]
     learners: list[Learner] = [Linear(), Greedy(), Linear()]
     jobs = [Job(trial, rule, learner, share) for trial, learner in zip(trials, learners, strict=True)]
     events = [event for some in execute(jobs, {}, frozenset(), lambda _: small) for event in some]

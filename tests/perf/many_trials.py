@@ -27,7 +27,7 @@ from albench.benchmark.types import FULL_DATA, Outcome, Round, Scores, TrialEnd
 GRID = """
 name: many
 datasets: [wine]
-embeddings: [pixels]
+embeddings: [raw]
 learners: [linear]
 strategies: [random, margin, entropy, least-confidence, kmeans, coreset, badge, typiclust, probcover]
 budgets:

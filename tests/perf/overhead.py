@@ -29,7 +29,7 @@ def albench(n: int) -> Times:
     said = {
         "name": "overhead",
         "datasets": ["wine"],
-        "embeddings": ["pixels"],
+        "embeddings": ["raw"],
         "learners": ["burn"],
         "strategies": ["random"],
         "budgets": {"one": {"initial": 0, "query": 1, "rounds": 1}},

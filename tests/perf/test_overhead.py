@@ -71,7 +71,7 @@ def cost(folder: Path, seeds: int, mlflow: bool) -> dict[str, float]:
     grid: dict[str, Any] = {
         "name": "short",
         "datasets": ["wine"],
-        "embeddings": ["pixels"],
+        "embeddings": ["raw"],
         "learners": ["knn"],
         "strategies": ["random"],
         "budgets": {"b": {"initial": 3, "query": 3, "rounds": 2}},

@@ -104,7 +104,7 @@ def plain(features: Features, labels: Labels) -> Floats:
 def one_trial(pool: Pool) -> pd.DataFrame:
     """Run the trial; return seconds by round and part, beside those of scikit-learn's fit on the same rows."""
     budget = Budget("large", Count(QUERY), (Segment(Count(QUERY), ROUNDS),))
-    trial = Trial(Part("made"), Part("pixels"), Part("linear"), Part("margin"), budget, 0, "made")
+    trial = Trial(Part("made"), Part("raw"), Part("linear"), Part("margin"), budget, 0, "made")
     learner = TimedLinear()
     rows, bought, busy = [], np.empty(0, dtype=np.int64), time.process_time()
     for round_ in run_trial(trial, pool, Margin(), learner):

@@ -53,7 +53,7 @@ name, rows, classes, dims, n = sys.argv[2], *map(int, sys.argv[3:])
 rule = rules.rule(name)
 validation = Count(10 * classes if "validation" in registry.needs_of(rule) else 0)
 budget = Budget("b", Count(3 * classes), (Segment(Count(n), 1),), validation=validation)
-trial = Trial(Part("made"), Part("pixels"), Part("linear"), Part(name), budget, 0, "f")
+trial = Trial(Part("made"), Part("raw", was="pixels"), Part("linear"), Part(name), budget, 0, "f")
 pool = made_pool(rows, 2000, dims, classes)
 with threadpool_limits(1):
     *_, last = run_trial(trial, pool, rule, rules.learner_for(rule))

@@ -12,7 +12,7 @@ from albench.benchmark.seeds import generator
 from albench.datasets.digits import Digits
 from albench.datasets.embeddings.base import Work
 from albench.datasets.embeddings.cache.quality import nearest
-from albench.datasets.embeddings.pixels import Pixels
+from albench.datasets.embeddings.raw import Raw
 from albench.datasets.embeddings.simclr import Simclr
 from albench.datasets.reading.base import Split
 
@@ -40,7 +40,7 @@ def accuracies(
 
 def test_simclr_lifts_digits_by_fifteen_points(tmp_path: Path) -> None:
     split = Digits().load(0)
-    pixels = encode(Pixels(), split)
+    pixels = encode(Raw(), split)
     print(f"\n{'training':10}{'seconds':>9}{'distance':>12}{'pixels':>16}{'simclr':>16}{'lift':>16}")
     lifts: dict[str, list[float]] = {"Euclidean": [], "cosine": []}
     for training in range(TRAININGS):

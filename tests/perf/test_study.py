@@ -30,7 +30,7 @@ def test_nine_rules_three_budgets_ten_seeds_in_ten_minutes(albench: Program) -> 
         Path("study.yaml"),
         name="study",
         datasets=[f"arrays:{data}"],
-        embeddings=[{"name": "pixels", "scale": "none"}],
+        embeddings=[{"name": "raw", "scale": "none"}],
         strategies=RULES,
         budgets=BUDGETS,
         seeds=SEEDS,

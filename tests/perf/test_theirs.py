@@ -50,7 +50,7 @@ name, said, times, rows, dims, classes, n = sys.argv[2], json.loads(sys.argv[3])
 rule = registry.strategies.get(name).cls(**said)
 learner = Linear(passes="laplace") if "passes" in registry.needs_of(rule) else Linear()
 budget = Budget("b", Count(3 * classes), (Segment(Count(n), 1),))
-trial = Trial(Part("made"), Part("pixels"), Part("linear"), Part(name), budget, 0, "f")
+trial = Trial(Part("made"), Part("raw"), Part("linear"), Part(name), budget, 0, "f")
 with threadpool_limits(1):
     for _ in range(times):
         *_, last = run_trial(trial, made_pool(rows, 500, dims, classes), rule, learner)

@@ -49,7 +49,7 @@ def bought(name: str, pool: Pool) -> pd.DataFrame:
     for seed in range(SEEDS):
         trial = make_trial(name, initial="10", rounds=4, seed=seed, query=12, validation=validation)
         for round_ in run_trial(trial, pool, strategy, rules.learner_for(strategy)):
-            place = {"dataset": "made", "embedding": "pixels", "learner": "linear", "budget": "b"}
+            place = {"dataset": "made", "embedding": "raw", "learner": "linear", "budget": "b"}
             own = {"strategy": name, "seed": seed, "round": round_.index, "selected": round_.selected}
             rows.append({**place, **own, "trial_id": f"{name}/{seed}", "bought_by": round_.bought_by})
     return pd.DataFrame(rows)

@@ -17,7 +17,7 @@ from albench.cli import main
 TINY: dict[str, Any] = {
     "name": "tiny",
     "datasets": ["wine"],
-    "embeddings": ["pixels"],
+    "embeddings": ["raw"],
     "learners": ["linear"],
     "strategies": ["random"],
     "budgets": {"low": {"initial": "1/class", "query": "1/class", "rounds": 2}},

@@ -12,7 +12,7 @@ from albench.results.measures import tables
 from albench.results.measures.evidence import Evidence, Runs
 from albench.results.record import schema
 
-SETTING = tables.Setting("digits", "pixels", "linear")
+SETTING = tables.Setting("digits", "raw", "linear")
 LINEAR = np.array([0.4, 0.5, 0.6, 0.7])  # at 10, 20, 30, 40 labels
 
 

@@ -22,7 +22,7 @@ def unlock(store: RunStore) -> None:
 
 def make_trial(strategy: str = "margin", seed: int = 0) -> Trial:
     part = Part(strategy, '{"k":1}', label=f"{strategy}(k=1)")
-    return Trial(Part("digits"), Part("pixels"), Part("linear"), part, BUDGET, seed, "f00d")
+    return Trial(Part("digits"), Part("raw", was="pixels"), Part("linear"), part, BUDGET, seed, "f00d")
 
 
 def make_round(

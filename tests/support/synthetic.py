@@ -44,7 +44,7 @@ def _manifest(name: str) -> dict[str, object]:
 
 def _trial(store: RunStore, dataset: str, budget: str, strategy: str, seed: int, rounds: int, lift: float) -> None:
     schedule = Budget(budget, Count(len(budget)), ())
-    trial = Trial(Part(dataset), Part("pixels"), Part("linear"), Part(strategy), schedule, seed, "f")
+    trial = Trial(Part(dataset), Part("raw", was="pixels"), Part("linear"), Part(strategy), schedule, seed, "f")
     draws = np.random.default_rng([seed, *dataset.encode(), *budget.encode()])
     noise = draws.normal(0, 0.01)  # shared by all strategies of a seed: they are paired
     own = np.random.default_rng([seed, *strategy.encode(), *dataset.encode()])

@@ -22,7 +22,7 @@ T0 = 1_700_000_000_000
 
 
 def identity(number: int) -> Row:
-    names = {"dataset": "digits", "embedding": "pixels", "learner": "linear", "strategy": "margin", "budget": "low"}
+    names = {"dataset": "digits", "embedding": "raw", "learner": "linear", "strategy": "margin", "budget": "low"}
     return {**names, "trial_id": f"{number:016x}", "strategy_params": '{"a":1}', "seed": number}
 
 

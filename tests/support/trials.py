@@ -60,7 +60,7 @@ def make_trial(
     number, _, per_class = initial.partition("/")
     segments = (Segment(Count(query), rounds),)
     budget = Budget("b", Count(int(number), bool(per_class)), segments, validation=Count(validation))
-    return Trial(Part("toy"), Part("pixels"), Part("linear"), Part(strategy), budget, seed, "f")
+    return Trial(Part("toy"), Part("raw", was="pixels"), Part("linear"), Part(strategy), budget, seed, "f")
 
 
 def rounds_of(

@@ -180,7 +180,7 @@ def _compute(folder: Path, loaded: Loaded, encoder: Encoder, report: Report, ane
 
 def _code(plugin: Plugin) -> list[str | int]:
     """Return what says which code an encoder is."""
-    return [plugin.name, plugin.version, *([plugin.source] if plugin.source else [])]
+    return [plugin.was or plugin.name, plugin.version, *([plugin.source] if plugin.source else [])]
 
 
 def work_at(folder: Path, loaded: Loaded, encoder: Encoder, report: Report) -> Work:
@@ -206,7 +206,7 @@ def encoded(
 ) -> tuple[Features, Features]:
     """Return the features of a split's parts, as fit to be kept; the draws are those of the data that were loaded."""
     plugin, settings = plugin_of(encoders, encoder), canonical_json(_settings(encoder))
-    train, test = encoder.encode(split, generator("encode", plugin.name, settings, loaded.inputs), work)
+    train, test = encoder.encode(split, generator("encode", plugin.was or plugin.name, settings, loaded.inputs), work)
     problems = feature_problems(train, test, split, precision)
     if problems:
         label = label_of(plugin, encoder)

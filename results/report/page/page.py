@@ -33,7 +33,7 @@ _PAPERS = ((ARXIV, "https://arxiv.org/abs/"), (DOI, "https://doi.org/"))
 
 @dataclass(frozen=True)
 class View:
-    """What a reader chooses from: settings as ``digits/pixels/linear``, budgets, strategies."""
+    """What a reader chooses from: settings as ``digits/raw/linear``, budgets, strategies."""
 
     settings: Sequence[str] = ()
     budgets: Sequence[str] = ()

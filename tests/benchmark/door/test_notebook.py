@@ -84,7 +84,7 @@ def test_the_leaderboard_has_a_row_for_each_strategy(run: albench.Run) -> None:
 
 def test_curves_are_a_panel_for_each_setting_and_budget(run: albench.Run) -> None:
     both, one = run.curves().to_dict(), run.curves(budget="high").to_dict()
-    titles = [["wine/pixels/linear, low"], ["wine/pixels/linear, high"]]
+    titles = [["wine/raw/linear, low"], ["wine/raw/linear, high"]]
     assert [panel["title"]["text"] for panel in both["concat"]] == titles
     assert [panel["title"]["text"] for panel in one["concat"]] == titles[1:]
     names = [param["name"] for param in both["params"]]
@@ -97,7 +97,7 @@ def test_curves_are_a_panel_for_each_setting_and_budget(run: albench.Run) -> Non
 
 def test_curves_can_be_drawn(run: albench.Run, tmp_path: Path) -> None:
     run.curves().save(tmp_path / "curves.svg")
-    assert (tmp_path / "curves.svg").read_text().count("wine/pixels/linear") >= 2
+    assert (tmp_path / "curves.svg").read_text().count("wine/raw/linear") >= 2
 
 
 def test_a_report_is_written_where_it_is_asked_for(run: albench.Run, tmp_path: Path) -> None:
@@ -171,5 +171,5 @@ def test_a_notebook_runs_a_grid_and_shows_leaderboard_and_curves(albench: Progra
     said = [json.dumps(cell["outputs"]) for cell in book["cells"]]
     assert "19 trials; results go to runs/nb" in said[0]
     assert "typiclust" in book["cells"][1]["outputs"][0]["data"]["text/html"]
-    assert "wine/pixels/linear, low" in said[2]
+    assert "wine/raw/linear, low" in said[2]
     assert said[3].count("typiclust") + said[3].count("margin") == 1

@@ -200,9 +200,9 @@ def test_only_and_set_choose_what_runs_and_status_says_what_is_left() -> None:
         "5 trials: 1 done, 4 left",
         "The run is not over: 4 trials are left (half done, or not begun). Only finished trials are in the tables;"
         " start the same command again to go on.",
-        "wine/pixels/linear, low, random: 2 left",
-        "wine/pixels/linear, low, margin: 1 left",
-        "wine/pixels/linear, full-data, random: 1 left",
+        "wine/raw/linear, low, random: 2 left",
+        "wine/raw/linear, low, margin: 1 left",
+        "wine/raw/linear, full-data, random: 1 left",
     ]
     assert run(grid, "out", "--set", "seeds=2", "--only", "budget=full-data").status == 0
     assert invoke("status", "out").out.splitlines()[0] == "5 trials: 2 done, 3 left"

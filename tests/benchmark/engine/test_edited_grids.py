@@ -57,7 +57,7 @@ def test_an_edited_grid_shows_what_it_asks_for_and_back_again(tmp_path: Path, ed
     assert said[0] == f"{total} trials: {total} done"
     assert not [line for line in said if "left" in line or "again:" in line]
     assert "of an earlier state of the grid" in said[1]
-    assert all(line.startswith("earlier: wine/pixels/linear, ") for line in said[2:])
+    assert all(line.startswith("earlier: wine/raw/linear, ") for line in said[2:])
     assert done(tmp_path / "run", **edit).equals(after)  # nothing more happens
     pd.testing.assert_frame_equal(done(tmp_path / "run"), before)
 
@@ -79,7 +79,7 @@ def test_every_form_of_the_report_names_what_is_of_an_earlier_state(tmp_path: Pa
     for form in ("report.md", "report.html"):
         text = (tmp_path / "out" / form).read_text()
         assert "Of an earlier state of the grid" in text
-        assert "wine/pixels/linear, low, entropy" in text
+        assert "wine/raw/linear, low, entropy" in text
     console = Console(record=True, width=200, file=StringIO())
     render(written.summary, console)
     assert "2 trials of an earlier state of the grid" in console.export_text()

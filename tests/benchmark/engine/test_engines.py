@@ -15,7 +15,7 @@ from conftest import Program, answer
 GRID: dict[str, Any] = {
     "name": "same",
     "datasets": ["wine", {"name": "wdbc", "split": "resampled"}],
-    "embeddings": ["pixels", "pca"],
+    "embeddings": ["raw", "pca"],
     "learners": [
         "linear",
         "knn",

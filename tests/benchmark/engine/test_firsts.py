@@ -48,11 +48,10 @@ def test_the_report_shows_them_when_the_data_are_gone(monkeypatch: pytest.Monkey
     monkeypatch.setenv("ALBENCH_CACHE", "elsewhere")
     assert invoke("report", "out", "--figures").status == 0
     text = Path("out/report/report.md").read_text()
-    assert "### Bought first: digits/pixels/linear, low" in text
+    assert "### Bought first: digits/raw/linear, low" in text
     assert f"{kept['row'][0]}: {kept['class_name'][0]} (1)" in text
     assert (
-        Path("out/report/figures/first-digits-pixels-linear-low.svg").read_text().count('xlink:href="data:image/png')
-        == 10
+        Path("out/report/figures/first-digits-raw-linear-low.svg").read_text().count('xlink:href="data:image/png') == 10
     )
     assert "data:image/png;base64" in Path("out/report/report.html").read_text()
 

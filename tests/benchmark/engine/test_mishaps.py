@@ -51,7 +51,7 @@ def test_a_corrupt_embedding_ends_the_run_with_what_mends_it(grid: Path, undistu
         f" 'albench cache remove {entry.name[:12]}' removes the entry, and it is computed again when it is asked for\n"
     )
     assert run(grid, "out").err == said.err
-    assert invoke("cache", "remove", entry.name[:12]).out == f"removed {entry.name[:12]}  wine / pixels\n"
+    assert invoke("cache", "remove", entry.name[:12]).out == f"removed {entry.name[:12]}  wine / raw\n"
     completed(run(grid, "out"), undisturbed)
 
 
@@ -152,7 +152,7 @@ def test_cells_that_cannot_run_are_told_before_and_after_with_the_reason() -> No
     dry = run(grid, "out", "--dry-run")
     assert dry.status == 0
     assert [line for line in dry.out.splitlines() if line.startswith("unsupported")] == [
-        f"unsupported: wine / pixels / low: {reason} (2 trials)" for _, _, reason in CANNOT
+        f"unsupported: wine / raw / low: {reason} (2 trials)" for _, _, reason in CANNOT
     ]
     said = run(grid, "out")
     assert (said.status, said.err) == (0, "")
@@ -162,7 +162,7 @@ def test_cells_that_cannot_run_are_told_before_and_after_with_the_reason() -> No
     }
     report = Path("out/report/report.md").read_text(encoding="utf-8")
     for learner, strategy, reason in CANNOT:
-        line = f"wine/pixels/{learner}, low, {strategy}: 2 unsupported: {reason}"
+        line = f"wine/raw/{learner}, low, {strategy}: 2 unsupported: {reason}"
         assert line in said.out
         assert line in invoke("status", "out").out
         assert reason in report
@@ -205,7 +205,7 @@ def test_a_strategy_that_raises_is_recorded_once_and_the_rest_goes_on(
     status, out, err = albench.run(*command, env=fragile)
     assert (status, err) == (1, "")
     for seed in range(2):
-        assert f"failed: wine / pixels / linear / fragile / low / seed {seed}: KeyError: 'no such neighbour" in out
+        assert f"failed: wine / raw / linear / fragile / low / seed {seed}: KeyError: 'no such neighbour" in out
     assert Path("calls").read_text() == "xx"
     ends = pd.read_parquet("out/trials")
     assert ends["outcome"].value_counts().to_dict() == {"done": 5, "failed": 2}

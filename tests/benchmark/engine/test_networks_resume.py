@@ -13,7 +13,7 @@ from conftest import Program, raw_rounds
 GRID: dict[str, Any] = {
     "name": "networks",
     "datasets": ["digits"],
-    "embeddings": ["pixels"],
+    "embeddings": ["raw"],
     "learners": [{"name": "resnet18", "recipe": "udal", "epochs": 3, "batch": 16, "width": 4}],
     "strategies": ["random", "margin"],
     "budgets": {"low": {"initial": "1/class", "query": 10, "rounds": 4}},

@@ -76,7 +76,7 @@ from dataclasses import dataclass
 import numpy as np
 from albench.benchmark.registry import encoder
 from albench.datasets.reading.base import Step
-from albench.datasets.embeddings.pixels import Pixels
+from albench.datasets.embeddings.raw import Raw
 
 @encoder("slow", cite="")
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Slow:
         for second in range(6000):
             time.sleep(0.01)
             work.report(Step("slow", second, 6000, "epochs", "loss 1"))
-        return Pixels().encode(split, rng, work)
+        return Raw().encode(split, rng, work)
 '''
 
 

@@ -18,7 +18,7 @@ from conftest import Program, answer, raw_rounds
 GRID = {
     "name": "resumed",
     "datasets": ["wine"],
-    "embeddings": ["pixels"],
+    "embeddings": ["raw"],
     "strategies": ["random", "margin", "typiclust"],
     "budgets": {
         "low": {"initial": 0, "query": "1/class", "rounds": 5},

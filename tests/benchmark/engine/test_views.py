@@ -30,7 +30,7 @@ class Darkest:
 GRID: dict[str, Any] = {
     "name": "views",
     "datasets": ["digits", "wine"],
-    "embeddings": ["pca:8", "pixels"],
+    "embeddings": ["pca:8", "raw"],
     "learners": [
         {"name": "mlp", "sees": "images", "steps": 20, "width": 32},
         {"name": "resnet18", "recipe": "udal", "epochs": 2, "width": 2},
@@ -79,7 +79,7 @@ def test_one_grid_chooses_on_embeddings_and_trains_on_images(
 
 
 def test_who_sees_no_images_writes_none(own_folder: Path) -> None:
-    grid = {**GRID, "datasets": ["digits"], "embeddings": ["pixels"], "learners": ["linear"], "strategies": ["random"]}
+    grid = {**GRID, "datasets": ["digits"], "embeddings": ["raw"], "learners": ["linear"], "strategies": ["random"]}
     (own_folder / "grid.yaml").write_text(yaml.safe_dump(grid), encoding="utf-8")
     said = invoke("run", "--grid", "grid.yaml", "--out", "out", "--engine", "inline", "--mlflow", "off")
     assert said.status == 0, said.err

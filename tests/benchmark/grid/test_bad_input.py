@@ -27,10 +27,10 @@ B = {"initial": 0, "query": 1, "rounds": 2}
 
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown names": (
-        {"datasets": ["wina"], "embeddings": ["pixls"], "learners": ["linera"], "strategies": ["typiclus", "xyz"]},
+        {"datasets": ["wina"], "embeddings": ["raww"], "learners": ["linera"], "strategies": ["typiclus", "xyz"]},
         [
             f"datasets[0]: unknown dataset 'wina'; did you mean 'wine'? legal: {DATASETS}",
-            f"embeddings[0]: unknown encoder 'pixls'; did you mean 'pixels'? legal: {ENCODERS}",
+            f"embeddings[0]: unknown encoder 'raww'; did you mean 'raw'? legal: {ENCODERS}",
             f"learners[0]: unknown learner 'linera'; did you mean 'linear'? legal: {LEARNERS}",
             f"strategies[0]: unknown strategy 'typiclus'; did you mean 'typiclust'? legal: {STRATEGIES}",
             f"strategies[1]: unknown strategy 'xyz'; legal: {STRATEGIES}",
@@ -212,11 +212,11 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         ],
     ),
     "a scale for images": (
-        {"embeddings": [{"name": "pixels", "scale": "range"}, {"name": "pca", "scale": "rnge"}]},
+        {"embeddings": [{"name": "raw", "scale": "range"}, {"name": "pca", "scale": "rnge"}]},
         ["embeddings[1].scale: expected 'auto', 'range', 'standard' or 'none', got 'rnge'"],
     ),
     "a scale for images, on a table": (
-        {"embeddings": [{"name": "pixels", "scale": "range"}, {"name": "pca", "scale": "range"}]},
+        {"embeddings": [{"name": "raw", "scale": "range"}, {"name": "pca", "scale": "range"}]},
         [
             f"embeddings[{i}]: scale 'range' is for images, not for table; legal: auto, standard, none (dataset 'wine')"
             for i in (0, 1)

@@ -15,7 +15,7 @@ from albench.benchmark.grid.forecast import KIND, PEAKS, forecast
 from albench.benchmark.grid.study import Study, resolve
 
 pytestmark = pytest.mark.usefixtures("own_folder")
-WINE = ("wine", "pixels", "linear")
+WINE = ("wine", "raw", "linear")
 
 
 def study(**keys: object) -> Study:
@@ -75,7 +75,7 @@ def test_a_run_tells_what_its_trials_took_and_the_others_are_calibrated() -> Non
     *_, announced, _, here, first = run(grid, "out", "--dry-run").out.splitlines()
     assert announced == "calibrating 3 kinds of trial that no run has measured, for 180 s at the most"
     assert here.endswith("; 3 of 3 kinds of trial were calibrated here")
-    assert first == "embeddings to be computed first, whose time is not in this: wine/pixels"
+    assert first == "embeddings to be computed first, whose time is not in this: wine/raw"
     assert run(grid, "out", "--only", "strategy=random").status == 0
     told = run(grid, "out", "--dry-run").out.splitlines()[-1]
     assert "; 2 of 3 kinds of trial were measured on" in told
@@ -98,7 +98,7 @@ def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
         grid = write_grid(
             Path("grid.yaml"),
             datasets=["digits", "mnist", "food101", "hf:somebody/something"],
-            embeddings=["pixels", "timm:resnet18.a1_in1k", "torchvision:resnet18"],
+            embeddings=["raw", "timm:resnet18.a1_in1k", "torchvision:resnet18"],
         )
         said = run(grid, "out", "--dry-run", "--only", "strategy=random")
         assert server.asked == []

@@ -25,7 +25,7 @@ NESTED = st.recursive(
     ODD,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "rule"]), inner, max_size=2),
 )
-LOCAL = {"datasets": ["wine", "wdbc"], "embeddings": ["pixels", "pca", "random-conv", "file"]}
+LOCAL = {"datasets": ["wine", "wdbc"], "embeddings": ["raw", "pca", "random-conv", "file"]}
 """What is read without the network; all learners and rules are."""
 
 

@@ -217,7 +217,7 @@ def test_any_text_is_read_without_an_exception_of_yaml(text: str) -> None:
 
 def test_the_trials_are_the_product_of_the_lists_and_a_bound_each() -> None:
     study = resolve(
-        grid(embeddings=["pixels", "pca"], learners=["linear", "svm"], strategies=["random", "entropy"], seeds=3)
+        grid(embeddings=["raw", "pca"], learners=["linear", "svm"], strategies=["random", "entropy"], seeds=3)
     )
     bounds = [job.trial for job in study.jobs if job.trial.budget.name == FULL_DATA]
     assert len(bounds) == 2 * 2
@@ -230,13 +230,13 @@ def test_the_trials_are_the_product_of_the_lists_and_a_bound_each() -> None:
 
 
 def test_what_an_encoder_cannot_see_beside_other_data_is_unsupported() -> None:
-    study = resolve(grid(datasets=["digits", "wine"], embeddings=["pixels", "simclr"], seeds=1))
+    study = resolve(grid(datasets=["digits", "wine"], embeddings=["raw", "simclr"], seeds=1))
     why = "simclr is for images, not for table (dataset 'wine')"
     assert {(t.dataset.name, t.embedding.name, reason) for t, reason in study.unsupported} == {("wine", "simclr", why)}
     run = {(job.trial.dataset.name, job.trial.embedding.name) for job in study.jobs}
-    assert run == {("digits", "pixels"), ("digits", "simclr"), ("wine", "pixels")}
+    assert run == {("digits", "raw"), ("digits", "simclr"), ("wine", "raw")}
     with pytest.raises(GridError) as caught:
-        resolve(grid(datasets=["wdbc", "wine"], embeddings=["pixels", "simclr"]))
+        resolve(grid(datasets=["wdbc", "wine"], embeddings=["raw", "simclr"]))
     assert [m.split(": ", 1)[1] for m in caught.value.messages] == [
         f"embeddings[1]: simclr is for images, not for table (dataset {name!r})" for name in ("wdbc", "wine")
     ]

@@ -39,7 +39,7 @@ from albench.datasets.embeddings.cache.store import (
 )
 from albench.datasets.embeddings.file import File
 from albench.datasets.embeddings.pca import Pca
-from albench.datasets.embeddings.pixels import Pixels
+from albench.datasets.embeddings.raw import Raw
 from albench.datasets.folder import Folder
 from albench.datasets.reading.base import Split
 from albench.datasets.reading.loading import content_hash, load
@@ -91,18 +91,18 @@ def test_one_changed_value_or_two_swapped_rows_change_the_hash(split: Split, dat
 
 def test_the_fingerprint_is_the_hash_of_this_text() -> None:
     text = '{"content":"x","dtype":"float32","encoder":["pixels",1,{"scale":"auto"}],"file":null}'
-    assert fingerprint("x", Pixels()) == hashlib.sha256(text.encode()).hexdigest()  # the ids of old runs depend on it
+    assert fingerprint("x", Raw()) == hashlib.sha256(text.encode()).hexdigest()  # the ids of old runs depend on it
 
 
 def test_the_fingerprint_depends_on_content_and_settings() -> None:
-    settings: list[Encoder] = [Pixels(), Pixels("none"), Pca(), Pca(dims=8), Pca(whiten=True), Pca(store="float16")]
+    settings: list[Encoder] = [Raw(), Raw("none"), Pca(), Pca(dims=8), Pca(whiten=True), Pca(store="float16")]
     assert len({fingerprint(content, encoder) for content in ("x", "y") for encoder in settings}) == 12
 
 
 def test_the_fingerprint_depends_on_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = fingerprint("x", Pixels())
-    monkeypatch.setitem(encoders._plugins, "pixels", dataclasses.replace(encoders.get("pixels"), version=2))
-    assert fingerprint("x", Pixels()) != before
+    before = fingerprint("x", Raw())
+    monkeypatch.setitem(encoders._plugins, "raw", dataclasses.replace(encoders.get("raw"), version=2))
+    assert fingerprint("x", Raw()) != before
 
 
 def test_the_fingerprint_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
@@ -171,12 +171,12 @@ def entry(cache: Path) -> Path:
 
 
 def test_an_embedding_is_computed_once_and_mapped_read_only(cache: Path) -> None:
-    first = embed(Wine(), Pixels())
+    first = embed(Wine(), Raw())
     written = (entry(cache) / "manifest.json").stat().st_mtime_ns
-    again = embed(load(Wine(), 0), Pixels())
+    again = embed(load(Wine(), 0), Raw())
     assert (entry(cache) / "manifest.json").stat().st_mtime_ns == written
     assert entry(cache).name == first.fingerprint == again.fingerprint
-    expected = encode(Pixels(), Wine().load(0))
+    expected = encode(Raw(), Wine().load(0))
     for embedded in (first, again):
         assert np.array_equal(embedded.features, expected[0])
         assert np.array_equal(embedded.test_features, expected[1])
@@ -227,12 +227,12 @@ def test_the_manifest_says_what_computed_it_and_the_fingerprint_does_not(
 
 
 def test_a_moved_cache_is_the_same_cache(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = embed(Wine(), Pixels())
+    first = embed(Wine(), Raw())
     expected = first.features.copy()
     shutil.move(cache, tmp_path / "moved")
     monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path / "moved"))
     written = (entry(tmp_path / "moved") / "manifest.json").stat().st_mtime_ns
-    again = embed(Wine(), Pixels())
+    again = embed(Wine(), Raw())
     assert again.fingerprint == first.fingerprint
     assert np.array_equal(again.features, expected)
     assert (entry(tmp_path / "moved") / "manifest.json").stat().st_mtime_ns == written
@@ -247,8 +247,8 @@ def test_the_same_content_from_two_places_is_one_entry(cache: Path, tmp_path: Pa
     }
     for name in ("one.npz", "two.npz"):
         np.savez(tmp_path / name, allow_pickle=False, **arrays)
-    assert embed(Arrays(str(tmp_path / "one.npz")), Pixels()).fingerprint == entry(cache).name
-    assert embed(Arrays(str(tmp_path / "two.npz")), Pixels()).fingerprint == entry(cache).name
+    assert embed(Arrays(str(tmp_path / "one.npz")), Raw()).fingerprint == entry(cache).name
+    assert embed(Arrays(str(tmp_path / "two.npz")), Raw()).fingerprint == entry(cache).name
 
 
 def test_pools_draw_from_fingerprint_and_key_alone(cache: Path) -> None:
@@ -258,7 +258,7 @@ def test_pools_draw_from_fingerprint_and_key_alone(cache: Path) -> None:
     def drawn(pool: Pool, key: str) -> list[float]:
         return [float(x) for x in pool.derived.get(key, draw)["x"]]
 
-    embedded = embed(Wine(), Pixels())
+    embedded = embed(Wine(), Raw())
     pool = embedded.pool()
     copies = {name: array.copy() for name, array in embedded.arrays().items()}
     rebuilt = make_pool(embedded.fingerprint, copies)
@@ -296,14 +296,14 @@ def cut(path: Path) -> None:
 def test_a_corrupt_entry_is_an_error_that_says_what_mends_it(
     cache: Path, name: str, damage: Any, fault: str | None
 ) -> None:
-    first = embed(Wine(), Pixels())
+    first = embed(Wine(), Raw())
     expected = first.features.copy()
     folder = entry(cache)
     size = (folder / name).stat().st_size
     damage(folder / name)
     before = everything_below(folder)
     with pytest.raises(CorruptEntryError) as caught:
-        embed(Wine(), Pixels())
+        embed(Wine(), Raw())
     assert everything_below(folder) == before  # nothing is computed again unasked
     start, _, remedy = str(caught.value).partition("; ")
     command = f"'albench cache remove {first.fingerprint[:12]}'"
@@ -313,38 +313,38 @@ def test_a_corrupt_entry_is_an_error_that_says_what_mends_it(
     if fault is not None:
         line = f"{folder / name}: {fault.format(size=size, less=size - 7)}"
         assert re.fullmatch(re.escape(line).replace("ANY", "[^\n]+"), start)
-    assert np.array_equal(embed(Wine(), Pixels(), recompute=True).features, expected)
+    assert np.array_equal(embed(Wine(), Raw(), recompute=True).features, expected)
     assert faults() == []
     assert entry(cache) == folder
 
 
 def test_a_replaced_entry_takes_along_what_was_derived_from_it(cache: Path) -> None:
-    key = embed(Wine(), Pixels()).fingerprint
+    key = embed(Wine(), Raw()).fingerprint
     for name in (f"{key}.derived", f"{key}.corrupt-1", f"{'0' * 64}.derived"):
         (cache / name).mkdir()
         (cache / name / "file").touch()
-    embed(Wine(), Pixels(), recompute=True)
+    embed(Wine(), Raw(), recompute=True)
     assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == [f"{'0' * 64}.derived", key]
 
 
 def test_big_entries_are_hashed_on_demand_only(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries, "CHECKED", 1000)
-    embedded = embed(Wine(), Pixels())
+    embedded = embed(Wine(), Raw())
     flip(entry(cache) / "train.npy")
-    assert embed(Wine(), Pixels()).fingerprint == embedded.fingerprint
+    assert embed(Wine(), Raw()).fingerprint == embedded.fingerprint
     (line,) = faults()
     fault = f"{entry(cache) / 'train.npy'}: its bytes are not those that were written (sha256)"
     assert line.startswith(f"corrupt {embedded.fingerprint[:12]}  {fault}; ")
     cut(entry(cache) / "train.npy")  # sizes are checked whatever they are
     with pytest.raises(CorruptEntryError, match="were written"):
-        embed(Wine(), Pixels())
+        embed(Wine(), Raw())
 
 
 def test_an_entry_of_another_layout_is_stale(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    embed(Wine(), Pixels())
+    embed(Wine(), Raw())
     monkeypatch.setattr(entries, "LAYOUT", 9)
     with pytest.raises(StaleEntryError) as caught:
-        embed(Wine(), Pixels())
+        embed(Wine(), Raw())
     assert str(caught.value) == (
         f"{entry(cache) / 'manifest.json'}: layout 2, this version reads 9; 'albench cache remove --stale' removes all"
         " such entries; they are computed again when asked for"
@@ -355,5 +355,5 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "cache").write_text("a file")
     monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path / "cache"))
     with pytest.raises(StorageError) as caught:
-        embed(Wine(), Pixels())
+        embed(Wine(), Raw())
     assert str(caught.value) == f"cannot use the embedding cache {tmp_path / 'cache'}: File exists"

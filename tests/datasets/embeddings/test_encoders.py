@@ -15,7 +15,7 @@ from albench.datasets.embeddings.base import Encoder
 from albench.datasets.embeddings.cache.store import embed, fingerprint
 from albench.datasets.embeddings.file import File
 from albench.datasets.embeddings.pca import Pca, components
-from albench.datasets.embeddings.pixels import Pixels, Scale
+from albench.datasets.embeddings.raw import Raw, Scale
 from albench.datasets.reading import base
 from albench.datasets.reading.base import DataError
 from albench.datasets.wine import Wine
@@ -26,7 +26,7 @@ from albench.datasets.wine import Wine
 @pytest.mark.parametrize("scale", ["auto", "range"])
 def test_images_are_divided_by_255(scale: Scale) -> None:
     split = Digits().load(0)
-    train, test = encode(Pixels(scale), split)
+    train, test = encode(Raw(scale), split)
     assert (train.shape, test.shape) == ((1257, 64), (540, 64))
     assert train.dtype == np.float32
     assert np.array_equal(train, (split.train[:].reshape(1257, 64) / 255).astype(np.float32))
@@ -39,7 +39,7 @@ def test_tables_are_standardised_as_scikit_learn_does() -> None:
     split = table()
     oracle = StandardScaler().fit(split.train[:].astype(np.float64))
     for scale in ("auto", "standard"):
-        train, test = encode(Pixels(scale), split)
+        train, test = encode(Raw(scale), split)
         assert np.allclose(train, oracle.transform(split.train), rtol=1e-6, atol=1e-6)
         assert np.allclose(test, oracle.transform(split.test), rtol=1e-6, atol=1e-6)
 
@@ -47,35 +47,35 @@ def test_tables_are_standardised_as_scikit_learn_does() -> None:
 def test_a_constant_column_becomes_zero() -> None:
     split = table()
     split.train[:][:, 3] = 0.1
-    for part in encode(Pixels(), split):
+    for part in encode(Raw(), split):
         assert not part[:, 3].any()
         assert part[:, 2].any()
 
 
 def test_features_are_left_as_they_are() -> None:
     split = dataclasses.replace(table(), kind="features")
-    train, test = encode(Pixels(), split)
+    train, test = encode(Raw(), split)
     assert np.array_equal(train, split.train[:])
     assert np.array_equal(test, split.test[:])
     images = Digits().load(0)
-    assert encode(Pixels("none"), images)[0].max() == 255
+    assert encode(Raw("none"), images)[0].max() == 255
 
 
 def test_the_test_part_has_no_influence_on_the_pool() -> None:
     split = table()
     other = dataclasses.replace(split, test=split.test[:] * 9 + 1)
-    for encoder in (Pixels(), Pca(dims=3)):
+    for encoder in (Raw(), Pca(dims=3)):
         assert np.array_equal(encode(encoder, split)[0], encode(encoder, other)[0])
 
 
 def test_range_is_for_images() -> None:
     with pytest.raises(DataError, match=r"^scale 'range' is for images, not for table; legal: auto, standard, none$"):
-        encode(Pixels("range"), table())
+        encode(Raw("range"), table())
 
 
 def test_wrong_parameters() -> None:
     legal = "legal: auto, range, standard, none"
-    for kind in (Pixels, Pca):
+    for kind in (Raw, Pca):
         with pytest.raises(ValueError, match=rf"^unknown scale 'standart'; did you mean 'standard'\? {legal}$"):
             kind(scale="standart")  # type: ignore[arg-type]  # the typo is the point
     with pytest.raises(ValueError, match=r"^dims is 0; legal: a number of components, at least 1$"):
@@ -131,7 +131,7 @@ def test_pca_of_equal_rows_is_zero() -> None:
         assert not train.any()
 
 
-ENCODERS = [Pixels("range"), Pixels("standard"), Pca(dims=4), Pca(dims=4, whiten=True, scale="none")]
+ENCODERS = [Raw("range"), Raw("standard"), Pca(dims=4), Pca(dims=4, whiten=True, scale="none")]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS, ids=repr)

@@ -22,8 +22,8 @@ from albench.datasets.embeddings.base import StorageError, Work
 from albench.datasets.embeddings.cache.origin import origin
 from albench.datasets.embeddings.networks import apply as _network
 from albench.datasets.embeddings.networks.apply import apply, seeded
-from albench.datasets.embeddings.pixels import Pixels
 from albench.datasets.embeddings.random_conv import RandomConv
+from albench.datasets.embeddings.raw import Raw
 from albench.datasets.reading.base import DataError, Split, Step, silent
 
 
@@ -63,7 +63,7 @@ def test_the_device_of_a_network_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: f"GPU {i}")
     assert origin(RandomConv())["device"] == "GPU 0, GPU 1"
-    assert origin(Pixels())["device"].startswith("cpu (")  # it runs on no GPU
+    assert origin(Raw())["device"].startswith("cpu (")  # it runs on no GPU
 
 
 def test_it_is_the_plain_loop(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_training_is_no_entry_to_show_or_to_export(kept: Path) -> None:
 
 def test_what_a_killed_removal_of_a_training_left_is_swept(kept: Path) -> None:
     kept.rename(kept.with_name(f"{kept.name}.removed.tmp"))
-    assert invoke("embed", "--dataset", "wine", "--encoder", "pixels").status == 0
+    assert invoke("embed", "--dataset", "wine", "--encoder", "raw").status == 0
     assert [path for path in kept.parent.iterdir() if path.is_dir()] == []
 
 

@@ -19,7 +19,7 @@ from albench.results.record.schema import IMPORTED
 from albench.results.report.sections import literature
 
 OURS = FOLDER.parent / "published" / "wdbc.csv"
-WDBC = ("wdbc(split=resampled, test=0.4)", "pixels(scale=standard)", "svm", "all")
+WDBC = ("wdbc(split=resampled, test=0.4)", "raw(scale=standard)", "svm", "all")
 TYPICLUST = {"typiclust-01", "typiclust-02", "typiclust-03"}
 SAID = ("embedding", "learner")  # what of TypiClust's from-scratch runs is not ours, or not printed
 Curves = dict[tuple[str, int], NDArray[np.float64]]
@@ -204,7 +204,7 @@ def test_what_is_read_off_a_figure_decides_nothing(monkeypatch: pytest.MonkeyPat
     ("place", "what"),
     [
         (("wdbc", *WDBC[1:]), "data"),
-        ((WDBC[0], "pixels", *WDBC[2:]), "embedding"),
+        ((WDBC[0], "raw", *WDBC[2:]), "embedding"),
         ((*WDBC[:2], "linear", "all"), "learner"),
     ],
 )
@@ -271,7 +271,7 @@ def test_a_network_by_a_harnesss_recipe_is_comparable_and_one_with_other_setting
 
 def test_fine_tuning_stands_beside_fine_tuning_and_says_in_what_it_differs() -> None:
     """As the study labelbench-finetune has it, whose rules are asked of the network: its embedding is no difference."""
-    place = ("cifar10", "pixels", "finetune:vit_base_patch32_clip_224.openai", "b1000")
+    place = ("cifar10", "raw", "finetune:vit_base_patch32_clip_224.openai", "b1000")
     curves = {("margin", seed): np.linspace(0.95, 0.97, 10) + seed / 1000 for seed in range(4)}
     labels = [1000 * round_ for round_ in range(1, 11)]
     found = {one.row.origin: one for one in compare(evidence(place, labels, curves, Regime.FINE_TUNED))[0]}
@@ -312,7 +312,7 @@ def test_one_regime_is_no_reason_and_an_unsaid_one_neither() -> None:
 
 
 def test_unknown_datasets_are_said() -> None:
-    run = evidence(("digits", "pixels", "linear", "low"), [10, 20], {("random", 0): np.array([0.5, 0.6])})
+    run = evidence(("digits", "raw", "linear", "low"), [10, 20], {("random", 0): np.array([0.5, 0.6])})
     (block,) = literature.blocks(run)
     assert block.text.startswith("No published number is known for digits.")
 

@@ -10,7 +10,7 @@ from albench.results.measures import findings, stats, tables
 from albench.results.measures.tables import Key, Setting, Summary
 from albench.results.record import schema
 
-SETTING = Setting("digits", "pixels", "linear")
+SETTING = Setting("digits", "raw", "linear")
 
 
 class Frames:
@@ -273,7 +273,7 @@ def test_twins_are_found_where_they_are_twins_random_included() -> None:
                 frames.add(name, seed, [0.5] * 3, picks=[np.arange(1000, 1010), *mixed], dataset=dataset)
     twins = findings.twins(frames.frames()[0])
     assert [(t.first, t.second, t.jaccard, t.places, t.shared) for t in twins] == [
-        (a, b, 1.0, ("binary/pixels/linear/low",), 2)
+        (a, b, 1.0, ("binary/raw/linear/low",), 2)
         for a, b in (("entropy", "margin"), ("entropy", "random"), ("margin", "random"))
     ]
     assert "entropy and margin buy the same rows in 1 of 2 settings (binary" in str(twins[0])
@@ -319,7 +319,7 @@ def test_a_study_is_graded() -> None:
         "several training regimes": ("not known", "regime not said: linear"),
         "10 seeds or more": ("no", "some cells rest on 3 seeds; with fewer than 10 small differences stay open"),
         "random as an anchor": ("yes", "in all settings"),
-        "full-data bound as an anchor": ("no", "no full-data bound: digits/pixels/linear"),
+        "full-data bound as an anchor": ("no", "no full-data bound: digits/raw/linear"),
         "one host": ("yes", "h"),
         "one device": ("yes", "cpu"),
         "all trials done that can run": ("no", "6 done, 1 failed"),
@@ -327,7 +327,7 @@ def test_a_study_is_graded() -> None:
     assert "one seed: no interval" in grades(two_strategies(1))["10 seeds or more"][1]
     assert grades(Frames().add("margin", 0, [0.5]))["random as an anchor"] == (
         "no",
-        "no random to compare with, so no gain: digits/pixels/linear/low",
+        "no random to compare with, so no gain: digits/raw/linear/low",
     )
     assert grades(Frames())["10 seeds or more"] == ("no", "no trial of a strategy is finished")
 

@@ -31,7 +31,7 @@ def test_figures_are_drawn_when_asked_for(run: Path, tmp_path: Path) -> None:
     assert "](figures/" not in text
     written = report.write_report([run], tmp_path / "out", figures=True)
     drawn = {path.name for path in written.files if path.parent.name == "figures"}
-    assert {"curves-digits-pixels-linear-low.svg", "curves-digits-pixels-linear-low.png"} <= drawn
+    assert {"curves-digits-raw-linear-low.svg", "curves-digits-raw-linear-low.png"} <= drawn
     text = (tmp_path / "out" / "report.md").read_text()
     shown = set(re.findall(r"]\(figures/(.+?)\)", text))
     assert shown == {name for name in drawn if name.endswith(".svg")}
@@ -86,7 +86,7 @@ def test_a_figure_that_cannot_be_drawn_is_a_line(run: Path, tmp_path: Path, monk
     text = (tmp_path / "out" / "report.md").read_text()
     assert "- wrong: " in text[text.index("## Pictures that could not be drawn") :]
     names = {path.name for path in written.files}
-    assert "curves-digits-pixels-linear-low.png" in names
+    assert "curves-digits-raw-linear-low.png" in names
     assert "wrong.svg" not in names
 
 

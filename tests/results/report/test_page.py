@@ -108,7 +108,7 @@ def test_the_titles_of_charts_stand_once(tab: Tab) -> None:
     figure = tab.page.locator("figure:visible").first
     figure.locator("svg.marks").wait_for()
     assert "mean accuracy, 95 %" in figure.inner_text()
-    assert "digits/pixels/linear" not in figure.inner_text()
+    assert "digits/raw/linear" not in figure.inner_text()
 
 
 def test_charts_are_drawn_when_they_come_into_view(tab: Tab) -> None:
@@ -202,7 +202,7 @@ def test_one_setting_is_seen_at_a_time_and_others_are_picked(tab: Tab) -> None:
     assert charts.count() == 2
     boxes = [charts.nth(i).bounding_box() for i in range(2)]
     assert boxes[0]["y"] == boxes[1]["y"]  # two across
-    form.get_by_label("setting").select_option("wine/pixels/linear")
+    form.get_by_label("setting").select_option("wine/raw/linear")
     form.get_by_label("budget").select_option("low")
     table = section(tab, "Every setting").locator("table")
     assert [{*column(table, name)} for name in ("dataset", "budget")] == [{"wine"}, {"low", "full-data"}]
@@ -240,15 +240,15 @@ def test_strategies_that_are_picked_filter_tables_and_charts(tab: Tab) -> None:
 
 
 def test_a_view_is_in_the_address(chromium: Any, report: Path, tab: Tab) -> None:
-    tab.page.locator("#view").get_by_label("setting").select_option("wine/pixels/linear")
+    tab.page.locator("#view").get_by_label("setting").select_option("wine/raw/linear")
     tab.page.locator("#view").get_by_label("budget").select_option("high")
     pick(tab, "margin", "coreset")
     address = tab.page.evaluate("location.href")
     with opened(chromium, report) as other:
         other.page.goto(f"{address}&at=cost")
         other.page.reload()
-        assert other.page.locator("#view [name=setting]").input_value() == "wine/pixels/linear"
-        assert other.page.locator("#learning-curves .part:visible h3").all_inner_texts() == ["wine/pixels/linear, high"]
+        assert other.page.locator("#view [name=setting]").input_value() == "wine/raw/linear"
+        assert other.page.locator("#learning-curves .part:visible h3").all_inner_texts() == ["wine/raw/linear, high"]
         table = section(other, "Leaderboard").locator("table")
         assert sorted(column(table, "strategy")) == ["coreset", "margin"]
         assert other.page.locator("#cost table:visible").count() == 1
@@ -260,7 +260,7 @@ def test_an_empty_view_says_why(tab: Tab) -> None:
     figure = tab.page.locator("#learning-curves figure:visible").first
     figure.scroll_into_view_if_needed()
     figure.get_by_text("None of the strategies that are picked is in this chart.").wait_for()
-    tab.page.goto(tab.page.url.partition("#")[0] + "#setting=wine/pixels/linear&budget=none")
+    tab.page.goto(tab.page.url.partition("#")[0] + "#setting=wine/raw/linear&budget=none")
     tab.page.locator("#learning-curves .empty:visible").wait_for()
     assert "Nothing here: no budget none of wine" in tab.page.locator("#learning-curves .empty").inner_text()
 
@@ -289,7 +289,7 @@ def test_a_table_links_its_files_and_the_grid(tab: Tab) -> None:
 
 
 def test_the_points_of_a_chart_are_told_by_the_arrow_keys(tab: Tab) -> None:
-    figure = tab.page.locator("figure[data-name=curves-digits-pixels-linear-low]")
+    figure = tab.page.locator("figure[data-name=curves-digits-raw-linear-low]")
     figure.scroll_into_view_if_needed()
     figure.locator("svg.marks").wait_for()
     figure.focus()
@@ -302,7 +302,7 @@ def test_the_points_of_a_chart_are_told_by_the_arrow_keys(tab: Tab) -> None:
 
 
 def test_a_curve_answers_the_pointer(tab: Tab) -> None:
-    figure = tab.page.locator("figure[data-name=curves-digits-pixels-linear-low]")
+    figure = tab.page.locator("figure[data-name=curves-digits-raw-linear-low]")
     figure.scroll_into_view_if_needed()
     figure.locator("svg.marks").wait_for()
     point = figure.locator("svg .mark-symbol.role-mark path").nth(3)
@@ -316,7 +316,7 @@ def test_a_curve_answers_the_pointer(tab: Tab) -> None:
 
 
 def test_a_name_in_the_legend_shows_its_curve_alone(tab: Tab) -> None:
-    figure = tab.page.locator("figure[data-name=curves-digits-pixels-linear-low]")
+    figure = tab.page.locator("figure[data-name=curves-digits-raw-linear-low]")
     figure.scroll_into_view_if_needed()
     lines = figure.locator("svg .mark-line.role-mark path")
     lines.first.wait_for()

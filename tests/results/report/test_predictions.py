@@ -63,7 +63,7 @@ def test_the_accuracy_of_each_class_is_that_of_the_last_round(made: Path, tmp_pa
         row = found[(found["dataset"] == "wine") & (found["strategy"] == "margin") & (found["class"] == name)]
         assert row["class-accuracy/1 mean"].item() == pytest.approx(np.mean(recall))
         assert row["class-accuracy/1 n"].item() == 3
-    assert (tmp_path / "out/tables/classes-wine-pixels-linear-low.tex").is_file()
+    assert (tmp_path / "out/tables/classes-wine-raw-linear-low.tex").is_file()
     assert "| full data (final/1) |" in text.partition("## Accuracy of each class")[2]
 
 

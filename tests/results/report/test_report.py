@@ -33,7 +33,7 @@ STRATEGIES = ("random", "badge", "margin", "entropy")
 
 def make_trial(strategy: str, seed: int, budget: str = "low", dataset: str = "digits") -> Trial:
     schedule = Budget(budget, Count(len(budget)), ())  # its name is not in the trial's id, so the schedule must differ
-    return Trial(Part(dataset), Part("pixels"), Part("linear"), Part(strategy), schedule, seed, "f")
+    return Trial(Part(dataset), Part("raw", was="pixels"), Part("linear"), Part(strategy), schedule, seed, "f")
 
 
 def add(
@@ -129,7 +129,7 @@ def test_what_is_not_done_is_listed_with_its_reason(run: Path, tmp_path: Path) -
         text = escaped.replace("\\|", "|").replace("&lt;", "<").replace("&gt;", ">")
         for what in ("3 unsupported", "linear has no <head>", "1 failed", "ValueError: a | b", "3 left"):
             assert what in text
-        assert "digits/pixels/linear, low, entropy" in text
+        assert "digits/raw/linear, low, entropy" in text
         assert "15 trials: 8 done, 1 failed, 3 unsupported, 3 left" in text
         assert "The run is not over: 3 trials are left" in text
 
@@ -291,7 +291,7 @@ def test_the_status_says_how_far_a_run_is(run: Path) -> None:
     (run / "rounds" / "part-000077.parquet").write_bytes(b"PAR1")
     lines = report.status_lines(run)
     assert lines[0] == "15 trials: 8 done, 1 failed, 3 unsupported, 3 left"
-    assert "digits/pixels/linear, low, margin: 1 failed: ValueError: a | b" in lines
+    assert "digits/raw/linear, low, margin: 1 failed: ValueError: a | b" in lines
     assert "part-000077.parquet" in lines[-1]
 
 
@@ -331,8 +331,8 @@ def test_the_terminal_shows_mean_interval_and_gain(run: Path) -> None:
     assert re.search(r"│ badge +│ 3 unsupported +│", text)
     assert re.search(r"│ full data \(final/1\) +│ 0\.950 ±0\.000 n=3 +│", text)
     assert "n=3 seeds where not said" in text
-    assert "digits/pixels/linear, low, margin: 1 failed: ValueError: a | b\n" in text
-    assert "digits/pixels/linear, low, badge: 3 unsupported: linear has no <head>\n" in text
+    assert "digits/raw/linear, low, margin: 1 failed: ValueError: a | b\n" in text
+    assert "digits/raw/linear, low, badge: 3 unsupported: linear has no <head>\n" in text
     assert "*" not in shown(summary, force_terminal=True, color_system="standard")
     assert "\x1b[1m0.603" in shown(summary, force_terminal=True, color_system="standard")
 

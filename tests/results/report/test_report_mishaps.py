@@ -55,9 +55,7 @@ def test_an_accuracy_that_is_no_number(value: float | None, tmp_path: Path) -> N
     change(run, "rounds", accuracy={row: value})
     written, text = made([run], tmp_path / "out")
     assert n_of(written) == {"random": 3, "margin": 2, "entropy": 3, "coreset": 3}
-    assert (
-        "| digits/pixels/linear, low, margin | 1 unusable | 1 done, but with an accuracy that is not a number" in text
-    )
+    assert "| digits/raw/linear, low, margin | 1 unusable | 1 done, but with an accuracy that is not a number" in text
     assert "13 trials: 12 done, 1 unusable" in text
     assert "nan" not in text
 

@@ -44,7 +44,7 @@ def test_accuracy_at_each_number_of_labels() -> None:
     assert cells(block, "random")["at/1 10"][0] == row["at/1 10"][0] == "*"  # they start alike
     assert cells(block, "full data (final/1)")["at/1 40"] == "0.900"
     assert cells(block, "full data (final/1)")["at/1 10"] == "-"
-    assert (block.name, block.about["budget"]) == ("at-digits-pixels-linear-low", "low")
+    assert (block.name, block.about["budget"]) == ("at-digits-raw-linear-low", "low")
 
 
 def test_final_accuracy_has_its_own_best() -> None:
@@ -91,7 +91,7 @@ def test_who_wins_low_and_loses_high_flips() -> None:
     assert {row[0]: row[-1] for row in block.rows} == dict.fromkeys(("random", "up", "open"), "-") | {
         "flip": "wins a-10, loses b-100"
     }
-    assert head.items == ("digits/pixels/linear: flip flips: wins a-10, loses b-100",)
+    assert head.items == ("digits/raw/linear: flip flips: wins a-10, loses b-100",)
     assert cells(block, "flip")["a-10, 10 to 40 labels"].startswith("*+8.3 [+8.3, +8.3] n=9")
     assert cells(block, "up")["b-100, 100 to 400 labels"].startswith("*+8.3")
     assert cells(block, "random")["a-10, 10 to 40 labels"].startswith("aubc/1 0.5")

@@ -59,11 +59,11 @@ def test_the_tables_count_the_record(made: Path, tmp_path: Path) -> None:
     names = ["learner", "strategy", "n_labelled", "model", "setting", "by"]
     assert {tuple(row[name] for name in names): row["trials"] for row in table.to_dict("records")} == counts
     blocks = {block.title: block for block in settings.blocks(Evidence.of(read_runs([made])))}
-    block = blocks["Settings chosen: wine/pixels/linear(C=1.0|0.001) -> svm, low"]
+    block = blocks["Settings chosen: wine/raw/linear(C=1.0|0.001) -> svm, low"]
     assert block.columns[:3] + block.columns[-1:] == ("model", "labels", "n", "too few labels")
     assert set(block.columns[3:-1]) <= {"C=1.0", "C=0.001"}
     assert {row[0] for row in block.rows} == {"selector"}
-    block = blocks["Settings chosen: wine/pixels/svm -> linear(C=1.0|0.001), low"]
+    block = blocks["Settings chosen: wine/raw/svm -> linear(C=1.0|0.001), low"]
     assert len(block.rows) == settings.MOST
     assert [row[:3] + row[-1:] for row in block.rows][:3] == [
         ("learner", "3", "4", "4"),

@@ -19,7 +19,7 @@ from albench.benchmark.types import Arrays, Derived, Features, Pool
 from albench.datasets.embeddings.cache import artefacts, entry, shelf
 from albench.datasets.embeddings.cache.entry import CorruptEntryError, discard
 from albench.datasets.embeddings.cache.store import embed, make_pool
-from albench.datasets.embeddings.pixels import Pixels
+from albench.datasets.embeddings.raw import Raw
 from albench.datasets.wine import Wine
 
 FINGERPRINT = "0123456789abcdef" * 4
@@ -115,12 +115,12 @@ def test_an_artefact_that_does_not_say_what_it_was_made_of_is_made_anew(cache: P
 def test_artefacts_follow_the_features_that_another_machine_made(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = embed(Wine(), Pixels())
+    here = embed(Wine(), Raw())
     here.pool().derived.get("twice/1", doubled)
     monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path / "there"))
-    encode = Pixels.encode
-    monkeypatch.setattr(Pixels, "encode", lambda *args: tuple(x + np.float32(1e-5) for x in encode(*args)))
-    there = embed(Wine(), Pixels())
+    encode = Raw.encode
+    monkeypatch.setattr(Raw, "encode", lambda *args: tuple(x + np.float32(1e-5) for x in encode(*args)))
+    there = embed(Wine(), Raw())
     assert there.fingerprint == here.fingerprint
     shutil.copytree(cache / f"{here.fingerprint}.derived", tmp_path / "there" / f"{here.fingerprint}.derived")
     assert np.array_equal(there.pool().derived.get("twice/1", doubled)["rows"], there.features * 2)
@@ -260,7 +260,7 @@ def test_a_full_disk_leaves_nothing_and_the_answer_stays_in_memory(cache: Path, 
 
 
 def test_verify_names_a_derived_array_that_is_damaged(cache: Path) -> None:
-    embedded = embed(Wine(), Pixels())
+    embedded = embed(Wine(), Raw())
     embedded.pool().derived.get("twice/1", lambda features, rng: {"rows": features * 2})
     assert all(sound for _, sound in shelf.verified())
     [path] = cache.glob("*.derived/*/rows.npy")

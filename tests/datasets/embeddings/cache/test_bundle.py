@@ -23,7 +23,7 @@ from albench.datasets.embeddings.cache import bundle, entry
 from albench.datasets.embeddings.cache.bundle import MEMBERS, Packed, export, import_
 from albench.datasets.embeddings.cache.store import embed
 from albench.datasets.embeddings.pca import Pca
-from albench.datasets.embeddings.pixels import Pixels
+from albench.datasets.embeddings.raw import Raw
 from albench.datasets.reading.base import DataError
 from albench.datasets.wine import Wine
 
@@ -33,7 +33,7 @@ Members = dict[str, bytes]
 @pytest.fixture
 def keys(cache: Path) -> list[str]:
     """Return two entries of the cache."""
-    return [embed(Wine(), encoder).fingerprint for encoder in (Pixels(), Pca(dims=2))]
+    return [embed(Wine(), encoder).fingerprint for encoder in (Raw(), Pca(dims=2))]
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_colleague_has_the_same_entries(
 ) -> None:
     packed = import_(tmp_path / "both.zip")
     assert [(p.fingerprint, p.dataset, p.encoder, p.present) for p in packed] == [
-        (keys[0], "wine", "pixels", False),
+        (keys[0], "wine", "raw", False),
         (keys[1], "wine", "pca", False),
     ]
     assert entries(colleague) == sorted(keys)
@@ -89,16 +89,16 @@ def test_a_colleague_has_the_same_entries(
         assert everything_below(colleague / key).keys() == set(MEMBERS)
         assert everything_below(colleague / key) == {name: (cache / key / name).read_bytes() for name in MEMBERS}
     assert faults() == []
-    monkeypatch.setattr(Pixels, "encode", None)  # nothing is computed again
-    embedded = embed(Wine(), Pixels())
+    monkeypatch.setattr(Raw, "encode", None)  # nothing is computed again
+    embedded = embed(Wine(), Raw())
     monkeypatch.undo()
-    assert np.array_equal(embedded.features, encode(Pixels(), Wine().load(0))[0])
+    assert np.array_equal(embedded.features, encode(Raw(), Wine().load(0))[0])
 
 
 def test_what_export_says(keys: list[str], tmp_path: Path) -> None:
     (packed,) = export(keys[:1], tmp_path / "x.zip")
     size = sum((Path(os.environ["ALBENCH_CACHE"]) / keys[0] / name).stat().st_size for name in MEMBERS[1:])
-    assert packed == Packed(keys[0], "wine", "pixels", size)
+    assert packed == Packed(keys[0], "wine", "raw", size)
 
 
 def test_a_bundle_is_a_plain_zip_that_says_nothing_of_the_machine(keys: list[str], tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_what_a_killed_import_left_is_swept(keys: list[str], colleague: Path, tm
     import_(tmp_path / "one.zip")
     assert entries(colleague) == keys[:1]
     (colleague / "import.tmp").mkdir()
-    other = embed(Wine(), Pixels("none"))
+    other = embed(Wine(), Raw("none"))
     assert entries(colleague) == sorted([keys[0], other.fingerprint])
 
 
@@ -372,7 +372,7 @@ def test_whole_arrays_that_do_not_fit_each_other(
 
 
 def test_float16_travels_too(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = embed(Wine(), Pixels(store="float16")).fingerprint
+    key = embed(Wine(), Raw(store="float16")).fingerprint
     export([key], tmp_path / "x.zip")
     monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path / "theirs"))
     assert [packed.fingerprint for packed in import_(tmp_path / "x.zip")] == [key]

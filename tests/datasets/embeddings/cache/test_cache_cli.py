@@ -19,7 +19,7 @@ from albench.datasets.embeddings.cache import entry as entries
 pytestmark = pytest.mark.usefixtures("own_folder")
 
 
-def fill(*more: str, dataset: str = "wine", encoder: str = "pixels") -> str:
+def fill(*more: str, dataset: str = "wine", encoder: str = "raw") -> str:
     said = invoke("embed", "--dataset", dataset, "--encoder", encoder, *more)
     assert (said.status, said.err) == (0, "")
     return said.out.split("\n", 1)[0]
@@ -83,9 +83,9 @@ def test_the_seed_is_that_of_a_resampled_split() -> None:
         ),
         ("wine", "pca:x", ["--encoder.dims: "]),
         ("wine", "{name: pca", ["--encoder, line 1: while parsing a flow mapping"]),
-        ("wine", "{name: pixels, scale: range}", ["scale 'range' is for images, not for table"]),
+        ("wine", "{name: raw, scale: range}", ["scale 'range' is for images, not for table"]),
         ("wine", "file:nowhere.npz", ["nowhere.npz: "]),
-        ("folder:nowhere", "pixels", ["nowhere: no such folder"]),
+        ("folder:nowhere", "raw", ["nowhere: no such folder"]),
     ],
 )
 def test_what_cannot_be_embedded(dataset: str, encoder: str, lines: list[str]) -> None:
@@ -105,7 +105,7 @@ def test_options_that_do_not_go_together(options: list[str]) -> None:
 
 def test_a_cache_that_cannot_be_written() -> None:
     Path("cache").write_text("a file")
-    said = invoke("embed", "--dataset", "wine", "--encoder", "pixels")
+    said = invoke("embed", "--dataset", "wine", "--encoder", "raw")
     assert (said.status, said.err) == (
         1,
         f"error: cannot use the embedding cache {Path('cache').absolute()}: File exists\n",
@@ -170,7 +170,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_verified(monkeypatc
 
 def test_a_disk_that_is_full() -> None:
     with full_disk(2000):
-        said = invoke("embed", "--dataset", "wine", "--encoder", "pixels")
+        said = invoke("embed", "--dataset", "wine", "--encoder", "raw")
     assert (said.status, said.out) == (1, "")
     start = re.escape(f"error: {Path('cache').absolute()}/")
     assert re.fullmatch(start + r"\w+\.tmp/scratch/\S+\.npy: cannot be written \(File too large\)\n", said.err)
@@ -191,7 +191,7 @@ def test_verify_names_what_is_damaged_and_what_mends_it() -> None:
     *lines, last = said.out.splitlines()
     assert last == "3 entries, 2 damaged"
     found = {line.split()[1]: line for line in lines}
-    assert found[good[:12]] == f"ok      {good[:12]}  wine / pixels"
+    assert found[good[:12]] == f"ok      {good[:12]}  wine / raw"
     fault = f"{file}: its bytes are not those that were written (sha256); 'albench cache remove {bad[:12]}'"
     assert found[bad[:12]].startswith(f"corrupt {bad[:12]}  {fault}")
     assert found[old[:12]].startswith(f"stale   {old[:12]}  {entry_of(old).absolute() / 'manifest.json'}: layout 1, ")
@@ -202,7 +202,7 @@ def test_what_is_damaged_is_computed_again_only_on_request() -> None:
     file = damage(fingerprint)
     broken = file.read_bytes()
     for _ in range(2):
-        said = invoke("embed", "--dataset", "wine", "--encoder", "pixels")
+        said = invoke("embed", "--dataset", "wine", "--encoder", "raw")
         assert said.status == 1
         assert said.err.startswith(f"error: {file}: its bytes are not those that were written (sha256); ")
         assert file.read_bytes() == broken
@@ -234,14 +234,14 @@ def test_lists_of_the_cache() -> None:
     assert invoke("cache", "list").out.splitlines()[-1] == f"0 entries, 0.0 MB, in {Path('cache').absolute()}"
     one, two = fill(), fill(encoder="pca:2")
     listed = {line.split()[0]: line.split() for line in invoke("cache", "list").out.splitlines()}
-    assert listed[one[:12]][1:5] == ["wine", "pixels", "124+54", "13"]
+    assert listed[one[:12]][1:5] == ["wine", "raw", "124+54", "13"]
     assert listed[two[:12]][1:5] == ["wine", "pca(dims=2)", "124+54", "2"]
     assert listed["2"][:4] == ["2", "entries,", "0.0", "MB,"]
     qualities = {line.split()[0]: line.split() for line in invoke("list", "embeddings").out.splitlines()}
     assert list(qualities) == ["fingerprint", *sorted([one[:12], two[:12]])]
     assert qualities["fingerprint"][3:] == ["1-NN", "linear", "dimension", "seconds"]
     assert listed[one[:12]][6:8] == qualities[one[:12]][3:5]
-    assert invoke("list", "embeddings", one[:9]).out.startswith(f"{one}\n  wine / pixels: ")
+    assert invoke("list", "embeddings", one[:9]).out.startswith(f"{one}\n  wine / raw: ")
 
 
 def test_what_computed_an_embedding_is_shown_where_it_is_known() -> None:
@@ -273,7 +273,7 @@ def test_remove_takes_along_all_that_belongs_to_an_entry() -> None:
     for name in (f"{one}.derived", f"{one}.corrupt-1", f"{two}.derived"):
         Path("cache", name).mkdir()
         Path("cache", name, "file").touch()
-    assert invoke("cache", "remove", one[:20], one).out == f"removed {one[:12]}  wine / pixels\n"
+    assert invoke("cache", "remove", one[:20], one).out == f"removed {one[:12]}  wine / raw\n"
     assert sorted(path.name for path in Path("cache").iterdir() if path.is_dir()) == [two, f"{two}.derived"]
 
 
@@ -303,9 +303,9 @@ def test_an_entry_that_is_being_computed_is_not_removed() -> None:
 def test_a_bundle_brings_an_embedding_to_another_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fingerprint = fill()
     said = invoke("cache", "export", "bundle.zip", fingerprint[:12])
-    assert (said.status, said.out) == (0, f"exported {fingerprint[:12]}  wine / pixels\n")
+    assert (said.status, said.out) == (0, f"exported {fingerprint[:12]}  wine / raw\n")
     assert invoke("cache", "export", "other.zip", "xyz").status == 2
     monkeypatch.setenv("ALBENCH_CACHE", str(tmp_path / "other"))
-    assert invoke("cache", "import", "bundle.zip").out == f"imported {fingerprint[:12]}  wine / pixels\n"
-    assert invoke("cache", "import", "bundle.zip").out == f"had already {fingerprint[:12]}  wine / pixels\n"
+    assert invoke("cache", "import", "bundle.zip").out == f"imported {fingerprint[:12]}  wine / raw\n"
+    assert invoke("cache", "import", "bundle.zip").out == f"had already {fingerprint[:12]}  wine / raw\n"
     assert invoke("embed", "--verify").out.splitlines()[-1] == "1 entries, 0 damaged"

@@ -17,7 +17,7 @@ from albench.benchmark.types import Features
 from albench.datasets.embeddings.base import Encoder, Work
 from albench.datasets.embeddings.cache.store import embed
 from albench.datasets.embeddings.pca import Pca
-from albench.datasets.embeddings.pixels import Pixels
+from albench.datasets.embeddings.raw import Raw
 from albench.datasets.reading.base import Split
 from albench.datasets.wine import Wine
 
@@ -27,7 +27,7 @@ PREAMBLE = """
     from pathlib import Path
     import numpy as np
     from albench.benchmark.registry import encoder
-    from albench.datasets.embeddings.pixels import Pixels
+    from albench.datasets.embeddings.raw import Raw
     from albench.datasets.embeddings.cache.store import embed
     from albench.datasets.wine import Wine
 
@@ -38,7 +38,7 @@ PREAMBLE = """
             with open(sys.argv[1], "a") as file:
                 file.write("x")
             time.sleep(float(sys.argv[2]))
-            return Pixels().encode(split, rng, work)
+            return Raw().encode(split, rng, work)
 """
 
 
@@ -87,7 +87,7 @@ WRITE_AND_HANG = """
             time.sleep(60)
         return write(path, array, dtype)
     entry.write_array = write_one_and_hang
-    embed(Wine(), Pixels())
+    embed(Wine(), Raw())
 """
 
 
@@ -99,8 +99,8 @@ def test_a_killed_process_leaves_nothing_that_counts(cache: Path, tmp_path: Path
     assert [path.suffix for path in cache.iterdir() if path.is_dir()] == [".tmp"]
     other = embed(Wine(), Pca(dims=2))  # any computation sweeps what the dead left
     assert [path.name for path in cache.iterdir() if path.is_dir()] == [other.fingerprint]
-    embedded = embed(Wine(), Pixels())
-    assert np.array_equal(embedded.features, encode(Pixels(), Wine().load(0))[0])
+    embedded = embed(Wine(), Raw())
+    assert np.array_equal(embedded.features, encode(Raw(), Wine().load(0))[0])
     assert faults() == []
 
 
@@ -109,7 +109,7 @@ def test_the_killed_entry_itself_can_be_asked_for_at_once(cache: Path, tmp_path:
     wait_for(tmp_path / "ready")
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    embedded = embed(Wine(), Pixels())
+    embedded = embed(Wine(), Raw())
     assert [path.name for path in cache.iterdir() if path.is_dir()] == [embedded.fingerprint]
 
 
@@ -128,7 +128,7 @@ def test_a_full_disk_is_one_clean_line(cache: Path, tmp_path: Path) -> None:
         from albench.datasets.embeddings.base import StorageError
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # a file that is longer fails as on a full disk
         try:
-            embed(Wine(), Pixels())
+            embed(Wine(), Raw())
         except StorageError as error:
             print(error)
     """
@@ -137,18 +137,18 @@ def test_a_full_disk_is_one_clean_line(cache: Path, tmp_path: Path) -> None:
     assert line.endswith(": cannot be written (File too large)")
     assert "\n" not in line
     assert [path for path in cache.iterdir() if path.is_dir()] == []
-    assert embed(Wine(), Pixels()).features.shape == (124, 13)
+    assert embed(Wine(), Raw()).features.shape == (124, 13)
 
 
 def test_an_error_of_the_encoder_is_its_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken(Pixels):
+    class Broken(Raw):
         def encode(self, split: Split, rng: np.random.Generator, work: Work) -> tuple[Features, Features]:
             raise FileNotFoundError("weights.pt")
 
     broken: Encoder = Broken()
     with pytest.raises(TypeError, match="Broken is not a declared encoder; use the decorator"):
         embed(Wine(), broken)
-    monkeypatch.setattr(Pixels, "encode", Broken.encode)
+    monkeypatch.setattr(Raw, "encode", Broken.encode)
     with pytest.raises(FileNotFoundError, match=r"^weights\.pt$"):
-        embed(Wine(), Pixels())
+        embed(Wine(), Raw())
     assert not list(cache.glob("*.tmp"))

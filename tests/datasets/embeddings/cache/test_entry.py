@@ -20,7 +20,7 @@ from albench.datasets.embeddings.cache import entry as entries
 from albench.datasets.embeddings.cache.store import embed
 from albench.datasets.embeddings.file import File
 from albench.datasets.embeddings.pca import Pca
-from albench.datasets.embeddings.pixels import Pixels
+from albench.datasets.embeddings.raw import Raw
 from albench.datasets.reading import base
 from albench.datasets.reading.base import DataError, Split
 from albench.datasets.wine import Wine
@@ -77,13 +77,13 @@ def test_float16_on_disk_is_float32_in_use(cache: Path) -> None:
 
 
 def test_what_is_drawn_does_not_depend_on_the_type_on_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def encode_at_random(self: Pixels, split: Split, rng: np.random.Generator, work: Work) -> tuple[Features, Features]:
+    def encode_at_random(self: Raw, split: Split, rng: np.random.Generator, work: Work) -> tuple[Features, Features]:
         kept.add(work.kept)
         return rng.random((124, 3), np.float32), rng.random((54, 3), np.float32)
 
     kept: set[Path] = set()
-    monkeypatch.setattr(Pixels, "encode", encode_at_random)
-    full, half = embed(Wine(), Pixels()), embed(Wine(), Pixels(store="float16"))
+    monkeypatch.setattr(Raw, "encode", encode_at_random)
+    full, half = embed(Wine(), Raw()), embed(Wine(), Raw(store="float16"))
     assert np.array_equal(half.features, full.features.astype(np.float16).astype(np.float32))
     assert len(kept) == 1
 

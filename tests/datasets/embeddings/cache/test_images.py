@@ -95,7 +95,7 @@ def test_what_a_killed_process_left_is_overwritten(digits: Loaded, cache: Path) 
 def test_what_a_killed_process_left_is_swept_up_by_the_next_embedding(cache: Path) -> None:
     unfinished = cache / "images" / f"{'0' * 64}.tmp"
     unfinished.mkdir(parents=True)
-    assert invoke("embed", "--dataset", "wine", "--encoder", "pixels").status == 0
+    assert invoke("embed", "--dataset", "wine", "--encoder", "raw").status == 0
     assert not unfinished.exists()
 
 

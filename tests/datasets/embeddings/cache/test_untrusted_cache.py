@@ -12,14 +12,14 @@ from support.commands import everything_below, invoke
 
 from albench.datasets.embeddings.cache import artefacts, entry
 from albench.datasets.embeddings.cache.store import embed
-from albench.datasets.embeddings.pixels import Pixels
+from albench.datasets.embeddings.raw import Raw
 from albench.datasets.wine import Wine
 
 
 @pytest.fixture
 def folder(cache: Path) -> Path:
     """Return an entry of the cache."""
-    return cache / embed(Wine(), Pixels()).fingerprint
+    return cache / embed(Wine(), Raw()).fingerprint
 
 
 def rewritten(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
@@ -60,7 +60,7 @@ def test_a_broken_manifest_is_a_line_and_the_entry_can_be_removed(folder: Path, 
     said = invoke("embed", "--verify")
     assert (said.status, said.err) == (1, "")
     assert said.out.startswith(f"corrupt {folder.name[:12]}  {folder / 'manifest.json'}: ")
-    for command in (["embed", "--dataset", "wine", "--encoder", "pixels"], ["list", "embeddings", folder.name]):
+    for command in (["embed", "--dataset", "wine", "--encoder", "raw"], ["list", "embeddings", folder.name]):
         said = invoke(*command)
         assert said.status == 1
         (line,) = said.err.splitlines()
@@ -91,10 +91,10 @@ def test_what_is_no_folder_can_be_removed_and_no_link_is_followed(folder: Path, 
 def test_an_unfinished_entry_that_is_a_link_is_not_written_through(cache: Path) -> None:
     outside = cache.parent / "outside"
     outside.mkdir()
-    name = embed(Wine(), Pixels()).fingerprint
+    name = embed(Wine(), Raw()).fingerprint
     (cache / f"{name}.tmp").symlink_to(outside)
     (cache / f"{'0' * 64}.tmp").symlink_to(outside)
-    embed(Wine(), Pixels(), recompute=True)
+    embed(Wine(), Raw(), recompute=True)
     assert not any(outside.iterdir())
     assert sorted(path.name for path in cache.iterdir() if path.suffix != ".lock") == [name]
 
@@ -111,7 +111,7 @@ def test_nothing_is_removed_through_a_linked_part_of_the_cache(cache: Path) -> N
 
 @pytest.mark.parametrize("name", ["../../precious", "/etc/precious", "a/b", ".", "a\n"])
 def test_no_name_in_a_manifest_becomes_a_path(folder: Path, cache: Path, name: str) -> None:
-    made = embed(Wine(), Pixels()).pool().derived
+    made = embed(Wine(), Raw()).pool().derived
     made.get("some/1", lambda features, rng: {"rows": features[:2]})
     (artefact,) = (path for path in (cache / f"{folder.name}.derived").iterdir() if path.is_dir())
     np.save(cache / "precious.npy", np.zeros(3))

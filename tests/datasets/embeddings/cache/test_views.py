@@ -14,8 +14,8 @@ from albench.datasets.embeddings.cache.views import key, view_problems, views
 from albench.datasets.embeddings.file import File
 from albench.datasets.embeddings.networks import training
 from albench.datasets.embeddings.networks.transforms import Transformed
-from albench.datasets.embeddings.pixels import Pixels
 from albench.datasets.embeddings.random_conv import RandomConv
+from albench.datasets.embeddings.raw import Raw
 from albench.datasets.embeddings.simclr import Simclr
 from albench.datasets.reading.base import Step
 from albench.datasets.reading.loading import Loaded, load
@@ -92,8 +92,8 @@ def test_they_are_listed_verified_swept_and_removed(digits: Loaded, cache: Path)
 
 def test_what_has_no_images_or_was_encoded_elsewhere_has_no_views(digits: Loaded) -> None:
     wine = load(Wine(), 0)
-    assert view_problems(wine, Pixels()) == ["wine has no images"]
+    assert view_problems(wine, Raw()) == ["wine has no images"]
     assert view_problems(digits, File(path="f.npz")) == ["these features were computed elsewhere"]
     odd = replace(digits, split=replace(digits.split, train=np.zeros((3, 8, 8, 4), np.uint8)))
-    assert view_problems(odd, Pixels()) == ["digits has images of 4 channels, not 1 or 3"]
-    assert view_problems(digits, Pixels()) == []
+    assert view_problems(odd, Raw()) == ["digits has images of 4 channels, not 1 or 3"]
+    assert view_problems(digits, Raw()) == []

@@ -17,9 +17,9 @@ Scale = Literal["auto", "range", "standard", "none"]
 SCALES = ("auto", "range", "standard", "none")
 
 
-@encoder("pixels", cite="")
+@encoder("raw", cite="", was="pixels")
 @dataclass(frozen=True)
-class Pixels(Stored):
+class Raw(Stored):
     """The inputs themselves, flattened: images in [0, 1], tables standardised, features as they are.
 
     ``scale: range`` divides images by 255; ``standard`` subtracts the pool's mean and divides by its standard
