@@ -1,18 +1,27 @@
-"""``<!-- derived: commands -->`` becomes the reference of the command line, asked of click."""
+"""``<!-- derived: commands -->`` becomes the reference of the command line, asked of click.
+
+And ``<!-- derived: my_rule.py -->`` the file that ``albench new strategy my-rule`` writes.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
 from typing import Any
 
 import click
 
+from albench.benchmark.door import begin
 from albench.cli import main
 
 MARK = "<!-- derived: commands -->"
+RULE = "<!-- derived: my_rule.py -->"
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
+    markdown = markdown.replace(RULE, _new_rule()) if RULE in markdown else markdown
     return markdown.replace(MARK, "\n".join(reference())) if MARK in markdown else markdown
 
 
@@ -21,9 +30,10 @@ def reference() -> Iterator[str]:
     for command, context in leaves(main, click.Context(main, info_name="albench")):
         yield from (f"## {context.command_path}", "", *_prose(command.help or ""), "", "```text")
         yield from (*(line.strip() for line in command.get_usage(context).splitlines()), "```", "")
-        options = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
+        params = [param for param in command.get_params(context) if isinstance(param, click.Option)]
+        options = [record for param in params if (record := param.get_help_record(context))]
         if options:
-            yield from ("| option | |", "| --- | --- |")
+            yield from ("| option | what it does |", "| --- | --- |")
             yield from (f"| `{_cell(name)}` | {_cell(text)} |" for name, text in options)
         yield ""
 
@@ -37,6 +47,12 @@ def leaves(command: click.Command, context: click.Context) -> Iterator[tuple[cli
         below = command.get_command(context, name)
         assert below is not None, name  # noqa: S101 - click has just listed it
         yield from leaves(below, click.Context(below, info_name=name, parent=context))
+
+
+def _new_rule() -> str:
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        begin.strategy("my-rule")
+        return f"```python\n{Path('my_rule.py').read_text(encoding='utf-8')}```"
 
 
 def _prose(text: str) -> list[str]:

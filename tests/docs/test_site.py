@@ -41,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the site, built with the report of a small run as its gallery."""
     folder = tmp_path_factory.mktemp("site")
     assert run(write_grid(folder / "grid.yaml", **TINY), folder / "run").status == 0
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder / "built")]
+    command = [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--site-dir", str(folder / "built")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALBENCH_DOCS_RUN", str(folder / "run"))
         done = subprocess.run(command, cwd=pages.ROOT, capture_output=True, text=True, check=False)
