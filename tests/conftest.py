@@ -28,6 +28,7 @@ LONG = (
     "test_session",
     "test_mishaps",
     "test_views",
+    "test_pages",
 )
 """The files that take longest: processes that are killed, clusters, servers."""
 

@@ -1,4 +1,4 @@
-"""The gallery: the report of a real run, laid beside the pages as albench wrote it.
+"""The gallery: the report of a real run with its tables, laid beside the pages as albench wrote them.
 
 The run is that of ``ALBENCH_DOCS_RUN``; without it the default grid in ``runs/grid``, which is run first where it was
 not (about a minute; what is done is not done again).
@@ -18,7 +18,7 @@ from mkdocs.structure.files import File, Files
 
 RUN = "ALBENCH_DOCS_RUN"
 DEFAULT = Path("runs/grid")
-PAGE = "gallery/report.html"
+FOLDER = "gallery"
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
@@ -39,5 +39,8 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
             "off",
         ]
         subprocess.run(command, check=True)  # noqa: S603 - our own program
-    files.append(File.generated(config, PAGE, content=report.read_text(encoding="utf-8")))
+    for path in sorted(report.parent.rglob("*")):
+        if path.is_file() and path.suffix != ".md":  # which would become a page
+            place = Path(FOLDER, path.relative_to(report.parent)).as_posix()
+            files.append(File.generated(config, place, abs_src_path=str(path)))
     return files

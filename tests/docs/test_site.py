@@ -17,7 +17,6 @@ from albench.benchmark.grid import grid as grids
 from albench.cli import main
 
 FILES = pages.ROOT / "docs" / "files"
-EXAMPLES = "example.org"  # a name that is nobody's
 
 
 class Links(HTMLParser):
@@ -39,9 +38,9 @@ class Links(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the site, built with the report of a small run as its gallery."""
-    folder = tmp_path_factory.mktemp("site")
+    folder = tmp_path_factory.mktemp("site").resolve()
     assert run(write_grid(folder / "grid.yaml", **TINY), folder / "run").status == 0
-    command = [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--site-dir", str(folder / "built")]
+    command = [str(Path(sys.executable).with_name("mkdocs")), "build", "--strict", "--site-dir", str(folder / "built")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALBENCH_DOCS_RUN", str(folder / "run"))
         done = subprocess.run(command, cwd=pages.ROOT, capture_output=True, text=True, check=False)
@@ -63,7 +62,7 @@ def test_every_link_leads_somewhere(site: Path) -> None:
                 continue
             path = unquote(said.path)
             target = site / path.lstrip("/") if path.startswith("/") else (page.parent / path if path else page)
-            target = target / "index.html" if target.is_dir() else target
+            target = (target / "index.html" if target.is_dir() else target).resolve()
             there = target.exists() and (
                 not said.fragment or target not in read or unquote(said.fragment) in read[target].ids
             )
