@@ -78,6 +78,13 @@ def png(drawn: str) -> bytes:
     return vl_convert.svg_to_png(drawn, scale=SCALE)
 
 
+def pdf(drawn: str) -> bytes:
+    """Return a drawn SVG as PDF, for LaTeX; the fonts in it come in any order, so no two files are alike."""
+    import vl_convert  # noqa: PLC0415
+
+    return vl_convert.svg_to_pdf(drawn)
+
+
 def thumbnail(image: NDArray[np.uint8], side: int) -> bytes:
     """Return an image (H, W, channels) at most ``side`` wide and high, as PNG or JPEG; small pixels stay squares."""
     from PIL import Image  # noqa: PLC0415

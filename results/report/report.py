@@ -22,7 +22,7 @@ from ..measures.tables import IDENTITY, Cell, Summary
 from ..record.parts import check_links, write_atomic
 from . import latex
 from .blocks import NOT_DONE, Block, stem
-from .look import png, svg
+from .look import pdf, png, svg
 from .markdown import markdown
 from .marks import flagged
 from .page.page import View, html
@@ -47,7 +47,9 @@ from .terminal import earlier, unfinished
 
 DEFAULT_BASELINE = "random"  # where a run lacks it, its report has no gains
 INDEX = "files.txt"  # what a report is made of, for the next one to know what it replaces
-_OURS = re.compile(r"((tables|figures)/)?[\w.-]+\.(md|html|csv|tex|bib|svg|png)")  # a list is no way out of the folder
+_OURS = re.compile(
+    r"((tables|figures)/)?[\w.-]+\.(md|html|csv|tex|bib|svg|png|pdf)"
+)  # a list is no way out of the folder
 CSV_TABLES = (
     "cells",
     "bounds",
@@ -105,8 +107,8 @@ def write_report(
 ) -> Report:
     """Write ``report.md``, ``report.html``, ``tables/*.csv`` and ``tables/*.tex`` under ``out``.
 
-    With ``figures``, ``figures/*.svg`` and ``*.png`` as well; with ``tables_only`` neither the page nor what is not in
-    `TABLES`. The same runs give the same files. A section or picture
+    With ``figures``, ``figures/*.svg``, ``*.png`` and ``*.pdf`` as well; with ``tables_only`` neither the page nor what
+    is not in `TABLES`. The same runs give the same files, but for the PDFs (`look.pdf`). A section or picture
     that fails is a line in the report. Raises as `read_runs` does, `DiskError` when ``out`` refuses, and `UserError`
     for a baseline that no run has.
     """
@@ -214,7 +216,8 @@ def draw(content: Iterable[Block]) -> tuple[dict[str, bytes], tuple[str, ...]]:
     for figure in (block.figure for block in content if block.figure is not None):
         try:
             drawn = svg(figure.spec)
-            files |= {f"figures/{figure.name}.svg": drawn.encode(), f"figures/{figure.name}.png": png(drawn)}
+            forms = {"svg": drawn.encode(), "png": png(drawn), "pdf": pdf(drawn)}
+            files |= {f"figures/{figure.name}.{form}": content for form, content in forms.items()}
         except ValueError as error:  # what vl-convert raises
             failures.append(f"{figure.name}: {str(error).splitlines()[0]}")
     return files, tuple(failures)

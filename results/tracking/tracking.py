@@ -57,6 +57,7 @@ class Mirror:
         self._children: dict[str, tuple[str, State]] = {}  # trial id -> run id, what it holds
         self._values: Mapping[str, Values] = {}  # by trial id, in the end
         self._level: dict[str, int] = {}  # trial id -> rounds
+        self._written: set[str] = set()
         self._tail = Tail(directory, alive)
         self._behind = self._tail.update()
         self._parent = self._adopt() or self._create_parent()
@@ -82,7 +83,8 @@ class Mirror:
                     refused[run.trial_id] = written.refusal
                 else:
                     self._level[run.trial_id] = len(self._tail.trials[run.trial_id].seen)
-                    self._result.written += 1
+                    self._written.add(run.trial_id)
+                    self._result.written = len(self._written)
             self._count()
         self._behind = set(refused)
         self._tail.keep(refused)
