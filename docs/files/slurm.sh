@@ -14,7 +14,7 @@ grid=${1:?usage: sbatch slurm.sh GRID}
 source "$HOME/albench-env/bin/activate" # a folder that all nodes see, with albench in it
 
 export RAY_AUTH_MODE=token # Ray's programs then ask for ~/.ray/auth_token, which all nodes see too
-[ -s "$HOME/.ray/auth_token" ] || ray get-auth-token --generate >/dev/null
+[ -s "$HOME/.ray/auth_token" ] || (umask 077 && ray get-auth-token --generate >/dev/null)
 
 nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
 head=$(echo "$nodes" | head -n 1)

@@ -14,6 +14,9 @@ from support.commands import TINY, run, write_grid
 
 from albench.benchmark import registry
 from albench.benchmark.grid import grid as grids
+from albench.benchmark.lesson import Regime
+from albench.benchmark.query import FROM_THE_MODEL, FROM_THE_TRIAL
+from albench.benchmark.types import Outcome
 from albench.cli import main
 
 FILES = pages.ROOT / "docs" / "files"
@@ -88,6 +91,20 @@ def test_plugins_and_commands_are_all_there(site: Path) -> None:
     }
     assert {name for name in (*main.list_commands(Context(main)), *options) if name not in text} == set()
     assert "derived:" not in "".join(path.read_text(encoding="utf-8") for path in site.rglob("index.html"))
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("concepts", list(Regime)),
+        ("files", list(Outcome)),
+        ("grid", [f"`{key}`" for key in grids.KEYS]),
+        ("rule", [f"`{need}`" for need in (*FROM_THE_MODEL, *FROM_THE_TRIAL)]),
+    ],
+)
+def test_what_a_page_lists_by_hand_is_all_that_there_is(page: str, names: list[str]) -> None:
+    text = (pages.ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert [name for name in names if name not in text] == []
 
 
 def test_files_to_copy_are_what_they_say() -> None:

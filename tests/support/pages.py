@@ -5,7 +5,7 @@
 - ``console``: lines after ``$`` are commands, the lines below what they print, where ``...`` stands for anything. One
   whose output begins with ``error:`` fails, all others succeed.
 - ``python`` without a title is run by the interpreter; ``text`` is only shown.
-- ``<!-- not run: REASON -->`` before a block says that it is not run, and why. It is still checked.
+- ``<!-- not run: REASON -->`` before a block says that it is not run, and why. It is still checked, a grid as one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import yaml
+
+from albench.benchmark.grid import grid as grids
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -58,7 +60,9 @@ def check(block: Block) -> None:
     assert block.language in LANGUAGES, f"{block.language!r}: no language that is run; legal: {', '.join(LANGUAGES)}"
     assert block.why_not != "", "not run, without a reason"
     if block.language == "yaml":
-        assert list(yaml.safe_load_all(block.text)), block.text
+        for said in yaml.safe_load_all(block.text):
+            if block.why_not is not None and {*said} >= {*grids.REQUIRED}:
+                grids.parse(block.text, block.title)
     elif block.language == "toml":
         assert tomllib.loads(block.text)
     elif block.language == "bash":
