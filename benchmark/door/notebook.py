@@ -14,16 +14,14 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
-from ...results.measures import ranking
-from ...results.measures.complete import Complete
+from ...results.measures.board.answers import answers
+from ...results.measures.board.leaderboard import interval_of, leaderboard
 from ...results.measures.evidence import Evidence, read_runs
-from ...results.measures.stats import difference_interval
-from ...results.measures.tables import Cell, Summary
+from ...results.measures.words import interval_text
 from ...results.report import report as reports
 from ...results.report.sections import curves
 from ...results.report.sections.board import overview
@@ -73,18 +71,20 @@ class Run:
         """
         return reports.csv_tables(self.evidence.summary)["cells"]
 
-    @cached_property
-    def leaderboard(self) -> pd.DataFrame:
-        """One row for each strategy, best rank first; where there are several regimes, for each of them.
+    @property
+    def answers(self) -> list[str]:
+        """What the report says first: a sentence for each setting and budget."""
+        return [str(answer) for answer in answers(self.evidence.summary)]
 
-        ``rank`` is the mean rank of ``aubc/1`` over complete settings and budgets (``of``), 1 is best; ``gain`` the
-        mean gain over the baseline on the same seeds, in points of accuracy, with its 95 % interval over seeds;
-        ``unbeaten`` in how many of them no other is better. NaN where there are too few of either.
+    @property
+    def leaderboard(self) -> pd.DataFrame:
+        """One row for each strategy, best rank first, as in ``tables/strategies.csv`` (`board.leaderboard`).
+
+        ``rank/1`` is the mean rank of the area under the curve over complete settings and budgets, 1 is best;
+        ``gain/1`` the mean gain over the baseline on the same seeds, in points; each as ``mean``, ``low`` and ``high``
+        of its 95 % interval. NaN where too little is complete.
         """
-        summary = self.evidence.summary
-        tables = [_standings(summary, regime) for regime in summary.regimes()]
-        found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_STANDINGS)
-        return found if found["regime"].nunique() > 1 else found.drop(columns="regime")
+        return leaderboard(self.evidence.summary)
 
     def curves(self, **only: str) -> altair.TopLevelMixin:
         """Return the learning curves as an Altair chart: mean accuracy by number of labels, 95 % intervals over seeds.
@@ -119,9 +119,9 @@ class Run:
         return folder / "report.html"
 
     def _repr_html_(self) -> str:
-        table = self.leaderboard.to_html(index=False, float_format="{:.2f}".format, na_rep="", border=0)
+        items = "".join(f"<li>{escape(answer)}</li>" for answer in self.answers)
         lines = [*overview.state(self.evidence.summary), *self.notices]
-        return table + "".join(f"<p>{escape(line)}</p>" for line in lines)
+        return f"<ul>{items}</ul>{_shown(self.leaderboard)}" + "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
 def run(
@@ -270,33 +270,19 @@ def one_thread() -> Iterator[None]:
             os.environ.update({name: value} if value is not None else {})
 
 
-_STANDINGS = ["regime", "strategy", "rank", "gain", "gain low", "gain high", "unbeaten", "of"]
-
-
-def _standings(summary: Summary, regime: str) -> pd.DataFrame:
-    complete = Complete.of(summary, regime)
-    places = [place for place in summary.places() if summary.regime(place[0]) == regime]
-    ranks = dict(zip(complete.strategies, ranking.mean_ranks(complete.means), strict=True)) if complete.places else {}
-    best = [summary.best(*place) for place in places]
-    rows = []
-    for strategy in summary.strategies():
-        cells = [cell for place in places if (cell := summary.get(*place, strategy)) and cell.n]
-        rank = ranks[strategy].mean if strategy in ranks else np.nan
-        unbeaten = sum(strategy in names for names in best)
-        rows.append((regime, strategy, rank, *_gain(summary, cells), unbeaten, len(cells)))
-    return pd.DataFrame(rows, columns=_STANDINGS).sort_values("rank", kind="stable", ignore_index=True)
-
-
-def _gain(summary: Summary, cells: Sequence[Cell]) -> tuple[float, float, float]:
-    """Return the mean gain over cells and its interval over the seeds that each cell and its baseline have."""
-    gains = []
-    for cell in cells:
-        baseline = summary.get(cell.key.setting, cell.key.budget, summary.baseline)
-        if cell.is_baseline or baseline is None:
-            continue
-        gains.append((cell.values("aubc/1") - baseline.values("aubc/1")).dropna())
-    if not gains:
-        return np.nan, np.nan, np.nan
-    by_seed = pd.concat(gains, axis=1, join="inner").mean(axis=1)
-    found = difference_interval(100 * by_seed.to_numpy())
-    return found.mean, found.low, found.high
+def _shown(board: pd.DataFrame) -> str:
+    """Return the leaderboard in few columns, as HTML."""
+    told = {
+        "regime": board["regime"],
+        "strategy": board["strategy"],
+        "rank": [interval_text(interval_of(row, "rank/1"), 2) for _, row in board.iterrows()],
+        "gain, points": [interval_text(interval_of(row, "gain/1"), 1, "+") for _, row in board.iterrows()],
+        "wins / ties / losses": [
+            " / ".join(map(str, counts)) for counts in board[["wins", "ties", "losses"]].itertuples(index=False)
+        ],
+    }
+    several = board["regime"].nunique() > 1
+    table: str = pd.DataFrame(told)[[name for name in told if several or name != "regime"]].to_html(
+        index=False, border=0
+    )
+    return table
