@@ -56,6 +56,9 @@ def test_a_wide_table_comes_in_small_print_then_in_parts_and_a_long_one_goes_ove
     assert [line.count("&") for line in text.splitlines() if line.startswith("margin")] == [4, 4, 1]
     smaller = Block("t", columns=("strategy", *"abcd"), rows=(("margin", *["least-confidence"] * 4),), name="t")
     assert (table(smaller).count(r"\footnotesize"), table(smaller).count(r"\begin{table}")) == (1, 1)
+    three = Block("t", columns=("strategy", *"abc"), rows=(("random", *["0.839 [0.812, 0.866]"] * 3),), name="t")
+    bold = Block("t", columns=three.columns, rows=three.rows, strong=frozenset({(0, 1), (0, 2), (0, 3)}), name="t")
+    assert [table(block).count(r"\begin{table}") for block in (three, bold)] == [1, 2]
     again = Block("t", columns=WIDE.columns, rows=WIDE.rows * 2, name="t")
     assert (
         table(again).count("1 & margin & ")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.tracking import Row, dump, end_of, rounds_of, write
+from support.tracking import T0, Row, dump, end_of, rounds_of, write
 
 from albench.results.tracking.follower import default_uri, sync
 
@@ -20,7 +20,12 @@ def test_when_a_run_has_ended_its_trials_have_their_values_and_the_parent_the_le
             curve = {"accuracy": 0.1 * seed + 0.1 * r + lift, "selected": list(range(10 * r, 10 * r + 10))}
             rounds.append(row | names | curve)
         ends.append(end_of(number) | names)
-    directory = write(tmp_path / "run", rounds, ends)
+    never = end_of(9, "unsupported") | {
+        "dataset": "wine",
+        "ended_at": 0,
+        "wall_s": 0.0,
+    }  # it began and ended at no time
+    directory = write(tmp_path / "run", rounds, [*ends, never])
     (directory / "report" / "tables").mkdir(parents=True)
     (directory / "report" / "report.md").write_text("# the report")
     (directory / "report" / "tables" / "gain.csv").write_text("1")
@@ -38,6 +43,7 @@ def test_when_a_run_has_ended_its_trials_have_their_values_and_the_parent_the_le
     assert trial["gain"] == (pytest.approx(20), 30)
     assert "gain" not in by_trial[f"{0:016x}"]
     (parent,) = {row["run_uuid"] for row in tables["runs"]} - set(told)
+    assert min(row["start_time"] for row in tables["runs"] if row["run_uuid"] == parent) > T0 - 60_000
     assert metrics[parent]["gain/margin"] == (pytest.approx(40 / 3), 0)
     assert {key: value for key, (value, _) in metrics[parent].items() if key.startswith("rank")} == {
         "rank/margin": 1.0,
