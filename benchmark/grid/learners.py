@@ -11,7 +11,7 @@ from typing import Any
 
 from ...datasets.embeddings.base import ReadsFile
 from .. import registry
-from ..learners.tuned import Tuned
+from ..grid.tuned import Tuned
 from ..lesson import sees
 from ..types import Budget, Learner, Part, canonical_json
 from .params import Choice, choose

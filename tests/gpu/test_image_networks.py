@@ -25,7 +25,7 @@ from albench.benchmark.learners.flexmatch import FlexMatch
 from albench.benchmark.learners.networks.finetuning import RECIPES as FINE_TUNED
 from albench.benchmark.learners.networks.finetuning import Name as Recipe
 from albench.benchmark.learners.networks.recipes import RECIPES, Name, recipe
-from albench.benchmark.learners.resnet import ResNet18
+from albench.benchmark.learners.resnet18 import ResNet18
 from albench.benchmark.types import Lesson
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(480)]

@@ -21,7 +21,7 @@ from albench.benchmark.engine.plan import Plan
 from albench.benchmark.engine.session import Session
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
-from albench.benchmark.learners.resnet import ResNet18
+from albench.benchmark.learners.resnet18 import ResNet18
 from albench.benchmark.loop import Job
 from albench.benchmark.types import Budget, Count, Learner, Part, Resources, Segment, Strategy, Trial
 from albench.datasets.embeddings.cache.store import make_pool

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from albench.benchmark import device
-from albench.benchmark.learners.resnet import ResNet18
+from albench.benchmark.learners.resnet18 import ResNet18
 from albench.benchmark.types import Lesson
 from albench.datasets.embeddings.networks.backbones import resnet
 

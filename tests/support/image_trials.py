@@ -11,7 +11,7 @@ import numpy as np
 from support.made import made_pool
 
 from albench.benchmark import device
-from albench.benchmark.learners.resnet import ResNet18
+from albench.benchmark.learners.resnet18 import ResNet18
 from albench.benchmark.loop import run_trial
 from albench.benchmark.types import Budget, Count, Part, Pool, Round, Segment, Trial
 from albench.strategies.coverage.typiclust import TypiClust

@@ -13,9 +13,9 @@ from support.commands import TINY, invoke, nothing_written, run, write_grid
 from albench.benchmark.grid.document import GridError
 from albench.benchmark.grid.grid import Grid, parse
 from albench.benchmark.grid.study import resolve
+from albench.benchmark.grid.tuned import Tuned
 from albench.benchmark.learners.knn import KNN
 from albench.benchmark.learners.linear import Linear
-from albench.benchmark.learners.tuned import Tuned
 
 C: dict[str, Any] = {"C": [0.01, 1, 10.0]}
 

@@ -20,7 +20,8 @@ from albench.benchmark.learners.label_propagation import LabelPropagation
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.learners.pseudo_label import PseudoLabel
-from albench.benchmark.learners.resnet import ResNet18, ResNet50
+from albench.benchmark.learners.resnet18 import ResNet18
+from albench.benchmark.learners.resnet50 import ResNet50
 from albench.benchmark.learners.wrn import WRN
 from albench.benchmark.lesson import sees
 from albench.benchmark.query import FROM_THE_MODEL

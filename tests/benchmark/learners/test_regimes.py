@@ -8,9 +8,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from albench.benchmark import registry
+from albench.benchmark.grid.tuned import Tuned
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
-from albench.benchmark.learners.tuned import Tuned
 from albench.benchmark.lesson import Learner, Lesson, Regime, View, regime
 
 

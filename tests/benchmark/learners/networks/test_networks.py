@@ -23,7 +23,7 @@ from albench.benchmark.learners.networks.network import Network
 from albench.benchmark.learners.networks.recipes import RECIPES, Name, recipe
 from albench.benchmark.learners.networks.scratch import Scratch, brightness
 from albench.benchmark.learners.networks.views import NUMBERS
-from albench.benchmark.learners.resnet import ResNet18
+from albench.benchmark.learners.resnet18 import ResNet18
 from albench.benchmark.learners.wrn import WRN
 from albench.benchmark.types import Labels, Lesson, View
 

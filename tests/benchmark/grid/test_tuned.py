@@ -13,12 +13,12 @@ from support.trials import make_pool, make_trial, rounds_of
 
 from albench.benchmark import loop, registry
 from albench.benchmark.conformance.checks import check_learner
+from albench.benchmark.grid.tuned import Tuned, dealt
 from albench.benchmark.learners.flexmatch_head import FlexMatchHead
 from albench.benchmark.learners.knn import KNN
 from albench.benchmark.learners.linear import Linear
 from albench.benchmark.learners.mlp import MLP
 from albench.benchmark.learners.svm import SVM
-from albench.benchmark.learners.tuned import Tuned, dealt
 from albench.benchmark.lesson import needed_views
 from albench.benchmark.purchase import Purchase, Recorded
 from albench.benchmark.types import Features, Labels, Learner, Lesson, Model, Query, Round, Rows

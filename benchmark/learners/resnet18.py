@@ -1,4 +1,4 @@
-"""Residual networks on the images themselves, trained from scratch."""
+"""ResNet-18 on the images themselves, trained from scratch."""
 
 from __future__ import annotations
 
@@ -55,21 +55,3 @@ class ResNet18(Scratch):
         from ...datasets.embeddings.networks.backbones import resnet  # noqa: PLC0415 - torch takes seconds to load
 
         return partial(resnet, 18, channels, self.width, pool=pool, large=large)
-
-
-@learner("resnet50", cite="He, Zhang, Ren and Sun, Deep residual learning for image recognition, CVPR 2016")
-@dataclass(frozen=True)
-class ResNet50(Scratch):
-    """ResNet-50 on images, trained from scratch in each round; recipes, passes and all else are those of ``resnet18``.
-
-    Its last stage has 32 x ``width`` channels. ImageNet's subsets in TypiClust's line of work (the fork PALM@48fbd51:
-    224 pixels, SGD 0.025, decay 3e-4, cosine) have ``epochs: 200, batch: 512`` for 50 classes, ``200, 50`` for 100 and
-    ``10, 100`` for 200; its resized crops are not here.
-    """
-
-    width: int = 64
-
-    def build(self, channels: int, *, pool: bool, large: bool) -> Callable[[], nn.Module]:
-        from ...datasets.embeddings.networks.backbones import resnet  # noqa: PLC0415 - torch takes seconds to load
-
-        return partial(resnet, 50, channels, self.width, pool=pool, large=large)
