@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from timm.models.vision_transformer import VisionTransformer
 
 from albench.benchmark.learners.finetune import FineTune
+from albench.benchmark.learners.networks import finetuning
 from albench.benchmark.types import Lesson
+from albench.datasets.embeddings.networks import pretrained as known
 
 RESNET = "test_resnet"
 VIT = "vit_of_tests"
@@ -66,6 +68,9 @@ def in_hub(patch: pytest.MonkeyPatch, folder: Path, repository: str, model: str)
         (place / path).write_bytes(content)
     patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder))
     patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    # what is remembered of these weights in this process goes with them
+    patch.setattr(known, "_digest", lru_cache(known._digest.__wrapped__))
+    patch.setattr(finetuning, "read", lru_cache(finetuning.read.__wrapped__))
 
 
 @cache
