@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ...datasets.embeddings.timm import Timm
 from ...datasets.reading.base import PATH, DataError, Split
+from ...strategies.kernels.parameters import check
 from ..lesson import Sees
 from ..registry import learner
 from ..types import Lesson
@@ -57,18 +58,9 @@ class FineTune:
     pretrained: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name in ("blocks", "epochs", "batch"):
-            value = getattr(self, name)
-            if isinstance(value, int) and value < 1:
-                raise ValueError(f"{name} is {value}; legal: at least 1")
-        for name in ("rate", "head_rate"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is {value}; legal: a number above 0")
-        for name in ("decay", "warm_up"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise ValueError(f"{name} is {value}; legal: 0 or more")
+        check("finetune", self, {"epochs": 1, "batch": 1, "decay": 0, "warm_up": 0}, ("rate", "head_rate"))
+        if self.blocks != "all":
+            check("finetune", self, {"blocks": 1})
 
     @property
     def gives(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from ...strategies.kernels.parameters import check
 from ..lesson import Sees
 from ..registry import learner
 from ..types import Lesson
@@ -52,9 +53,8 @@ class FlexMatch(Semi):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check("flexmatch", self, {"k": 1})
         check_depth(self.depth)
-        if self.k < 1:
-            raise ValueError(f"k is {self.k}; legal: at least 1")
 
     @property
     def gives(self) -> frozenset[str]:

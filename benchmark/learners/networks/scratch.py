@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from ....strategies.kernels.parameters import check
 from ...lesson import Sees, View
 from ...types import Features, Lesson
 from . import recipes
@@ -67,14 +68,8 @@ class Scratch(ABC):
     sees: ClassVar[Sees] = "images"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "width", "k"):
-            value = getattr(self, name, None)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; legal: at least 1")
-        if self.rate is not None and not self.rate > 0:
-            raise ValueError(f"rate is {self.rate}; legal: a number above 0")
-        if self.decay is not None and not self.decay >= 0:
-            raise ValueError(f"decay is {self.decay}; legal: 0 or more")
+        sizes = {name: 1 for name in ("epochs", "batch", "width", "k") if hasattr(self, name)}
+        check(type(self).__name__.lower(), self, {**sizes, "decay": 0}, ("rate",))
         if self.p is not None and not 0 <= self.p < 1:
             raise ValueError(f"p is {self.p}; legal: a chance from 0 and below 1")
         if self.passes == "dropout" and self.p == 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ....strategies.kernels.parameters import check
+
 
 @dataclass(frozen=True)
 class Semi:
@@ -23,16 +25,10 @@ class Semi:
     average: float = 0.999
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "ratio"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; legal: at least 1")
+        check("flexmatch", self, {"steps": 1, "batch": 1, "ratio": 1, "decay": 0}, ("rate",))
         for name in ("threshold", "average"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; legal: from 0 to 1")
-        if not self.rate > 0:
-            raise ValueError(f"rate is {self.rate}; legal: a number above 0")
-        if not self.decay >= 0:
-            raise ValueError(f"decay is {self.decay}; legal: 0 or more")
+                raise ValueError(f"flexmatch: {name} is {getattr(self, name)}; it must be from 0 to 1")
 
     def rate_in(self, step: int) -> float:
         """Return the learning rate of a step, from 0: it falls by 7/16 of half a cosine, to a fifth."""
