@@ -19,9 +19,8 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from ...results.measures.board.answers import answers
-from ...results.measures.board.leaderboard import interval_of, leaderboard
+from ...results.measures.board.leaderboard import brief, leaderboard
 from ...results.measures.evidence import Evidence, read_runs
-from ...results.measures.words import interval_text
 from ...results.report import report as reports
 from ...results.report.sections import curves
 from ...results.report.sections.board import overview
@@ -121,7 +120,8 @@ class Run:
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{escape(answer)}</li>" for answer in self.answers)
         lines = [*overview.state(self.evidence.summary), *self.notices]
-        return f"<ul>{items}</ul>{_shown(self.leaderboard)}" + "".join(f"<p>{escape(line)}</p>" for line in lines)
+        table = brief(self.leaderboard).to_html(index=False, border=0)
+        return f"<ul>{items}</ul>{table}" + "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
 def run(
@@ -268,21 +268,3 @@ def one_thread() -> Iterator[None]:
         for name, value in before.items():
             os.environ.pop(name, None)
             os.environ.update({name: value} if value is not None else {})
-
-
-def _shown(board: pd.DataFrame) -> str:
-    """Return the leaderboard in few columns, as HTML."""
-    told = {
-        "regime": board["regime"],
-        "strategy": board["strategy"],
-        "rank": [interval_text(interval_of(row, "rank/1"), 2) for _, row in board.iterrows()],
-        "gain, points": [interval_text(interval_of(row, "gain/1"), 1, "+") for _, row in board.iterrows()],
-        "wins / ties / losses": [
-            " / ".join(map(str, counts)) for counts in board[["wins", "ties", "losses"]].itertuples(index=False)
-        ],
-    }
-    several = board["regime"].nunique() > 1
-    table: str = pd.DataFrame(told)[[name for name in told if several or name != "regime"]].to_html(
-        index=False, border=0
-    )
-    return table

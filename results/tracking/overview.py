@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 
 from ..measures.board.answers import answers
-from ..measures.board.leaderboard import interval_of, leaderboard
+from ..measures.board.leaderboard import brief, leaderboard
 from ..measures.evidence import read_runs
 from ..measures.metrics import gain
 from ..measures.tables import Key, Summary
-from ..measures.words import interval_text
 
 NOTE = "mlflow.note.content"
 """MLflow's tag for a description, in Markdown."""
@@ -61,7 +60,7 @@ def files(directory: Path) -> list[tuple[Path, str]]:
 
 def digest(paths: Sequence[tuple[Path, str]]) -> str:
     """Return what changes when one of these files was written anew."""
-    told = [(str(path.name), path.stat().st_size, path.stat().st_mtime_ns) for path, _ in paths]
+    told = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path, _ in paths]
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
@@ -95,13 +94,9 @@ def _metrics(board: pd.DataFrame) -> Iterator[tuple[str, float]]:
 def _note(summary: Summary, board: pd.DataFrame) -> str:
     """Return the description: what the report says first, and the leaderboard."""
     lines = [f"- {answer}" for answer in answers(summary)]
-    lines += ["", "| strategy | rank | gain, points | wins / ties / losses |", "| --- | --- | --- | --- |"]
-    for _, row in board.iterrows():
-        counts = " / ".join(str(row[name]) for name in ("wins", "ties", "losses"))
-        rank, gained = (
-            interval_text(interval_of(row, value), 2, sign) for value, sign in (("rank/1", ""), ("gain/1", "+"))
-        )
-        lines.append(f"| {row['strategy']} | {rank} | {gained} | {counts} |")
+    shown = brief(board)
+    table = [shown.columns.tolist(), ["---"] * len(shown.columns), *shown.to_numpy().tolist()]
+    lines += ["", *(f"| {' | '.join(cells)} |" for cells in table)]
     lines += ["", "All of it, with every chart: report/report.html among the artifacts."]
     text = "\n".join(lines)
     return text if len(text) <= _NOTE_LENGTH else text[:_NOTE_LENGTH] + " ..."

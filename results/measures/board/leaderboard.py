@@ -13,6 +13,7 @@ from ..complete import Complete, Place
 from ..ranking import mean_ranks
 from ..stats import Interval, difference_interval
 from ..tables import Summary
+from ..words import interval_text
 from .costs import cell_costs, typical
 from .places import ordered_budgets
 
@@ -51,6 +52,20 @@ def interval_of(row: pd.Series[float], value: str) -> Interval:
     """Return the interval of a value (``rank/1``, ``gain/1``, ``gain/1 in BUDGET``) from a row of `leaderboard`."""
     mean, low, high = (float(row[name]) for name in _named(value))
     return Interval(mean, low, high, 0)
+
+
+def brief(board: pd.DataFrame) -> pd.DataFrame:
+    """Return a `leaderboard` as texts in few columns, to be read; of several regimes with theirs."""
+    rows = [row for _, row in board.iterrows()]
+    told = {
+        "regime": [str(row["regime"]) for row in rows],
+        "strategy": [str(row["strategy"]) for row in rows],
+        "rank": [interval_text(interval_of(row, "rank/1"), 2) for row in rows],
+        "gain, points": [interval_text(interval_of(row, "gain/1"), 1, "+") for row in rows],
+        "wins / ties / losses": [" / ".join(str(row[name]) for name in ("wins", "ties", "losses")) for row in rows],
+    }
+    shown = pd.DataFrame(told, dtype=str)
+    return shown if shown["regime"].nunique() > 1 else shown.drop(columns="regime")
 
 
 def _regime(summary: Summary, regime: str) -> list[dict[str, object]]:
