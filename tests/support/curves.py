@@ -39,12 +39,17 @@ def evidence(
                     "select_s": 0.1 * len(strategy), "fit_s": 1.0, "eval_s": 0.0, "peak_rss_mb": 100.0 + r,
                 })  # fmt: skip
             trials.append({**names, "outcome": "done", "reason": "", "host": "h", "device": "cpu", "ended_at": 1})
+    return read_as(rounds, trials, manifests or {"run": {}})
+
+
+def read_as(rounds: list[Any], trials: list[Any], manifests: dict[str, dict[str, Any]]) -> Evidence:
+    """Return what a report reads of such rows."""
     frames = (
         pd.DataFrame(rounds, columns=schema.ROUNDS.names),
         pd.DataFrame(trials, columns=schema.TRIALS.names),
         pd.DataFrame(trials, columns=schema.PLAN.names),
     )
-    return Evidence.of(Runs(*frames, manifests or {"run": {}}, ()))
+    return Evidence.of(Runs(*frames, manifests, ()))
 
 
 def lifted(by: float, seeds: int = 6, of: Any = LINEAR) -> Any:

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from rich.console import Console
 from support import runs
 from support.commands import run, write_grid
+from support.curves import read_as
 
 from albench.benchmark.registry import MARKS
 from albench.results.measures.complete import Complete
-from albench.results.measures.evidence import Evidence, Runs, read_runs
-from albench.results.record import schema
+from albench.results.measures.evidence import Evidence, read_runs
 from albench.results.record.store import RunStore
 from albench.results.report import report, terminal
 from albench.results.report.blocks import Block
@@ -44,13 +43,8 @@ def evidence(marks: dict[str, list[str]] = MADE) -> Evidence:
                     "ended_at": 1, "select_s": 1 + gain, "fit_s": 1.0, "eval_s": 0.0, "peak_rss_mb": 100.0,
                 })  # fmt: skip
             trials.append({**names, "outcome": "done", "reason": "", "host": "h", "device": "cpu", "ended_at": 1})
-    frames = (
-        pd.DataFrame(rounds, columns=schema.ROUNDS.names),
-        pd.DataFrame(trials, columns=schema.TRIALS.names),
-        pd.DataFrame(trials, columns=schema.PLAN.names),
-    )
     order = {"strategy": ["boss", *(name for name in GAINS if name != "boss")]}
-    return Evidence.of(Runs(*frames, {"run": {"order": order, "marks": marks}}, ()))
+    return read_as(rounds, trials, {"run": {"order": order, "marks": marks}})
 
 
 def made(blocks: list[Block], of: Evidence) -> list[Block]:
