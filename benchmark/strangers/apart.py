@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -17,7 +16,6 @@ from . import offspring, raised
 
 LOOK_S = 0.05  # how often the parent looks whether the child is still there
 CLOSED_S = 2.0  # how long a child may still be there that can tell nothing more
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 T = TypeVar("T")
 Tell = Callable[[T], None]
 
@@ -99,8 +97,7 @@ def _live(work: Callable[[Tell[T]], None], writing: Connection, parent: int) -> 
     """The child's side."""
     try:
         os.setsid()  # Ctrl-C is for the parent
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        offspring.end_with_parent()
         if os.getppid() == parent:
             work(lambda value: writing.send(("value", value)))
         _tell(writing, "end", None)

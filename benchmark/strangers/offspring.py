@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,12 @@ from pathlib import Path
 import psutil
 
 PATIENCE_S = 5.0  # how long a killed process may take to go; one that waits for a disk takes longer
-_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37  # prctl(2)
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 1, 36, 37  # prctl(2)
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process when the one that started it ends, where it can."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from .networks.apply import apply, image_problems
 if TYPE_CHECKING:
     import torch
 
+    from .networks import training
+
 Network = Literal["auto", "small", "resnet18"]
 ViewKind = Literal["auto", "photo", "affine"]
 
@@ -58,6 +60,11 @@ class Simclr(Stored):
     temperature 0.5, batches from 256, and 100 to 1,000 epochs. ``threads`` (of a CPU) is a parameter and not the
     number of cores, since sums in another order make other weights.
 
+    ``processes`` trains on so many GPUs of this machine, a process on each that takes a share of every batch (without
+    a GPU, on ``threads`` of the CPU each). Batch normalisation, loss and draws are those of the whole batch: the
+    training is that of one process but for how sums are rounded. Large batches gain by it; small ones, which wait for
+    each other, do not.
+
     ``recipe: scan`` is the training of SCAN (Van Gansbeke et al. 2020, arXiv 2005.12320), whose features TypiClust's
     published runs select on: ResNet-18 with the CIFAR stem, head 512-512-128, temperature 0.1, 500 epochs of batches of
     512, SGD at 0.4 without Nesterov, weight decay 1e-4, the rate falling from epoch to epoch to a thousandth, crops of
@@ -78,6 +85,7 @@ class Simclr(Stored):
     projection: int = 64
     threads: int = 1
     recipe: Recipe = field(default="own", metadata=LATER)
+    processes: int = field(default=1, metadata=LATER)
 
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "torch", "torchvision")
 
@@ -85,7 +93,7 @@ class Simclr(Stored):
         check_choice("network", self.network, get_args(Network))
         check_choice("views", self.views, get_args(ViewKind))
         check_choice("recipe", self.recipe, get_args(Recipe))
-        for name in ("epochs", "batch", "width", "projection", "threads"):
+        for name in ("epochs", "batch", "width", "projection", "threads", "processes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; legal: a number from 1")
         for name in ("lr", "temperature"):
@@ -112,18 +120,13 @@ class Simclr(Stored):
         return replace(self, **left)  # type: ignore[arg-type]  # values of several types by name
 
     def _trained(self, split: Split, rng: np.random.Generator, work: Work) -> torch.nn.Module:
-        from .networks import augment, backbones, training  # noqa: PLC0415  they bring torch, seconds to import
+        from .networks import augment, training  # noqa: PLC0415  they bring torch, seconds to import
 
         height, width, channels = split.train.shape[1:]
         large = self.network == "resnet18" or (self.network == "auto" and min(height, width) >= LARGE)
         affine = self.views == "affine" or (self.views == "auto" and channels == 1)
 
-        def build() -> training.Pair:
-            if large:
-                return training.Pair(backbones.resnet18(channels), backbones.head(512, self.projection))
-            network = backbones.small(channels, max(height, width), self.width)
-            return training.Pair(network, backbones.head(8 * self.width, self.projection))
-
+        build = partial(_pair, channels, 0 if large else max(height, width), self.width, self.projection)
         if self.recipe == "scan":
             photo = partial(augment.photo, smallest=augment.SCAN_AREA)
             method = training.Method(photo, training.one_way, training.falling)
@@ -132,9 +135,18 @@ class Simclr(Stored):
         if affine:
             method = replace(method, views=augment.affine)
         schedule = training.Schedule(
-            self.epochs, self.batch, self.lr, self.temperature, self.weight_decay, self.threads, method
+            self.epochs, self.batch, self.lr, self.temperature, self.weight_decay, self.threads, method, self.processes
         )
         return training.trained(build, split, schedule, rng, work)
 
     def problems(self, split: Split) -> list[str]:
         return image_problems(split, "simclr")
+
+
+def _pair(channels: int, small: int, width: int, projection: int) -> training.Pair:
+    """Return the network and its head: ResNet-18, or what is for images of ``small`` pixels a side."""
+    from .networks import backbones, training  # noqa: PLC0415  they bring torch, seconds to import
+
+    if not small:
+        return training.Pair(backbones.resnet18(channels), backbones.head(512, projection))
+    return training.Pair(backbones.small(channels, small, width), backbones.head(8 * width, projection))

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
-Views = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
-"""Maps images (B, channels, H, W) in [0, 1] to one view of each, of the same shape and range.
+Draw = Callable[[int], torch.Tensor]
+"""Returns so many numbers for each image, (B, numbers), uniform in [0, 1) and on the CPU wherever the images are."""
 
-The generator lives on the CPU wherever the images are: a device changes no draw.
-"""
+Views = Callable[[torch.Tensor, Draw], torch.Tensor]
+"""Maps images (B, channels, H, W) in [0, 1] to one view of each, of the same shape and range."""
 
 LIMITS = (math.radians(10), 0.2, 0.2, 0.2, 0.1, 0.1)
 """Of an affine view: angle, shear, logarithms of the scales of both axes, shifts in half sides of the image."""
@@ -29,30 +29,30 @@ TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0
 """Luma and two axes of chroma (the matrix of NTSC): hue is an angle in their plane."""
 
 
-def affine(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def affine(images: torch.Tensor, draw: Draw) -> torch.Tensor:
     """Rotate up to 10 degrees, shear up to 0.2, scale each axis by up to e^0.2, move by up to 5 % of the side.
 
     For marks on an empty ground: what comes in from outside is 0, and nothing is mirrored.
     """
-    draws = (2 * _uniform(len(images), 6, generator) - 1) * torch.tensor(LIMITS)
+    draws = (2 * draw(6) - 1) * torch.tensor(LIMITS)
     angle, shear, wide, high, dx, dy = draws.unbind(1)
     cos, sin, wide, high = angle.cos(), angle.sin(), wide.exp(), high.exp()
     matrix = _matrix([[cos * wide, (cos * shear - sin) * high, dx], [sin * wide, (sin * shear + cos) * high, dy]])
     return _sample(images, matrix, "zeros")
 
 
-def photo(images: torch.Tensor, generator: torch.Generator, smallest: float = AREA) -> torch.Tensor:
+def photo(images: torch.Tensor, draw: Draw, smallest: float = AREA) -> torch.Tensor:
     """Crop and resize, mirror half of the images, distort colours: SimCLR, Appendix A, for small images (no blur)."""
-    return colour(crop(images, generator, smallest), generator)
+    return colour(crop(images, draw, smallest), draw)
 
 
-def crop(images: torch.Tensor, generator: torch.Generator, smallest: float = AREA) -> torch.Tensor:
+def crop(images: torch.Tensor, draw: Draw, smallest: float = AREA) -> torch.Tensor:
     """Resize a random part of each image to its whole, and mirror one half of them.
 
     The part has ``smallest`` to all of the area and an aspect ratio of 3/4 to 4/3, log-uniform, in units of the image's
     own. A side that would be longer than the image is cut to it (torchvision draws again, up to 10 times).
     """
-    area, ratio, x, y, mirror = _uniform(len(images), 5, generator).unbind(1)
+    area, ratio, x, y, mirror = draw(5).unbind(1)
     area, ratio = smallest + (1 - smallest) * area, ((2 * ratio - 1) * math.log(4 / 3)).exp()
     wide, high = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
     zero, sign = torch.zeros_like(area), (mirror < 0.5).to(area) * 2 - 1
@@ -60,14 +60,14 @@ def crop(images: torch.Tensor, generator: torch.Generator, smallest: float = ARE
     return _sample(images, matrix, "border")
 
 
-def colour(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def colour(images: torch.Tensor, draw: Draw) -> torch.Tensor:
     """Jitter brightness, contrast, saturation and hue, and make some images grey; clamped to [0, 1] once, at the end.
 
     Hue turns in the plane of chroma (YIQ) and not in HSV: then all of it is one affine map of an image's colours, and
     the order, which SimCLR draws, makes no difference. What has not three channels is changed in brightness and
     contrast alone.
     """
-    draws = _uniform(len(images), 6, generator)
+    draws = draw(6)
     jitter, (jittered, grey) = draws[:, :4] * 2 - 1, draws[:, 4:].unbind(1)
     jitter = jitter * (jittered < JITTERED)[:, None]
     brightness, contrast, saturation = (1 + JITTER * jitter[:, :3]).unbind(1)
@@ -92,10 +92,6 @@ def _hue(angle: torch.Tensor, saturation: torch.Tensor, to_yiq: torch.Tensor) ->
     turn[:, 1, 2] = -turn[:, 2, 1]
     matrix: torch.Tensor = torch.linalg.inv(to_yiq) @ turn @ to_yiq
     return matrix
-
-
-def _uniform(rows: int, columns: int, generator: torch.Generator) -> torch.Tensor:
-    return torch.rand((rows, columns), generator=generator)
 
 
 def _matrix(rows: list[list[torch.Tensor]]) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
@@ -10,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +24,14 @@ from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
 from ....benchmark.types import Labels, Rows
-from ...reading.base import DataError, Inputs, Split, Step
+from ...reading.base import DataError, Inputs, Report, Split, Step
 from ...reading.plain import whole
 from ..base import Work
+from . import processes
 from .apply import seeded
 from .augment import Views
 from .checkpoint import NAME, digest
+from .together import Share
 
 HELD = 2**31
 """Images of up to so many bytes are decoded once and kept in memory; more are decoded anew in each epoch."""
@@ -50,7 +54,10 @@ NEIGHBOURS, SHOWN = 5, 5000
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: at most ``batch`` images (with two views each) a step, ``lr`` at its highest."""
+    """How long and how fast: at most ``batch`` images (with two views each) a step, ``lr`` at its highest.
+
+    Each of ``processes`` takes a share of every batch, on a GPU of its own or on ``threads`` of the CPU.
+    """
 
     epochs: int
     batch: int
@@ -59,6 +66,7 @@ class Schedule:
     weight_decay: float
     threads: int
     method: Method
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,34 +107,81 @@ def trained(
 
     What ``work.kept`` holds of an earlier attempt is gone on from; a whole training is not done again. Each epoch
     draws from a generator of its own, so the weights are those of a training that was never stopped: bit for bit with
-    the same number of threads on the same kind of CPU (CUDA adds in an order of its own).
+    the same number of threads and processes on the same kind of CPU (CUDA adds in an order of its own).
     """
-    with _threads(schedule.threads):
-        training = Training(build, split, schedule, rng)
+    before = copy.deepcopy(rng)
+    training = Training(build, split, schedule, rng)
+    training.resume(work.kept)
+    if schedule.processes > 1 and training.epoch < schedule.epochs:
+        _check_processes(schedule, len(split.train))
+        share = partial(
+            _share, build, _on_disk(split, training.images, work), schedule, before, work.scratch, work.kept
+        )
+        processes.run(share, schedule.processes, work.scratch / "meeting", work.report, "simclr")
         training.resume(work.kept)
-        saved = time.perf_counter()
-        while training.epoch < schedule.epochs:
-            training.next_epoch(work)
-            if training.epoch == schedule.epochs or time.perf_counter() - saved >= CHECKPOINT:
-                training.save(work.kept)
-                saved = time.perf_counter()
+    training.finish(work)
     return training.pair.network
 
 
-class Training:
-    """Networks, optimiser and curve after ``epoch`` epochs."""
+def _share(
+    build: Callable[[], Pair],
+    split: Split,
+    schedule: Schedule,
+    rng: np.random.Generator,
+    scratch: Path,
+    kept: Path,
+    share: Share,
+    report: Report,
+) -> None:
+    """What one of several processes does of the training."""
+    training = Training(build, split, schedule, rng, share)
+    training.resume(kept)
+    training.finish(Work(scratch, kept, report))
 
-    def __init__(self, build: Callable[[], Pair], split: Split, schedule: Schedule, rng: np.random.Generator) -> None:
+
+def _check_processes(schedule: Schedule, images: int) -> None:
+    """Raise `DataError` when there are not so many GPUs, on a machine that has any, or images in a batch."""
+    asked, cards = schedule.processes, torch.cuda.device_count()
+    smallest = images // math.ceil(images / schedule.batch)
+    if 0 < cards < asked:
+        raise DataError([f"simclr: processes is {asked}, and torch sees {cards} GPU(s) here; each process takes one"])
+    if smallest < asked:
+        raise DataError([f"simclr: processes is {asked}, and a batch has {smallest} images; each process takes one"])
+
+
+def _on_disk(split: Split, images: Inputs, work: Work) -> Split:
+    """Return the split with images that are in memory mapped from a file: processes of one machine then share them."""
+    if not isinstance(images, np.ndarray):
+        return split
+    path = work.scratch / "images.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, images)
+    return replace(split, train=np.load(path, mmap_mode="r", allow_pickle=False), test=split.test[:0])
+
+
+class Training:
+    """Networks, optimiser and curve after ``epoch`` epochs; of a batch the part that is our ``share``."""
+
+    def __init__(
+        self,
+        build: Callable[[], Pair],
+        split: Split,
+        schedule: Schedule,
+        rng: np.random.Generator,
+        share: Share = Share(),  # noqa: B008  it is frozen
+    ) -> None:
         weights, shown, epochs = rng.spawn(3)
+        self._share = share
         self._schedule, self._method, self._labels = schedule, schedule.method, split.train_labels
-        self._images = split.train[:] if math.prod(split.train.shape) <= HELD else split.train
+        self.images = split.train[:] if math.prod(split.train.shape) <= HELD else split.train
         self._seeds = epochs.integers(2**63, size=schedule.epochs)
-        self._shown = np.sort(shown.permutation(len(self._images))[:SHOWN])
+        self._shown = np.sort(shown.permutation(len(self.images))[:SHOWN])
         self._cuda = torch.cuda.is_available()
         self._device = torch.device("cuda" if self._cuda else "cpu")
         self._layout = torch.channels_last if self._cuda else torch.contiguous_format
         self.pair = seeded(build, weights).to(self._device)
         self.pair.to(memory_format=self._layout)
+        self._joined = share.joined(self.pair, self._device)
         self._optimiser = torch.optim.SGD(
             self.pair.parameters(), lr=schedule.lr, momentum=0.9, weight_decay=schedule.weight_decay
         )
@@ -136,16 +191,29 @@ class Training:
     def epoch(self) -> int:
         return len(self.curve)
 
+    def finish(self, work: Work) -> None:
+        """Train what is left, and keep it; of several processes the first does that."""
+        with _threads(self._schedule.threads):
+            saved = time.perf_counter()
+            while self.epoch < self._schedule.epochs:
+                self.next_epoch(work)
+                over = self.epoch == self._schedule.epochs or time.perf_counter() - saved >= CHECKPOINT
+                if over and self._share.rank == 0:
+                    self.save(work.kept)
+                    saved = time.perf_counter()
+
     def next_epoch(self, work: Work) -> None:
         """Take every image of the pool once, in batches of equal size (to within one)."""
         started = reported = time.perf_counter()
         generator = torch.Generator().manual_seed(int(self._seeds[self.epoch]))
-        order = torch.randperm(len(self._images), generator=generator).numpy()
-        batches = np.array_split(order, math.ceil(len(order) / self._schedule.batch))
+        order = torch.randperm(len(self.images), generator=generator).numpy()
+        batches = [np.sort(rows) for rows in np.array_split(order, math.ceil(len(order) / self._schedule.batch))]
+        ours = [rows[self._share.rows(len(rows))] for rows in batches]
         total = torch.zeros((), device=self._device)
         self.pair.train()
-        for i, images in enumerate(_read_ahead(self._images, [np.sort(rows) for rows in batches])):
-            total += len(images) * self._step(images, generator, (self.epoch + (i + 0.5) / len(batches)))
+        for i, images in enumerate(_read_ahead(self.images, ours)):
+            size = len(batches[i])
+            total += size * self._step(images, size, generator, self.epoch + (i + 0.5) / len(batches))
             if time.perf_counter() - reported >= EVERY:
                 reported = time.perf_counter()
                 self._report(work, f"{(i + 1) / len(batches):.0%} of epoch {self.epoch + 1}")
@@ -156,12 +224,18 @@ class Training:
         self.curve.append(Epoch(self.epoch + 1, loss, self._accuracy(), seconds))
         self._report(work)
 
-    def _step(self, images: NDArray[np.uint8], generator: torch.Generator, epochs: float) -> torch.Tensor:
+    def _step(self, images: NDArray[np.uint8], size: int, generator: torch.Generator, epochs: float) -> torch.Tensor:
+        """Learn from a batch of ``size`` images, of which these are ours; return its loss."""
         for group in self._optimiser.param_groups:
             group["lr"] = self._schedule.lr * self._method.rate(epochs, self._schedule.epochs)
+
+        def draw(numbers: int) -> torch.Tensor:
+            return torch.rand((size, numbers), generator=generator)[self._share.rows(size)]
+
         inputs = self._inputs(images)
-        both = torch.cat([self._method.views(inputs, generator), self._method.views(inputs, generator)])
-        loss = self._method.loss(self._forward(self.pair, both), self._schedule.temperature)
+        both = torch.cat([self._method.views(inputs, draw), self._method.views(inputs, draw)])
+        projections = self._share.whole(self._forward(self._joined, both), size)
+        loss = self._method.loss(projections, self._schedule.temperature)
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._optimiser.step()
@@ -181,7 +255,7 @@ class Training:
         self.pair.eval()
         with torch.inference_mode():
             parts = np.array_split(self._shown, math.ceil(len(self._shown) / 500))
-            features = [self._forward(self.pair.network, self._inputs(self._images[rows])) for rows in parts]
+            features = [self._forward(self.pair.network, self._inputs(self.images[rows])) for rows in parts]
             return knn_accuracy(torch.cat(features).cpu(), self._labels[self._shown])
 
     def _report(self, work: Work, now: str = "") -> None:

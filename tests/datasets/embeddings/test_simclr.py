@@ -32,6 +32,11 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(7)
 
 
+def draws_of(images: int) -> augment.Draw:
+    source = generator()
+    return lambda numbers: torch.rand((images, numbers), generator=source)
+
+
 def some_images(n: int = 40, side: int = 8, channels: int = 1, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (n, side, side, channels), dtype=np.uint8)
 
@@ -116,7 +121,7 @@ def test_affine_views_turn_shear_scale_and_move() -> None:
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         linear = turn @ np.array([[1, shear], [0, 1]]) @ np.diag(np.exp([wide, high]))
         matrices.append(np.column_stack([linear, [dx, dy]]))
-    views = augment.affine(images, generator())
+    views = augment.affine(images, draws_of(50))
     assert np.allclose(views, sampled(images, np.array(matrices), "grid-constant"), atol=1e-5)
 
 
@@ -130,7 +135,7 @@ def test_crops_are_parts_and_half_of_them_are_mirrored(smallest: float) -> None:
     matrices = np.zeros((200, 2, 3))
     matrices[:, 0, 0], matrices[:, 0, 2] = np.where(mirror < 0.5, wide, -wide), 2 * left + wide - 1
     matrices[:, 1, 1], matrices[:, 1, 2] = high, 2 * top + high - 1
-    views = augment.crop(images, generator(), smallest)
+    views = augment.crop(images, draws_of(200), smallest)
     assert np.allclose(views, sampled(images, matrices, "nearest"), atol=1e-5)
     assert 70 < (mirror < 0.5).sum() < 130
 
@@ -160,13 +165,13 @@ def test_colours_are_distorted_one_after_the_other_in_any_order(order: tuple[int
             expected[i] = steps[step](expected[i])
         if grey < 0.2:
             expected[i] = luma(expected[i])
-    views = augment.colour(images, generator())
+    views = augment.colour(images, draws_of(100))
     assert np.allclose(views, expected.clip(0, 1), atol=1e-5)
 
 
 def test_grey_images_change_in_brightness_and_contrast_alone() -> None:
     flat = torch.linspace(0.1, 0.6, 5)[:, None, None, None].expand(5, 1, 6, 6)
-    views = augment.photo(flat, generator())
+    views = augment.photo(flat, draws_of(5))
     assert views.shape == flat.shape
     assert torch.allclose(views.amin(dim=(2, 3)), views.amax(dim=(2, 3)), atol=1e-6)  # no dark edges
     assert not torch.allclose(views[:, 0, 0, 0], flat[:, 0, 0, 0])

@@ -1,0 +1,131 @@
+"""Several processes on this machine that compute one thing: started, listened to, and ended together."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+
+from ....benchmark.strangers import raised
+from ....benchmark.strangers.offspring import end_with_parent
+from ....benchmark.types import UserError
+from ...reading.base import DataError, Report, Step
+from .together import Share
+
+LOOK_S = 0.1
+"""Seconds between two looks at what the processes say, and whether they are there."""
+
+Task = Callable[[Share, Report], None]
+Said = Step | UserError | str
+"""How far it is, what is wrong, or how a process came to fall."""
+
+
+def run(task: Task, number: int, meeting: Path, report: Report, what: str) -> None:
+    """Run ``task`` in so many new processes, a GPU each where there are any, and tell ``report`` what the first tells.
+
+    ``task`` can be pickled; it finds torch's default group open. They meet at the file ``meeting``. When one ends
+    before its task, or this process does, all of them end.
+
+    Raises
+    ------
+    UserError
+        What one of them raises; a `DataError` that begins with ``what`` and says how it ended, for anything else.
+    """
+    context = torch.multiprocessing.get_context("spawn")  # a fork of what holds a GPU, or threads, may hang
+    meeting.parent.mkdir(parents=True, exist_ok=True)
+    meeting.unlink(missing_ok=True)
+    group, hearing = list[BaseProcess](), list[Connection]()
+    with _ended(group, hearing):
+        for rank in range(number):
+            reading, writing = context.Pipe(duplex=False)
+            hearing.append(reading)
+            group.append(context.Process(target=_live, args=(rank, number, task, meeting, writing), daemon=True))
+            group[-1].start()
+            writing.close()  # the child's is then the only one, and its end is heard
+        while not _over(group, hearing, report, what):
+            wait([process.sentinel for process in group if process.exitcode is None], LOOK_S)
+
+
+def _over(group: Sequence[BaseProcess], hearing: Sequence[Connection], report: Report, what: str) -> bool:
+    """Tell what was said; return whether all have done their task, raise when one has not.
+
+    Those that fall because another did say so too: what is raised is an error of the user's, or who was ended from
+    outside, before it is the word of one that fell.
+    """
+    codes = [process.exitcode for process in group]
+    fell = dict[int, str]()
+    for rank, pipe in enumerate(hearing):
+        for said in _said(pipe):
+            if isinstance(said, UserError):
+                raise said
+            if isinstance(said, str):
+                fell[rank] = said
+            else:
+                report(said)
+    if fell:
+        codes = [process.exitcode for process in group]  # one whose end made them fall has ended
+    ended = {rank: _how(code) for rank, code in enumerate(codes) if code}
+    if how := ended | {rank: line for rank, line in fell.items() if not ended}:
+        rank = min(how)
+        raise DataError([f"{what}: process {rank + 1} of {len(group)} ended: {how[rank]}"])
+    return all(code is not None for code in codes)
+
+
+def _how(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _said(pipe: Connection) -> Iterator[Said]:
+    with suppress(EOFError):
+        while pipe.poll(0):
+            yield pipe.recv()
+
+
+@contextmanager
+def _ended(group: Sequence[BaseProcess], hearing: Sequence[Connection]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for process in group:
+            process.kill()
+            process.join()
+        for pipe in hearing:
+            pipe.close()
+
+
+def _live(rank: int, number: int, task: Task, meeting: Path, telling: Connection) -> None:
+    """What each process does."""
+    end_with_parent()
+    try:
+        with _group(rank, number, meeting):
+            task(Share(rank, number), telling.send if rank == 0 else _silent)
+    except UserError as error:
+        telling.send(error)
+    except Exception as error:
+        telling.send(raised.line(error))
+
+
+def _silent(step: Step) -> None:
+    """One process speaks for all."""
+
+
+@contextmanager
+def _group(rank: int, number: int, meeting: Path) -> Iterator[None]:
+    cuda = torch.cuda.is_available()
+    more: dict[str, Any] = {}
+    if cuda:
+        torch.cuda.set_device(rank)
+        more["device_id"] = torch.device("cuda", rank)
+    here = f"file://{meeting.absolute()}"
+    distributed.init_process_group("nccl" if cuda else "gloo", init_method=here, rank=rank, world_size=number, **more)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
