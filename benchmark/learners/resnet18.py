@@ -27,8 +27,7 @@ class ResNet18(Scratch):
       whole batches of 100, so fewer labels than that are one step of 100 images an epoch; crops of a margin of 4, and
       mirroring. Put right: test and pool are seen as they are (there they are randomly cropped); no validation set is
       taken out, which chose nothing (the "best" weights are the last ones); every data set starts cold. For
-      TinyImageNet it has ``optimiser: adam, rate: 0.001, schedule: constant, epochs: 100``; its resized crops are not
-      here.
+      TinyImageNet it has ``optimiser: adam, rate: 0.001, schedule: constant, epochs: 100, augment: resized-flip``.
     - ``deepal-plus`` (SineZHAN/deepALplus@93c2884): the max-pool; Adam, rate 1e-3, no decay; batches of 128; 30 epochs
       with crops and mirroring, for grey images 20 without (``epochs: 20, augment: none`` for SVHN, ``epochs: 40`` for
       CIFAR-100). Its grey images go through torchvision's ResNet-18 with the large beginning, ours through this one.

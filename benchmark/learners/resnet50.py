@@ -20,8 +20,8 @@ class ResNet50(Scratch):
     """ResNet-50 on images, trained from scratch in each round; recipes, passes and all else are those of ``resnet18``.
 
     Its last stage has 32 x ``width`` channels. ImageNet's subsets in TypiClust's line of work (the fork PALM@48fbd51:
-    224 pixels, SGD 0.025, decay 3e-4, cosine) have ``epochs: 200, batch: 512`` for 50 classes, ``200, 50`` for 100 and
-    ``10, 100`` for 200; its resized crops are not here.
+    224 pixels, SGD 0.025, decay 3e-4, cosine) have ``augment: resized-flip``, and ``epochs: 200, batch: 512`` for 50
+    classes, ``200, 50`` for 100 and ``10, 100`` for 200.
     """
 
     width: int = 64

@@ -10,7 +10,7 @@ from typing import Any, Literal
 Name = Literal["typiclust", "deepal-plus", "realistic-al", "udal"]
 Optimiser = Literal["sgd", "nesterov", "adam", "adamw"]
 Schedule = Literal["cosine", "constant"]
-Augment = Literal["none", "crop", "crop-flip", "strong"]
+Augment = Literal["none", "crop", "crop-flip", "resized-flip", "strong"]
 
 
 @dataclass(frozen=True)

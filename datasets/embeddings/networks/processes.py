@@ -56,11 +56,10 @@ def run(task: Task, number: int, meeting: Path, report: Report, what: str) -> No
 def _over(group: Sequence[BaseProcess], hearing: Sequence[Connection], report: Report, what: str) -> bool:
     """Tell what was said; return whether all have done their task, raise when one has not.
 
-    Those that fall because another did say so too: what is raised is an error of the user's, or who was ended from
-    outside, before it is the word of one that fell.
+    One that ends makes the others fall. So an error of the user's is raised before anything else, then who was ended
+    from outside is named, and what one says that fell comes after it.
     """
-    codes = [process.exitcode for process in group]
-    fell = dict[int, str]()
+    codes, fell = [process.exitcode for process in group], dict[int, str]()
     for rank, pipe in enumerate(hearing):
         for said in _said(pipe):
             if isinstance(said, UserError):
@@ -70,16 +69,13 @@ def _over(group: Sequence[BaseProcess], hearing: Sequence[Connection], report: R
             else:
                 report(said)
     if fell:
-        codes = [process.exitcode for process in group]  # one whose end made them fall has ended
-    ended = {rank: _how(code) for rank, code in enumerate(codes) if code}
-    if how := ended | {rank: line for rank, line in fell.items() if not ended}:
+        codes = [process.exitcode for process in group]
+    killed = {rank: f"signal {signal.Signals(-code).name}" for rank, code in enumerate(codes) if code and code < 0}
+    left = {rank: f"exit code {code}" for rank, code in enumerate(codes) if code}
+    if how := killed or fell or left:
         rank = min(how)
         raise DataError([f"{what}: process {rank + 1} of {len(group)} ended: {how[rank]}"])
     return all(code is not None for code in codes)
-
-
-def _how(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def _said(pipe: Connection) -> Iterator[Said]:
@@ -101,15 +97,19 @@ def _ended(group: Sequence[BaseProcess], hearing: Sequence[Connection]) -> Itera
 
 
 def _live(rank: int, number: int, task: Task, meeting: Path, telling: Connection) -> None:
-    """What each process does."""
+    """What each process does. It tells what is wrong before it leaves the group, for then the others fall."""
     end_with_parent()
+    with _told(telling), _group(rank, number, meeting), _told(telling):
+        task(Share(rank, number), telling.send if rank == 0 else _silent)
+
+
+@contextmanager
+def _told(telling: Connection) -> Iterator[None]:
     try:
-        with _group(rank, number, meeting):
-            task(Share(rank, number), telling.send if rank == 0 else _silent)
-    except UserError as error:
-        telling.send(error)
+        yield
     except Exception as error:
-        telling.send(raised.line(error))
+        telling.send(error if isinstance(error, UserError) else raised.line(error))
+        raise SystemExit(1) from None
 
 
 def _silent(step: Step) -> None:

@@ -112,14 +112,13 @@ def trained(
     before = copy.deepcopy(rng)
     training = Training(build, split, schedule, rng)
     training.resume(work.kept)
-    if schedule.processes > 1 and training.epoch < schedule.epochs:
-        _check_processes(schedule, len(split.train))
-        share = partial(
-            _share, build, _on_disk(split, training.images, work), schedule, before, work.scratch, work.kept
-        )
-        processes.run(share, schedule.processes, work.scratch / "meeting", work.report, "simclr")
-        training.resume(work.kept)
-    training.finish(work)
+    if schedule.processes == 1 or training.epoch == schedule.epochs:
+        training.finish(work)
+        return training.pair.network
+    _check_processes(schedule, len(split.train))
+    share = partial(_share, build, _on_disk(split, training.images, work), schedule, before, work.scratch, work.kept)
+    processes.run(share, schedule.processes, work.scratch / "meeting", work.report, "simclr")
+    training.resume(work.kept)
     return training.pair.network
 
 

@@ -87,6 +87,15 @@ def test_one_that_is_killed_ends_all(tmp_path: Path) -> None:
     assert not children()
 
 
+def test_an_interruption_ends_all(tmp_path: Path) -> None:
+    def interrupt(step: Step) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode(dataclasses.replace(TINY, epochs=100_000, processes=2), tmp_path, interrupt)
+    assert not children()
+
+
 def test_more_than_there_are_images_or_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="processes is 4, and a batch has 3 images; each process takes one"):
         encode(dataclasses.replace(TINY, batch=3, processes=4), tmp_path)

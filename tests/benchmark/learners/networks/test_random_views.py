@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from albench.benchmark.learners.networks import strong
+from albench.benchmark.learners.networks import resized, strong
 from albench.benchmark.learners.networks.views import NUMBERS, Views
 
 PIL: dict[str, Callable[[Image.Image, int, int], Image.Image]] = {
@@ -109,3 +109,33 @@ def test_a_mirrored_margin_may_be_larger_than_the_image() -> None:
     around = np.pad(images, ((0, 0), (3, 3), (3, 3), (0, 0)), mode="reflect")
     for i, (down, right) in enumerate((numbers * 7).long().tolist()):
         assert np.array_equal(found[i], around[i % 2, down : down + 3, right : right + 24])
+
+
+def test_resized_parts_are_those_of_pil() -> None:
+    images = pictures(40)
+    numbers = torch.rand(40, NUMBERS["resized-flip"], generator=torch.Generator().manual_seed(0))
+    found = Views(torch.from_numpy(images), "resized-flip").of(torch.arange(40), numbers)
+    boxes = resized.boxes(24, 32, numbers[:, 1:]).tolist()
+    assert len({(high, wide) for _, _, high, wide in boxes}) > 20
+    for image, view, (top, left, high, wide), flip in zip(images, found, boxes, numbers[:, 0] < 0.5, strict=True):
+        part = Image.fromarray(image[top : top + high, left : left + wide])
+        expected = np.asarray(part.resize((32, 24), Image.Resampling.BILINEAR)).astype(float)
+        assert np.abs(view.numpy() - (expected[:, ::-1] if flip else expected)).max() <= 1
+
+
+def test_a_part_is_the_first_that_fits() -> None:
+    """As torchvision's `get_params` finds it."""
+    numbers = torch.rand(500, resized.NUMBERS, generator=torch.Generator().manual_seed(1))
+    numbers[0, 0:20:2], numbers[0, 1:20:2] = 0.99, 0.0  # too high, ten times over
+    for row, box in zip(numbers.tolist(), resized.boxes(24, 32, numbers).tolist(), strict=True):
+        expected = (24, 32)
+        for k in range(10):
+            area, form = (0.5 + 0.5 * row[2 * k]) * 24 * 32, (4 / 3) ** (2 * row[2 * k + 1] - 1)
+            high, wide = round((area / form) ** 0.5), round((area * form) ** 0.5)
+            if high <= 24 and wide <= 32:
+                expected = (high, wide)
+                break
+        top, left, *size = box
+        assert tuple(size) == expected
+        assert (top, left) == (int(row[-2] * (25 - size[0])), int(row[-1] * (33 - size[1])))
+        assert size[0] * size[1] >= 0.45 * 24 * 32
