@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from .numbers import Numbers
+
 NOT_DONE = "not done"
 """The last column of tables of cells; a report leaves it out where it is empty."""
 
@@ -34,7 +36,7 @@ class Block:
     ``strong`` holds the (row, column) numbers of the table's cells to be set in bold. ``name`` is the stem of the
     table's own file, unique in a report; a table without a name gets none. ``code`` is printed letter by letter.
     ``about`` says which dataset, learner, ... the whole block is about: the filters of the page go by it. ``note`` is
-    printed below the table.
+    printed below the table. ``numbers`` are those that the table, or the figure, shows: the file beside its LaTeX.
     """
 
     title: str
@@ -52,6 +54,7 @@ class Block:
     shades: Mapping[tuple[int, int], float] = field(default_factory=dict)
     badge: str = ""
     on_page: bool = True
+    numbers: Numbers | None = field(default=None, compare=False)
 
 
 def stem(*names: str) -> str:

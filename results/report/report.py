@@ -224,15 +224,19 @@ def draw(content: Iterable[Block]) -> tuple[dict[str, bytes], tuple[str, ...]]:
 
 
 def _tables(frames: Mapping[str, pd.DataFrame], content: Iterable[Block]) -> dict[str, bytes]:
-    """Return the files of the values, and of every table that has a name as CSV and LaTeX."""
-    texts = {f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
+    """Return the files of the values: of some frames, of all that is shown with numbers; tables as LaTeX besides."""
+    csvs, texs = dict(frames), dict[str, str]()
     heading = ""
     for block in content:
         heading = block.title if block.level == 2 else heading
+        if block.name and block.numbers:
+            csvs[block.name] = block.numbers.frame()
+        elif block.name and block.columns:  # of words, not of numbers
+            csvs[block.name] = pd.DataFrame(block.rows, columns=block.columns)
         if block.name and block.columns:
-            frame = pd.DataFrame(block.rows, columns=block.columns)
-            texts[f"tables/{block.name}.csv"] = frame.to_csv(index=False, lineterminator="\n")
-            texts[f"tables/{block.name}.tex"] = latex.table(block, heading if block.level > 2 else "")
+            texs[block.name] = latex.table(block, heading if block.level > 2 else "")
+    texts = {f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in csvs.items()}
+    texts |= {f"tables/{name}.tex": text for name, text in texs.items()}
     return {name: text.encode(errors="backslashreplace") for name, text in texts.items()}
 
 

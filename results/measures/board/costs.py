@@ -18,6 +18,7 @@ COSTS = {
     "energy_j": "energy, J",
 }
 """What of the record is a cost, and its column of the tables. The last three stand there where trials ran on a GPU."""
+UNITS = {name: "MB" if name.endswith("_mb") else "J" if name.endswith("_j") else "seconds" for name in COSTS}
 PEAKS = {"peak_rss_mb", "peak_gpu_mb"}
 """Costs of which a trial has the largest of its rounds; of the others it has their sum."""
 ALWAYS = ["select_s", "fit_s", "peak_rss_mb"]

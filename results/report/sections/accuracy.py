@@ -8,6 +8,7 @@ from ...measures.stats import BEST
 from ...measures.tables import Setting, Summary
 from ...measures.words import interval_text
 from ..blocks import NOT_DONE, Block, stem
+from ..numbers import Numbers
 from ..terminal import FULL_DATA_ROW
 
 
@@ -29,9 +30,16 @@ def _table(summary: Summary, setting: Setting, budget: str) -> Block:
     cells = summary.of(setting, budget)
     labels = thinned(summary.labels(setting, budget))
     best = [summary.best(setting, budget, n) for n in labels]
-    rows = [(c.key.strategy, str(c.n), *(interval_text(c.at(n)) for n in labels), c.status) for c in cells]
+    about = {**setting._asdict(), "budget": budget}
+    numbers, rows = Numbers(**about), []
+    for cell in cells:
+        name = cell.key.strategy
+        each = (numbers.keep(cell.at(n), "at/1", "share", strategy=name, n_labelled=n) for n in labels)
+        rows.append((name, str(cell.n), *map(interval_text, each), cell.status))
     if bound := summary.bounds.get(setting):
-        last = interval_text(bound.final) if bound.n else "-"
+        last = "-"
+        if bound.n and labels:
+            last = interval_text(numbers.keep(bound.final, "final/1", "share", **bound.key._asdict()))
         rows.append((FULL_DATA_ROW, str(bound.n), *["-"] * (len(labels) - 1), *[last][: len(labels)], bound.status))
     return Block(
         f"{setting}, {budget}",
@@ -43,5 +51,6 @@ def _table(summary: Summary, setting: Setting, budget: str) -> Block:
         ),
         level=3,
         name=stem("at", *setting, budget),
-        about={**setting._asdict(), "budget": budget},
+        about=about,
+        numbers=numbers,
     )

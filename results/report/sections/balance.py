@@ -13,6 +13,7 @@ from ...measures.stats import Interval, mean_interval
 from ...measures.tables import IDENTITY, Cell, Key, Setting, Summary, key_of
 from ...measures.words import interval_text
 from ..blocks import NOT_DONE, Block, stem
+from ..numbers import Numbers
 
 
 class Balance(NamedTuple):
@@ -53,9 +54,10 @@ def balances(finished: pd.DataFrame) -> dict[Key, Balance]:
 
 def _table(summary: Summary, found: dict[Key, Balance], setting: Setting, budget: str) -> Block:
     cells = summary.of(setting, budget)
-    rows = [_row(cell.key.strategy, found.get(cell.key), cell) for cell in cells]
+    numbers = Numbers()
+    rows = [_row(cell.key.strategy, found.get(cell.key), cell, numbers) for cell in cells]
     if bound := summary.bounds.get(setting):
-        rows.append(_row("the whole pool", found.get(bound.key), bound))
+        rows.append(_row("the whole pool", found.get(bound.key), bound, numbers))
     return Block(
         f"{setting}, {budget}",
         columns=("strategy", "n", "balance/1", "rarest/1", "classes with a label", NOT_DONE),
@@ -63,11 +65,18 @@ def _table(summary: Summary, found: dict[Key, Balance], setting: Setting, budget
         level=3,
         name=stem("balance", *setting, budget),
         about={**setting._asdict(), "budget": budget},
+        numbers=numbers,
     )
 
 
-def _row(name: str, of: Balance | None, cell: Cell) -> tuple[str, ...]:
+def _row(name: str, of: Balance | None, cell: Cell, numbers: Numbers) -> tuple[str, ...]:
     if of is None:
         return (name, str(cell.n), "-", "-", "-", cell.status)
-    seen = f"{interval_text(of.seen, 1)} of {of.classes}"
-    return (name, str(of.even.n), interval_text(of.even, 2), interval_text(of.rarest, 2), seen, cell.status)
+    about = cell.key._asdict()
+    even, rare = (
+        interval_text(numbers.keep(value, metric, "share", **about), 2)
+        for metric, value in (("balance/1", of.even), ("rarest/1", of.rarest))
+    )
+    seen = interval_text(numbers.keep(of.seen, "classes with a label", "classes", **about), 1)
+    n_classes = numbers.keep(of.classes, "classes", "classes", **about)
+    return (name, str(of.even.n), even, rare, f"{seen} of {n_classes}", cell.status)

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ...measures.board.costs import COSTS, PEAKS, Cost, cell_costs
+from ...measures.board.costs import COSTS, PEAKS, UNITS, Cost, cell_costs
 from ...measures.evidence import Evidence
 from ...measures.stats import Interval
 from ...measures.tables import IDENTITY, Cell, Key, Setting, Summary
 from ...measures.words import interval_text
 from .. import charts
 from ..blocks import NOT_DONE, Block, stem
+from ..numbers import Numbers
 from ..terminal import FULL_DATA_ROW
 
 
@@ -63,9 +64,12 @@ def front(accuracy: ArrayLike, seconds: ArrayLike) -> NDArray[np.bool_]:
 def _table(summary: Summary, costs: dict[Key, Cost], setting: Setting, budget: str) -> Block:
     cells = summary.of(setting, budget)
     shown = [name for name in COSTS if any(name in costs.get(cell.key, {}) for cell in cells)]
-    rows = [_row(cell.key.strategy, interval_text(cell.aubc), cell, costs.get(cell.key, {}), shown) for cell in cells]
+    numbers = Numbers()
+    kept = [(cell, numbers.keep(cell.aubc, "aubc/1", "share", **cell.key._asdict())) for cell in cells]
+    rows = [_row(cell.key.strategy, area, cell, costs.get(cell.key, {}), shown, numbers) for cell, area in kept]
     if bound := summary.bounds.get(setting):
-        rows.append(_row(FULL_DATA_ROW, interval_text(bound.final), bound, costs.get(bound.key, {}), shown))
+        final = numbers.keep(bound.final, "final/1", "share", **bound.key._asdict())
+        rows.append(_row(FULL_DATA_ROW, final, bound, costs.get(bound.key, {}), shown, numbers))
     rivals = [cell for cell in cells if summary.is_rival(cell.key.strategy) and cell.key in costs]
     timed = [(cell.key.strategy, costs[cell.key]["select_s"].mean, cell.aubc.mean) for cell in rivals]
     frame = pd.DataFrame(timed, columns=["strategy", "seconds", "accuracy"])
@@ -81,12 +85,18 @@ def _table(summary: Summary, costs: dict[Key, Cost], setting: Setting, budget: s
         level=3,
         name=stem("cost", *setting, budget),
         about={**setting._asdict(), "budget": budget},
+        numbers=numbers,
         figure=charts.pareto(drawn, title, summary.strategies()) if len(drawn) > 1 else None,
     )
 
 
-def _row(strategy: str, accuracy: str, cell: Cell, cost: Cost, shown: Sequence[str]) -> tuple[str, ...]:
-    return (strategy, str(cell.n), accuracy, *(_text(name, cost.get(name)) for name in shown), cell.status)
+def _row(
+    strategy: str, accuracy: Interval, cell: Cell, cost: Cost, shown: Sequence[str], numbers: Numbers
+) -> tuple[str, ...]:
+    about = cell.key._asdict()
+    kept = {name: numbers.keep(cost[name], name, UNITS[name], **about) for name in shown if name in cost}
+    texts = (_text(name, kept.get(name)) for name in shown)
+    return (strategy, str(cell.n), interval_text(accuracy), *texts, cell.status)
 
 
 def _text(name: str, value: Interval | None) -> str:

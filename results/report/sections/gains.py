@@ -9,6 +9,7 @@ from ...measures.stats import BEST, Interval
 from ...measures.tables import Cell, Setting, Summary
 from ...measures.words import interval_text
 from ..blocks import Block, stem
+from ..numbers import Numbers
 from ..terminal import FULL_DATA_ROW
 
 
@@ -52,9 +53,13 @@ def _curve_table(summary: Summary, setting: Setting, budget: str) -> Block | Non
     labels = thinned(summary.labels(setting, budget))
     if base is None or not base.n or not cells or not labels:
         return None
-    rows = []
+    about = {**setting._asdict(), "budget": budget}
+    numbers, rows = Numbers(**about), []
     for cell in cells:
-        found = {n: cell.gain_at(n, base) for n in labels}
+        found = {
+            n: numbers.keep(cell.gain_at(n, base), "gain/1 of at/1", "points", strategy=cell.key.strategy, n_labelled=n)
+            for n in labels
+        }
         texts = (f"{interval_text(gain, 1, '+')}{_of(gain, cell)}" for gain in found.values())
         rows.append(
             (cell.key.strategy, str(cell.n), *texts, flip({f"at {n}": gain for n, gain in found.items()}) or "-")
@@ -65,7 +70,8 @@ def _curve_table(summary: Summary, setting: Setting, budget: str) -> Block | Non
         rows=tuple(rows),
         level=3,
         name=stem("gain", *setting, budget),
-        about={**setting._asdict(), "budget": budget},
+        about=about,
+        numbers=numbers,
     )
 
 
@@ -97,12 +103,14 @@ def _flips(summary: Summary, setting: Setting, budgets: list[str]) -> list[str]:
 def _table(summary: Summary, setting: Setting, budgets: list[str]) -> Block:
     names = [name for name in summary.strategies() if _cells(summary, setting, budgets, name)]
     best = [summary.best(setting, budget) for budget in budgets]
-    rows = []
+    numbers, rows = Numbers(**setting._asdict()), []
     for name in names:
         cells = _cells(summary, setting, budgets, name)
-        rows.append((name, *(_text(cells.get(budget)) for budget in budgets), _flip(cells) or "-"))
+        rows.append((name, *(_text(cells.get(budget), numbers) for budget in budgets), _flip(cells) or "-"))
     if bound := summary.bounds.get(setting):
-        text = f"{interval_text(bound.final)} n={bound.n}" if bound.n else bound.status
+        text = bound.status
+        if bound.n:
+            text = f"{interval_text(numbers.keep(bound.final, 'final/1', 'share', **bound.key._asdict()))} n={bound.n}"
         rows.append((FULL_DATA_ROW, *[text] * len(budgets), "-"))
     spans = [span_text(summary, setting, budget) for budget in budgets]
     return Block(
@@ -113,14 +121,17 @@ def _table(summary: Summary, setting: Setting, budgets: list[str]) -> Block:
         level=3,
         name=stem("gain", *setting),
         about=setting._asdict(),
+        numbers=numbers,
     )
 
 
-def _text(cell: Cell | None) -> str:
+def _text(cell: Cell | None, numbers: Numbers) -> str:
     if cell is None:
         return "-"
     if not cell.n:
         return cell.status
     if cell.is_baseline:
-        return f"aubc/1 {interval_text(cell.aubc)} n={cell.n}"
-    return f"{interval_text(cell.gain_aubc, 1, '+')} n={cell.gain_aubc.n}"
+        area = numbers.keep(cell.aubc, "aubc/1", "share", **cell.key._asdict())
+        return f"aubc/1 {interval_text(area)} n={cell.n}"
+    gain = numbers.keep(cell.gain_aubc, "gain/1 of aubc/1", "points", **cell.key._asdict())
+    return f"{interval_text(gain, 1, '+')} n={gain.n}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from math import isnan
 
-from ...literature.comparison import PART_MEAN, RESOLVED, Beside, Rest, Verdict, compare
+from ...literature.comparison import GAIN, PART_MEAN, RESOLVED, Beside, Rest, Verdict, compare
 from ...literature.orders import Order, orders
-from ...literature.published_numbers import Row, legend
+from ...literature.published_numbers import legend
 from ...measures.evidence import Evidence
 from ...measures.stats import sd
 from ..blocks import Block
+from ..numbers import Number, Numbers
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -34,15 +35,16 @@ def _beside(besides: list[Beside]) -> Block:
         return Block("Beside the literature", text=text)
     order = list(Verdict)
     rows = sorted(besides, key=lambda one: (order.index(one.verdict) == len(order) - 1, one.key, one.row.number))
-    marks = {one.row.mark for one in besides}
+    marks, numbers = {one.row.mark for one in besides}, Numbers()
     papers = {f"{one.row.source}: {one.row.paper}" for one in besides}
     return Block(
         "Beside the literature",
         text=_reading(besides),
         items=(*sorted(papers), *legend(marks)),
         columns=("rule", "ours in", "metric", "ours", "published", "difference", "verdict"),
-        rows=tuple(_row(one) for one in rows),
+        rows=tuple(_row(one, numbers) for one in rows),
         name="literature",
+        numbers=numbers,
     )
 
 
@@ -65,32 +67,49 @@ def _reading(besides: list[Beside]) -> str:
     )
 
 
-def _row(one: Beside) -> tuple[str, ...]:
+def _row(one: Beside, numbers: Numbers) -> tuple[str, ...]:
     where = f"{one.key.setting}, {one.key.budget}"
     verdict = str(one.verdict) + (f": {'; '.join(one.why)}" if one.why else "")
     if len(one.along) > 1 and one.verdict != Verdict.NOT_COMPARABLE:
         verdict += f" (at {sum(each == one.verdict for _, each in one.along)} of {len(one.along)} label counts)"
-    return (one.key.strategy, where, one.metric, _ours(one), _theirs(one.row), _difference(one), verdict)
+    return (
+        *(one.key.strategy, where, one.metric),
+        *(_ours(one, numbers), _theirs(one, numbers), _difference(one, numbers)),
+        verdict,
+    )
 
 
-def _ours(one: Beside) -> str:
-    spread = f" ± {sd(one.ours):.4f}" if len(one.ours) > 1 else ""
-    return f"{one.ours.mean():.4f}{spread}, n={len(one.ours)}"
+def _keep(number: Number, side: str, one: Beside, numbers: Numbers, n: int = 0) -> Number:
+    unit = "points" if one.row.metric == GAIN else "share"
+    return numbers.keep(
+        number, f"{one.metric}: {side}", unit, n, **one.key._asdict(), source=one.row.source, row=one.row.number
+    )
 
 
-def _theirs(row: Row) -> str:
-    spread = "" if isnan(row.std) else f" ± {row.std:.4f}"
-    n = "" if isnan(row.seeds) else f", n={row.seeds:.0f}"
-    return f"{row.value:.{row.digits}f}{spread}{n} ({row.source}, {row.strategy}, {row.mark})"
+def _ours(one: Beside, numbers: Numbers) -> str:
+    n = len(one.ours)
+    mean = _keep(float(one.ours.mean()), "ours", one, numbers, n)
+    spread = f" ± {_keep(sd(one.ours), 'SD of ours', one, numbers, n):.4f}" if n > 1 else ""
+    return f"{mean:.4f}{spread}, n={n}"
 
 
-def _difference(one: Beside) -> str:
+def _theirs(one: Beside, numbers: Numbers) -> str:
+    row = one.row
+    n = 0 if isnan(row.seeds) else round(row.seeds)
+    value = f"{_keep(row.value, 'published', one, numbers, n):.{row.digits}f}"
+    spread = "" if isnan(row.std) else f" ± {_keep(row.std, 'SD of the published', one, numbers, n):.4f}"
+    return f"{value}{spread}{f', n={n}' if n else ''} ({row.source}, {row.strategy}, {row.mark})"
+
+
+def _difference(one: Beside, numbers: Numbers) -> str:
+    _keep(one.difference, "difference", one, numbers)
     values = (one.difference.low, one.difference.mean, one.difference.high)
     low, mean, high = (f"{round(value, 4) + 0.0:+.4f}" for value in values)  # + 0.0: no -0.0000
     return mean if isnan(one.difference.low) else f"{mean} [{low}, {high}]"
 
 
 def _agreement(agreement: list[Order]) -> Block:
+    numbers = Numbers()
     return Block(
         "The order of the rules, beside the published order",
         text="Rank correlation of our means with the published ones, by the same metric at the same budget, over the n"
@@ -98,17 +117,22 @@ def _agreement(agreement: list[Order]) -> Block:
         " are named where they do. With few rules chance alone gives much: p is that of Kendall's tau-b without any"
         " agreement.",
         columns=("ours in", "published", "metric", "n", "Kendall", "p", "Spearman", "regime"),
-        rows=tuple(_order(one) for one in agreement),
+        rows=tuple(_order(one, numbers) for one in agreement),
+        numbers=numbers,
         level=3,
         name="literature_order",
     )
 
 
-def _order(one: Order) -> tuple[str, ...]:
+def _order(one: Order, numbers: Numbers) -> tuple[str, ...]:
     theirs = f"{one.row.source}, {one.row.regime}, {one.row.dataset} ({one.row.mark})"
     metric = f"{one.metric}, {one.row.budget}" if one.metric == PART_MEAN else one.metric
     metric += f" ({', '.join(one.elsewhere)})" if one.elsewhere else ""
-    values = (f"{one.tau:+.2f}", f"{one.p:.3f}", f"{one.rho:+.2f}")
+    about = {**one.setting._asdict(), "budget": one.budget, "source": one.row.source, "published": one.row.dataset}
+    tau = numbers.keep(one.tau, f"{one.metric}: Kendall's tau-b", "correlation", one.n, **about)
+    p = numbers.keep(one.p, f"{one.metric}: p of tau-b", "share", one.n, **about)
+    rho = numbers.keep(one.rho, f"{one.metric}: Spearman's rho", "correlation", one.n, **about)
+    values = (f"{tau:+.2f}", f"{p:.3f}", f"{rho:+.2f}")
     return (
         f"{one.setting}, {one.budget}",
         theirs,

@@ -13,6 +13,7 @@ from ...measures.stats import Interval, mean_interval
 from ...measures.tables import IDENTITY, Key
 from ...measures.words import count, interval_text
 from ..blocks import Block, stem
+from ..numbers import Numbers
 from .provenance import flat
 
 METRICS = ("aubc/1", "final/1")
@@ -32,12 +33,12 @@ def _pair(evidence: Evidence, before: str, old: pd.DataFrame, after: str, new: p
     both = old.merge(new, on=[*IDENTITY, "seed"], suffixes=(" before", " after"))
     if both.empty:
         return None
-    rows, unmoved = [], 0
+    numbers, rows, unmoved = Numbers(), [], 0
     for names, cell in both.groupby(IDENTITY):
         if all(np.array_equal(cell[f"{m} before"], cell[f"{m} after"]) for m in METRICS):
             unmoved += 1
         else:
-            rows.append(_row(Key(*map(str, names)), cell))
+            rows.append(_row(Key(*map(str, names)), cell, numbers))
     rows.sort(key=lambda row: -row[0])
     facts = [flat(evidence.runs.manifests[name]) for name in (before, after)]
     changed = sorted({k for k in facts[0].keys() | facts[1].keys() if facts[0].get(k) != facts[1].get(k)} - _EVER_NEW)
@@ -55,19 +56,25 @@ def _pair(evidence: Evidence, before: str, old: pd.DataFrame, after: str, new: p
         rows=tuple(texts for _, texts, _ in rows),
         strong=frozenset((i, j) for i, (_, _, strong) in enumerate(rows) for j in strong),
         name=stem("moved", before, after),
+        numbers=numbers,
     )
 
 
-def _row(key: Key, cell: pd.DataFrame) -> tuple[float, tuple[str, ...], list[int]]:
+def _row(key: Key, cell: pd.DataFrame, numbers: Numbers) -> tuple[float, tuple[str, ...], list[int]]:
     """Return the size of the difference, the texts of a row, and which of them are strong."""
     texts: list[str] = [*key, str(len(cell))]
     strong, sizes = [], []
     for metric in METRICS:
         before, after = cell[f"{metric} before"], cell[f"{metric} after"]
+        means = [
+            numbers.keep(float(values.mean()), f"{metric} {when}", "share", len(cell), **key._asdict())
+            for when, values in (("before", before), ("after", after))
+        ]
         difference = mean_interval(gain(after, before))
+        numbers.keep(difference, f"{metric} difference", "points", **key._asdict())
         if _apart(difference):
             strong.append(len(texts) + 2)
-        texts += [f"{before.mean():.3f}", f"{after.mean():.3f}", interval_text(difference, digits=2, sign="+")]
+        texts += [*(f"{mean:.3f}" for mean in means), interval_text(difference, digits=2, sign="+")]
         sizes.append(abs(round(difference.mean, 6)))  # equal differences stay in order
     return sizes[0], tuple(texts), strong
 

@@ -18,9 +18,12 @@ from ...measures.stats import Interval, detectable, difference_interval, paired_
 from ...measures.tables import Summary
 from ...measures.words import UNSAID, count, interval_text
 from .. import charts, diagrams
-from ..blocks import Block, Figure
+from ..blocks import Block
+from ..numbers import Numbers
 
 MOST_SEEDS = 10_000
+P_OVER_BLOCKS = "p over blocks"
+_ENDS = ("best", "worst")
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -28,23 +31,28 @@ def blocks(evidence: Evidence) -> list[Block]:
     summary = evidence.summary
     regimes = summary.regimes()
     if len(regimes) < 2:
-        return _of_regime(summary, Complete.of(summary), "Ranks")
+        return _of_regime(summary, Complete.of(summary), "Ranks", {})
     return [
         block
         for regime in regimes
-        for block in _of_regime(summary, Complete.of(summary, regime), f"Ranks: {regime or UNSAID}")
+        for block in _of_regime(
+            summary, Complete.of(summary, regime), f"Ranks: {regime or UNSAID}", {"regime": regime or UNSAID}
+        )
     ]
 
 
-def _of_regime(summary: Summary, complete: Complete, title: str) -> list[Block]:
+def _of_regime(summary: Summary, complete: Complete, title: str, about: dict[str, str]) -> list[Block]:
     head = Block(title, text=_scope(summary, complete), items=complete.left_out)
     if not complete.places:
         return [head]
     p = ranking.wilcoxon_holm(complete.means)
-    ranks, iqm = _ranks(complete, p), _iqm(complete, summary.baseline)
+    ranks = _ranks(complete, p, Numbers(**about))
+    middle = [_iqm(complete, summary.baseline, Numbers(**about)), _profile(complete, Numbers(**about))]
     if not any(len(seeds) > 1 for seeds in complete.seeds):
-        return [replace(head, text=f"{head.text} With one seed nothing can be tested within a block."), ranks, iqm]
-    return [head, ranks, _wins(complete), _penalties(complete), iqm, _neighbours(complete, p), _resolvable(complete)]
+        return [replace(head, text=f"{head.text} With one seed nothing can be tested within a block."), ranks, *middle]
+    pairs = [_wins(complete, Numbers(**about)), _penalties(complete, Numbers(**about))]
+    told = [_neighbours(complete, p, Numbers(**about)), _resolvable(complete, Numbers(**about))]
+    return [head, ranks, *pairs, *middle, *told]
 
 
 def _scope(summary: Summary, complete: Complete) -> str:
@@ -81,7 +89,7 @@ def _seeds(complete: Complete) -> str:
     return count(sizes[0], "seed") if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} seeds"
 
 
-def _ranks(complete: Complete, p: Floats) -> Block:
+def _ranks(complete: Complete, p: Floats, numbers: Numbers) -> Block:
     names, values = complete.strategies, complete.means
     mean = ranking.mean_ranks(values)
     rank = np.array([interval.mean for interval in mean])
@@ -89,27 +97,34 @@ def _ranks(complete: Complete, p: Floats) -> Block:
     groups = ranking.groups(rank, p)
     budgets = {name: own for name in _budgets(complete) if (own := complete.budget(name))}
     parts = {name: ranking.mean_ranks(values[own]) for name, own in budgets.items()} if len(budgets) > 1 else {}
-    rows = tuple(
-        (
-            names[i],
-            interval_text(mean[i], 2),
-            f"{places[i, 0]} to {places[i, 1]}",
-            " ".join(_letters(groups, int(i))) or "-",
-            *(interval_text(part[i], 2) for part in parts.values()),
+    best = int(order[0])
+
+    def row(i: int) -> tuple[str, ...]:
+        name = {"strategy": names[i]}
+        rank_text = interval_text(numbers.keep(mean[i], "rank/1", "rank", **name), 2)
+        first, last = (
+            numbers.keep(int(at), f"{of} place", "rank", **name) for of, at in zip(_ENDS, places[i], strict=True)
         )
-        for i in order
-    )
+        own = [numbers.keep(g, "group", "letter", **name) for g, group in enumerate(groups, 1) if i in group]
+        if i != best:
+            numbers.keep(float(p[i, best]), P_OVER_BLOCKS, "share", len(values), **name, versus=names[best])
+        by_budget = (
+            interval_text(numbers.keep(part[i], "rank/1", "rank", **name, budget=budget), 2)
+            for budget, part in parts.items()
+        )
+        return (names[i], rank_text, f"{first} to {last}", " ".join(map(_letter, own)) or "-", *by_budget)
+
     columns = [f"rank/1 in {name} ({count(len(budgets[name]), 'block')})" for name in parts]
     named = [[names[i] for i in group] for group in groups]
     figure = diagrams.critical_difference(names, rank, named, f"Mean ranks over {count(len(values), 'block')}")
-    best = int(order[0])
     return Block(
         "Mean ranks",
         text=_ranks_text(complete, p),
         columns=("strategy", f"rank/1 ({count(len(values), 'block')})", "places", "groups", *columns),
-        rows=rows,
+        rows=tuple(row(int(i)) for i in order),
         strong=frozenset((row, 1) for row, i in enumerate(order) if i == best or p[i, best] > ranking.ALPHA),
         level=3,
+        numbers=numbers,
         name="ranks",
         figure=replace(figure, name="ranks"),
     )
@@ -143,40 +158,57 @@ def _budgets(complete: Complete) -> list[str]:
     return list(dict.fromkeys(budget for _, budget in complete.places))
 
 
-def _letters(groups: Sequence[Sequence[int]], i: int) -> list[str]:
-    return [ascii_uppercase[g % 26] * (g // 26 + 1) for g, group in enumerate(groups) if i in group]
+def _letter(group: int) -> str:
+    """Return the letter of a group: A of 1, AA of 27."""
+    return ascii_uppercase[(group - 1) % 26] * ((group - 1) // 26 + 1)
 
 
-def _wins(complete: Complete) -> Block:
+def _wins(complete: Complete, numbers: Numbers) -> Block:
+    names = complete.strategies
     verdicts = np.array([ranking.pairwise(block) for block in complete.values])
-    counts = [(verdicts == sign).sum(axis=0) for sign in (1, 0, -1)]
+    counts = {name: (verdicts == sign).sum(axis=0) for name, sign in (("wins", 1), ("ties", 0), ("losses", -1))}
+
+    def text(i: int, j: int) -> str:
+        pair = {"strategy": names[i], "versus": names[j]}
+        kept = (numbers.keep(int(n[i, j]), what, "blocks", len(verdicts), **pair) for what, n in counts.items())
+        return "/".join(map(str, kept))
+
     return Block(
         "Wins, ties, losses",
         text=f"In how many of {count(len(verdicts), 'block')} row beats column / cannot be told apart from it / loses:"
         " aubc/1, paired t-test over seeds at 5 % in each block (0 is outside the 95 % interval), not adjusted for the"
         " number of pairs.",
-        columns=("strategy", *complete.strategies),
-        rows=_square(complete.strategies, lambda i, j: "/".join(str(n[i, j]) for n in counts)),
+        columns=("strategy", *names),
+        rows=_square(names, text),
         level=3,
         name="wins",
+        numbers=numbers,
     )
 
 
-def _penalties(complete: Complete) -> Block:
-    names = complete.strategies
+def _penalties(complete: Complete, numbers: Numbers) -> Block:
+    names, n = complete.strategies, len(complete.places)
     matrix = ranking.penalty_matrix(complete.curves)
     off = ~np.eye(len(names), dtype=bool)
-    lost = [f"{matrix[off[:, j], j].mean():.2f}" for j in range(len(names))]
+
+    def text(i: int, j: int) -> str:
+        return f"{numbers.keep(float(matrix[i, j]), 'ppm/1', 'share', n, strategy=names[i], versus=names[j]):.2f}"
+
+    def lost(j: int) -> str:
+        mean = float(matrix[off[:, j], j].mean())
+        return f"{numbers.keep(mean, 'mean of the column, ppm/1', 'share', n, versus=names[j]):.2f}"
+
     shown = np.where(off, matrix, np.nan)
     figure = charts.matrix(names, shown, "Pairwise penalty matrix", "share of blocks in which row beats column (ppm/1)")
     return Block(
         "Pairwise penalty matrix",
-        text=f"ppm/1: share of {count(len(complete.places), 'block')} in which row beats column: paired two-sided"
+        text=f"ppm/1: share of {count(n, 'block')} in which row beats column: paired two-sided"
         " t-test over seeds at each round, Holm over the rounds of a pair, each round counting 1/rounds. Read along a"
         " row for wins, down a column for losses (its mean: the lower the better); chance alone gives at most 0.05.",
         columns=("strategy", *names),
-        rows=(*_square(names, lambda i, j: f"{matrix[i, j]:.2f}"), ("mean of the column", *lost)),
+        rows=(*_square(names, text), ("mean of the column", *map(lost, range(len(names))))),
         level=3,
+        numbers=numbers,
         name="penalties",
         figure=replace(figure, name="penalties"),
     )
@@ -187,54 +219,63 @@ def _square(names: Sequence[str], text: Callable[[int, int], str]) -> tuple[tupl
     return tuple((names[i], *("" if i == j else text(i, j) for j in k)) for i in k)
 
 
-def _iqm(complete: Complete, baseline: str) -> Block:
+def _iqm(complete: Complete, baseline: str, numbers: Numbers) -> Block:
     names = complete.strategies
     base = names.index(baseline) if baseline in names else 0
     found = ranking.iqm_intervals(complete.values, base, generator("report", "iqm/1", *names))
     order = np.argsort([-interval.mean for interval in found.means], kind="stable")
     differences = [_points(interval) for interval in found.differences]
-    rows = tuple(
-        (
-            names[i],
-            str(found.means[i].n),
-            interval_text(found.means[i]),
-            "-" if i == base else interval_text(differences[i], 1, "+"),
-        )
-        for i in order
-    )
+
+    def row(i: int) -> tuple[str, ...]:
+        mean = numbers.keep(found.means[i], "iqm/1", "share", strategy=names[i])
+        if i == base:
+            return (names[i], str(mean.n), interval_text(mean), "-")
+        less = numbers.keep(differences[i], "iqm/1 difference", "points", strategy=names[i], versus=names[base])
+        return (names[i], str(mean.n), interval_text(mean), interval_text(less, 1, "+"))
+
     return Block(
         "Interquartile mean",
         text="iqm/1 of aubc/1: the mean of the middle half of all runs, seeds and blocks alike; 95 % intervals by a"
         f" bootstrap of seeds within blocks, the same seeds for all, so that differences to {names[base]} are paired."
         " Bold: that difference has its whole interval above 0.",
         columns=("strategy", "runs", "iqm/1", f"less {names[base]}, points"),
-        rows=rows,
+        rows=tuple(row(int(i)) for i in order),
         strong=frozenset((row, 3) for row, i in enumerate(order) if i != base and differences[i].low > 0),
         level=3,
         name="iqm",
-        figure=_profile(complete),
+        numbers=numbers,
     )
 
 
-def _profile(complete: Complete) -> Figure:
+def _profile(complete: Complete, numbers: Numbers) -> Block:
+    title = "Performance profile of aubc/1"
     taus, shares = ranking.profile(complete.values)
-    figure = charts.profile(complete.strategies, taus, shares, "Performance profile of aubc/1")
-    return replace(figure, name="profile")
+    n = sum(len(seeds) for seeds in complete.seeds)
+    for name, own in zip(complete.strategies, shares.tolist(), strict=True):
+        for tau, share in zip(taus.tolist(), own, strict=True):
+            numbers.keep(share, "runs above tau", "share", n, strategy=name, tau=tau)
+    figure = replace(charts.profile(complete.strategies, taus, shares, title), name="profile")
+    text = "Share of all runs, seeds and blocks alike, with an aubc/1 above τ; the numbers are in profile.csv."
+    return Block(title, text=text, level=3, name="profile", figure=figure, numbers=numbers)
 
 
-def _neighbours(complete: Complete, p: Floats) -> Block:
+def _neighbours(complete: Complete, p: Floats, numbers: Numbers) -> Block:
     """Return a table of the pairs that follow each other in mean rank."""
     names = complete.strategies
     order = np.argsort(ranking.ranks(complete.means).mean(axis=0), kind="stable")
     by_seed, rows, n_apart = complete.by_seed, [], 0
     for i, j in pairwise(order):
+        pair = {"strategy": names[i], "versus": names[j]}
         d = by_seed[i] - by_seed[j]
-        interval = difference_interval(100 * d)
-        apart = bool(paired_p(d) <= ranking.ALPHA)
-        n_apart += apart
-        told, needed = ("yes" if apart else "no", _needed(d)) if len(d) > 1 else ("-", "-")
+        interval = numbers.keep(difference_interval(100 * d), "aubc/1 difference", "points", **pair)
         difference = f"{interval_text(interval, 2, '+')} n={interval.n}" if interval.n else "-"
-        rows.append((f"{names[i]} - {names[j]}", difference, told, needed, f"{p[i, j]:.2g}"))
+        told, needed = "-", "-"
+        if len(d) > 1:
+            apart = numbers.keep(float(paired_p(d)), "p over seeds", "share", len(d), **pair) <= ranking.ALPHA
+            n_apart += apart
+            told, needed = "yes" if apart else "no", _needed(d, numbers, **pair)
+        p_text = f"{numbers.keep(float(p[i, j]), P_OVER_BLOCKS, 'share', len(complete.places), **pair):.2g}"
+        rows.append((f"{names[i]} - {names[j]}", difference, told, needed, p_text))
     return Block(
         "Neighbouring ranks",
         text=f"{n_apart} of {len(rows)} neighbouring mean ranks are told apart on these blocks by the"
@@ -246,22 +287,29 @@ def _neighbours(complete: Complete, p: Floats) -> Block:
         rows=tuple(rows),
         level=3,
         name="neighbours",
+        numbers=numbers,
     )
 
 
-def _resolvable(complete: Complete) -> Block:
+def _resolvable(complete: Complete, numbers: Numbers) -> Block:
     """Return a table of what the seeds of each block can and cannot resolve."""
     rows = []
     for (setting, budget), values in zip(complete.places, complete.values, strict=True):
         order = np.argsort(-values.mean(axis=1), kind="stable")
         d = values[order[:-1]] - values[order[1:]]  # (K - 1, S)
         n = values.shape[1]
-        apart = int((paired_p(d) <= ranking.ALPHA).sum())
+        place = {**setting._asdict(), "budget": budget}
         first, second = (complete.strategies[i] for i in order[:2])
-        lead = f"{first} - {second}: {interval_text(difference_interval(100 * d[0]), 2, '+')}"
-        least = f"{100 * detectable(n) * _usual_sd(values):.2f}" if n > 1 else "-"
-        needed = _needed(d[0]) if n > 1 else "-"
-        rows.append((f"{setting}, {budget}", str(n), least, f"{apart} of {len(d)}" if n > 1 else "-", lead, needed))
+        pair = {**place, "strategy": first, "versus": second}
+        interval = numbers.keep(difference_interval(100 * d[0]), "aubc/1 difference", "points", **pair)
+        lead = f"{first} - {second}: {interval_text(interval, 2, '+')}"
+        least, told, needed = "-", "-", "-"
+        if n > 1:
+            least = f"{numbers.keep(100 * detectable(n) * _usual_sd(values), 'detectable', 'points', n, **place):.2f}"
+            n_apart = int((paired_p(d) <= ranking.ALPHA).sum())
+            apart = numbers.keep(n_apart, "neighbours told apart", "pairs", n, **place)
+            told, needed = f"{apart} of {len(d)}", _needed(d[0], numbers, **pair)
+        rows.append((f"{setting}, {budget}", str(n), least, told, lead, needed))
     return Block(
         "What the seeds can resolve",
         text="Least difference of aubc/1, in points, that a paired two-sided t-test at 5 % shows in four cases of five"
@@ -272,6 +320,7 @@ def _resolvable(complete: Complete) -> Block:
         rows=tuple(rows),
         level=3,
         name="resolvable",
+        numbers=numbers,
     )
 
 
@@ -281,9 +330,11 @@ def _usual_sd(values: Floats) -> float:
     return float(np.sqrt((values[i] - values[j]).var(axis=1, ddof=1).mean()))
 
 
-def _needed(differences: Floats) -> str:
+def _needed(differences: Floats, numbers: Numbers, **about: str) -> str:
     n = seeds_needed(differences, MOST_SEEDS)
-    return f"more than {MOST_SEEDS:,}" if n is None else str(n)
+    if n is None:
+        return f"more than {MOST_SEEDS:,}"
+    return str(numbers.keep(n, "seeds needed", "seeds", len(differences), **about))
 
 
 def _points(interval: Interval) -> Interval:

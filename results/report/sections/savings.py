@@ -8,8 +8,9 @@ from math import isinf, isnan
 from ...measures.curves import savings, thinned
 from ...measures.evidence import Evidence
 from ...measures.stats import Interval
-from ...measures.tables import Setting, Summary
+from ...measures.tables import Cell, Setting, Summary
 from ..blocks import NOT_DONE, Block, stem
+from ..numbers import Numbers
 
 
 def blocks(evidence: Evidence) -> list[Block]:
@@ -33,13 +34,26 @@ def _table(summary: Summary, setting: Setting, budget: str) -> Block | None:
     if base is None or not base.n or len(cells) < 2 or len(labels) < 2:
         return None
     first, last = (int(end) for end in (base.curves.columns.min(), base.curves.columns.max()))
+    about = {**setting._asdict(), "budget": budget}
+    numbers = Numbers(**about)
     is_rival = [summary.is_rival(cell.key.strategy) for cell in cells]
     values = [[] if cell.is_baseline else savings(cell, base, labels) for cell in cells]
+
+    def texts(cell: Cell, own: Sequence[Interval]) -> list[str]:
+        """Return the texts of one row; dashes for the baseline, which saves nothing over itself."""
+        if not own:
+            return ["-"] * len(labels)
+        kept = [
+            numbers.keep(saving, "saving/1", "ratio", strategy=cell.key.strategy, n_labelled=n)
+            for saving, n in zip(own, labels, strict=True)
+        ]
+        return [saving_text(saving, first / n, last / n) for saving, n in zip(kept, labels, strict=True)]
+
     return Block(
         f"{setting}, {budget}",
         columns=("strategy", "n", *(f"saving/1 at {n}" for n in labels), NOT_DONE),
         rows=tuple(
-            (cell.key.strategy, str(own[0].n if own else cell.n), *_texts(own, first, last, labels), cell.status)
+            (cell.key.strategy, str(own[0].n if own else cell.n), *texts(cell, own), cell.status)
             for cell, own in zip(cells, values, strict=True)
         ),
         strong=frozenset(
@@ -47,15 +61,9 @@ def _table(summary: Summary, setting: Setting, budget: str) -> Block | None:
         ),
         level=3,
         name=stem("saving", *setting, budget),
-        about={**setting._asdict(), "budget": budget},
+        about=about,
+        numbers=numbers,
     )
-
-
-def _texts(savings: Sequence[Interval], first: int, last: int, labels: Sequence[int]) -> list[str]:
-    """Return the texts of one row; dashes for the baseline, which saves nothing over itself."""
-    if not savings:
-        return ["-"] * len(labels)
-    return [saving_text(saving, first / n, last / n) for saving, n in zip(savings, labels, strict=True)]
 
 
 def saving_text(value: Interval, least: float, most: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from ...measures.evidence import Evidence
 from ...measures.tables import IDENTITY, Setting
 from ..blocks import Block, stem
+from ..numbers import Numbers
 
 TITLE = "Settings chosen"
 MOST = 8
@@ -57,17 +59,21 @@ def _table(setting: Setting, budget: str, counts: pd.DataFrame) -> Block:
     n = counts.groupby(_AT)["trials"].sum()
     few = counts[counts["by"] == "first listed"].groupby(_AT)["trials"].sum()
     by_setting = counts.pivot_table("trials", _AT, "setting", "sum", fill_value=0)
-    rows = []
+    numbers, rows = Numbers(**setting._asdict(), budget=budget), []
     for model in ("selector", "learner"):
         labels = sorted(n[model].index) if model in n.index.get_level_values(0) else []
         for i in np.unique(np.linspace(0, len(labels) - 1, MOST).round().astype(int)) if labels else ():
             at = (model, labels[i])
-            chosen = [str(by_setting.loc[at, name]) for name in by_setting.columns]
-            rows.append((model, str(labels[i]), str(n[at]), *chosen, str(few.get(at, 0))))
+            keep, trials = partial(numbers.keep, model=model, n_labelled=int(labels[i])), int(n[at])
+            counts_of = {name: int(by_setting.loc[at, name]) for name in by_setting.columns}
+            chosen = [str(keep(m, "chosen", "trials", trials, setting=name)) for name, m in counts_of.items()]
+            too_few = keep(int(few.get(at, 0)), "too few labels", "trials", trials)
+            rows.append((model, str(labels[i]), str(trials), *chosen, str(too_few)))
     return Block(
         f"{TITLE}: {setting}, {budget}",
         columns=("model", "labels", "n", *by_setting.columns, "too few labels"),
         rows=tuple(rows),
         level=3,
         name=stem("settings", *setting, budget),
+        numbers=numbers,
     )

@@ -16,6 +16,7 @@ from albench.results.literature.published_numbers import FOLDER, published
 from albench.results.measures.evidence import Evidence, Runs
 from albench.results.measures.tables import IDENTITY
 from albench.results.record.schema import IMPORTED
+from albench.results.report.numbers import Numbers
 from albench.results.report.sections import literature
 
 OURS = FOLDER.parent / "published" / "wdbc.csv"
@@ -362,7 +363,7 @@ def test_an_order_is_one_at_one_number_of_labels() -> None:
     (order,) = orders(compare(ours(Evidence.of(Runs(rounds, trials, plan, {}, ()))))[0])
     assert (order.n, order.metric) == (4, "at/1, accuracy at 10000")
     assert order.elsewhere == ("badge at 10009", "without coreset at 8000")
-    assert "at/1, accuracy at 10000 (badge at 10009, without coreset at 8000)" in literature._order(order)
+    assert "at/1, accuracy at 10000 (badge at 10009, without coreset at 8000)" in literature._order(order, Numbers())
 
 
 def test_two_rules_or_equal_values_have_no_order() -> None:

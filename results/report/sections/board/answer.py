@@ -11,6 +11,7 @@ from ....measures.evidence import Evidence
 from ....measures.stats import BEST
 from ....measures.tables import LEFT, Cell, Setting, Summary
 from ...blocks import Block
+from ...numbers import Numbers
 from ...terminal import answer_lines
 from .overview import state
 
@@ -52,16 +53,18 @@ def _map(summary: Summary) -> Block:
     names = summary.strategies()
     cells = [[summary.get(*place, name) for place in places] for name in names]
     best = [summary.best(*place) for place in places]
+    numbers = Numbers()
     gains = [abs(cell.gain_aubc.mean) for row in cells for cell in row if cell and not isnan(cell.gain_aubc.mean)]
     most = max(gains, default=0.0) or 1.0
     return Block(
         f"Gain over {summary.baseline}",
         text=f"Points of aubc/1 over {summary.baseline}, mean over seeds. Bold, on the page framed: no other beats it.",
         columns=("strategy", *(_column(summary, *place) for place in places)),
-        rows=tuple((name, *map(_text, row)) for name, row in zip(names, cells, strict=True)),
+        rows=tuple((name, *(_text(cell, numbers) for cell in row)) for name, row in zip(names, cells, strict=True)),
         strong=frozenset((i, j) for i, name in enumerate(names) for j, of in enumerate(best, 1) if name in of),
         level=3,
         name="gains",
+        numbers=numbers,
         shades={
             (i, j): cell.gain_aubc.mean / most
             for i, row in enumerate(cells)
@@ -75,9 +78,10 @@ def _column(summary: Summary, setting: Setting, budget: str) -> str:
     return f"{short(summary, setting)}, {budget}" if len(summary.budgets()) > 1 else short(summary, setting)
 
 
-def _text(cell: Cell | None) -> str:
+def _text(cell: Cell | None, numbers: Numbers) -> str:
     if cell is None or not cell.n:
         return "-" if cell is None else cell.status
     if cell.is_baseline:
         return "0"
-    return "-" if isnan(cell.gain_aubc.mean) else f"{cell.gain_aubc.mean:+.1f}"
+    gain = numbers.keep(cell.gain_aubc, "gain/1", "points", **cell.key._asdict())
+    return "-" if isnan(gain.mean) else f"{gain.mean:+.1f}"

@@ -10,6 +10,7 @@ from ....measures.stats import BEST, Interval
 from ....measures.tables import IDENTITY, Cell, Summary
 from ....measures.words import UNSAID, interval_text
 from ...blocks import NOT_DONE, Block
+from ...numbers import Numbers
 
 TITLE = "Every setting"
 _COMPARED = ("aubc/1", "final/1")
@@ -30,7 +31,7 @@ def _table(summary: Summary, regime: str, one_of_several: bool) -> Block | None:
     cells = [cell for cell in summary.cells.values() if (cell.key.setting, cell.key.budget) in shown]
     if not cells:
         return None
-    baseline = summary.baseline
+    baseline, numbers = summary.baseline, Numbers()
     best = {(place, of): summary.best(*place, of) for place in shown for of in _COMPARED}
     strong = {
         (i, len(IDENTITY) + 1 + j)
@@ -44,21 +45,28 @@ def _table(summary: Summary, regime: str, one_of_several: bool) -> Block | None:
         text=f"All cells: means over n seeds with 95 % intervals; gain/1 in points over {baseline}, paired by seed."
         f" Bold, in each setting and budget: {BEST}.",
         columns=("strategy", *IDENTITY[:4], "n", *_COMPARED, "gain/1 of aubc/1", "gain/1 of final/1", NOT_DONE),
-        rows=(*(_row(cell) for cell in cells), *(_bound(cell) for cell in bounds)),
+        rows=(*(_row(cell, numbers) for cell in cells), *(_bound(cell, numbers) for cell in bounds)),
         strong=frozenset(strong),
+        numbers=numbers,
         name="every-setting",
     )
 
 
-def _row(cell: Cell) -> tuple[str, ...]:
-    gains = ("-", "-") if cell.is_baseline else (_gain(cell, cell.gain_aubc), _gain(cell, cell.gain_final))
-    values = (interval_text(cell.aubc), interval_text(cell.final), *gains)
-    return (cell.key.strategy, *cell.key[:4], str(cell.n), *values, cell.status)
+def _row(cell: Cell, numbers: Numbers) -> tuple[str, ...]:
+    about, values, gains = cell.key._asdict(), (cell.aubc, cell.final), (cell.gain_aubc, cell.gain_final)
+    kept = zip(_COMPARED, values, strict=True)
+    texts = [interval_text(numbers.keep(value, of, "share", **about)) for of, value in kept]
+    if cell.is_baseline:
+        texts += ["-", "-"]
+    else:
+        kept = zip(_COMPARED, gains, strict=True)
+        texts += [_gain(cell, numbers.keep(gain, f"gain/1 of {of}", "points", **about)) for of, gain in kept]
+    return (cell.key.strategy, *cell.key[:4], str(cell.n), *texts, cell.status)
 
 
-def _bound(cell: Cell) -> tuple[str, ...]:
-    setting, dashes = cell.key.setting, ("-", "-")
-    return (FULL_DATA, *setting, FULL_DATA, str(cell.n), "-", interval_text(cell.final), *dashes, cell.status)
+def _bound(cell: Cell, numbers: Numbers) -> tuple[str, ...]:
+    final = interval_text(numbers.keep(cell.final, "final/1", "share", **cell.key._asdict()))
+    return (FULL_DATA, *cell.key.setting, FULL_DATA, str(cell.n), "-", final, "-", "-", cell.status)
 
 
 def _gain(cell: Cell, gain: Interval) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from ....measures.evidence import Evidence
-from ....measures.tables import LEFT, STATES, Setting, Summary
+from ....measures.tables import LEFT, STATES, Cell, Setting, Summary
 from ....measures.words import interval_text
 from ...blocks import NOT_DONE, Block, stem
+from ...numbers import Numbers
 from ...terminal import FULL_DATA_ROW, Style, caption, counted, earlier, not_done, usual_n
 
 
@@ -39,15 +40,18 @@ def state(summary: Summary) -> list[str]:
 
 def _budget(summary: Summary, budget: str, settings: list[Setting]) -> Block:
     n = usual_n(summary)
-    style = Style(usual_n=n)
+    style, numbers = Style(usual_n=n), Numbers()
     strategies = summary.strategies()
     best = [summary.best(setting, budget) for setting in settings]
     cells = [[summary.get(setting, budget, strategy) for setting in settings] for strategy in strategies]
     rows = [
-        (name, *(style.cell(cell) if cell else "-" for cell in row))
+        (name, *(style.cell(_kept(cell, numbers)) if cell else "-" for cell in row))
         for name, row in zip(strategies, cells, strict=True)
     ]
-    rows.append((FULL_DATA_ROW, *(style.bound(summary.bounds.get(setting)) for setting in settings)))
+    bounds = [summary.bounds.get(setting) for setting in settings]
+    for bound in filter(None, bounds):
+        numbers.keep(bound.final, "final/1", "share", **bound.key._asdict())
+    rows.append((FULL_DATA_ROW, *map(style.bound, bounds)))
     strong = {(i, j + 1) for i, name in enumerate(strategies) for j in range(len(settings)) if name in best[j]}
     return Block(
         f"Budget {budget}",
@@ -56,8 +60,17 @@ def _budget(summary: Summary, budget: str, settings: list[Setting]) -> Block:
         rows=tuple(rows),
         strong=frozenset(strong),
         name=stem("budget", budget),
+        numbers=numbers,
         on_page=False,  # it has the map of gains, and every setting with its intervals
     )
+
+
+def _kept(cell: Cell, numbers: Numbers) -> Cell:
+    """Return a cell, of which `Style.cell` shows these two."""
+    numbers.keep(cell.aubc, "aubc/1", "share", **cell.key._asdict())
+    if not cell.is_baseline:
+        numbers.keep(cell.gain_aubc, "gain/1 of aubc/1", "points", **cell.key._asdict())
+    return cell
 
 
 def _bounds(summary: Summary) -> Block:

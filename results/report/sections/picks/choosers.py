@@ -13,6 +13,7 @@ from ....measures.evidence import Evidence
 from ....measures.stats import share_interval
 from ....measures.tables import IDENTITY, Setting
 from ...blocks import Block, stem
+from ...numbers import Numbers
 
 TITLE = "Who chose"
 MOST = 8
@@ -61,17 +62,24 @@ def _shares(told: pd.DataFrame) -> Iterable[tuple[object, ...]]:
 def _table(setting: Setting, budget: str, shares: pd.DataFrame, strategies: list[str]) -> Block:
     mean, n = (shares.set_index(["strategy", "n_labelled", "rule"])[f"share {part}"] for part in ("mean", "n"))
     rules = shares.groupby("rule")["share mean"].sum().sort_values(ascending=False, kind="stable").index.tolist()
-    rows = []
+    numbers, rows = Numbers(**setting._asdict(), budget=budget), []
     for name in strategies:
         labels = sorted(set(mean[name].index.get_level_values("n_labelled")) - {0})
         shown = [labels[i] for i in np.unique(np.linspace(0, len(labels) - 1, MOST).round().astype(int))]
         for at in (0, *shown):
-            values = [f"{mean.get((name, at, rule), 0.0):.2f}" for rule in rules]
-            rows.append((name, str(n[name, at].iloc[0]), str(at) if at else ALL, *values))
+            seeds = int(n[name, at].iloc[0])
+            about = {"strategy": name, **({"n_labelled": at} if at else {})}
+            shares_of = {rule: float(mean.get((name, at, rule), 0.0)) for rule in rules}
+            values = [
+                f"{numbers.keep(share, 'share', 'share', seeds, **about, rule=rule):.2f}"
+                for rule, share in shares_of.items()
+            ]
+            rows.append((name, str(seeds), str(at) if at else ALL, *values))
     return Block(
         f"{TITLE}: {setting}, {budget}",
         columns=("strategy", "n", "labels", *rules),
         rows=tuple(rows),
         level=3,
         name=stem("chosen", *setting, budget),
+        numbers=numbers,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isnan, nan
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ from ....measures.words import count
 from ... import charts
 from ...blocks import Block, Figure, stem
 from ...look import data_uri
+from ...numbers import Numbers
 
 SHOWN = 5
 """So many of the rows that a strategy buys first are named."""
@@ -160,23 +162,27 @@ def _title(place: Place) -> str:
     return "/".join(place.names[:3]) + ", " + place.names[3]
 
 
+def _numbers(place: Place) -> Numbers:
+    return Numbers(**dict(zip(PLACE, place.names, strict=True)))
+
+
 def _overlap(look: _Look) -> Block:
-    usual = int(look.n.max())
-    cells = [
-        [
-            "-" if isnan(value) else f"{value:.2f}" + ("" if m == usual else f" n={m}")
-            for value, m in zip(*row, strict=True)
-        ]
-        for row in zip(look.overlap, look.n, strict=True)
-    ]
+    usual, numbers, k = int(look.n.max()), _numbers(look.place), range(len(look.names))
+
+    def text(i: int, j: int) -> str:
+        pair, m = {"strategy": look.names[i], "versus": look.names[j]}, int(look.n[i, j])
+        value = numbers.keep(float(look.overlap[i, j]), "Jaccard index", "share", m, **pair)
+        return "-" if isnan(value) else f"{value:.2f}" + ("" if m == usual else f" n={m}")
+
     name, title = stem("overlap", *look.place.names), f"Who chooses the same rows: {_title(look.place)}"
     return Block(
         title,
         f"Jaccard index of what two strategies chose, mean over n seeds; n={usual} where not said.",
         columns=("strategy", *look.names),
-        rows=tuple((name, *row) for name, row in zip(look.names, cells, strict=True)),
+        rows=tuple((look.names[i], *(text(i, j) for j in k)) for i in k),
         level=3,
         name=name,
+        numbers=numbers,
         figure=replace(charts.matrix(look.names, look.overlap, title, "Jaccard index"), name=name),
     )
 
@@ -184,16 +190,12 @@ def _overlap(look: _Look) -> Block:
 def _chance(look: _Look) -> Block:
     place = look.place
     size = "of a size that no full-data bound tells" if place.size is None else f"of {place.size} rows"
-    rows = [
-        (
-            name,
-            str(len(place.trails[name])),
-            str(max(len(trail.own) for trail in place.trails[name].values())),
-            *_shared(look.follows.get(name)),
-            *_shared(look.repeats[name]),
-        )
-        for name in look.names
-    ]
+    numbers, rows = _numbers(place), []
+    for name in look.names:
+        n, most = len(place.trails[name]), max(len(trail.own) for trail in place.trails[name].values())
+        own = str(numbers.keep(most, "rows chosen", "rows", n, strategy=name))
+        follows = _shared(look.follows.get(name), "with random", name, numbers)
+        rows.append((name, str(n), own, *follows, *_shared(look.repeats[name], "between seeds", name, numbers)))
     split = "" if place.one_split else " Seeds may have splits of their own: rows are not compared between them."
     return Block(
         f"Picks and chance: {_title(place)}",
@@ -205,18 +207,23 @@ def _chance(look: _Look) -> Block:
         rows=tuple(rows),
         level=3,
         name=stem("chance", *place.names),
+        numbers=numbers,
     )
 
 
 def _firsts(look: _Look, faces: Mapping[tuple[str, int], _Face], pictured: bool) -> list[Block]:
     """Return the rows that each strategy buys first on most seeds, with their pictures; nothing where none can be."""
     place, title = look.place, f"Bought first: {_title(look.place)}"
-    rows, cells = [], []
+    numbers, rows, cells = _numbers(place), [], []
     for name in look.names:
         found = first_rows(place, name, SHOWN)
         known = [(row, seeds, faces.get((place.names[0], row))) for row, seeds in found]
         words = [f"{row}{f': {face.class_name}' if face else ''} ({seeds})" for row, seeds, face in known]
         rows.append((name, str(len(place.trails[name])), *words, *["-"] * (SHOWN - len(words))))
+        for i, (row, seeds, face) in enumerate(known, 1):
+            class_ = {"class": face.class_name} if face else {}
+            n = len(place.trails[name])
+            numbers.keep(seeds, "bought first", "seeds", n, strategy=name, place=i, row=row, **class_)
         cells += [
             (name, i, row, face.class_name, seeds, data_uri(face.image))
             for i, (row, seeds, face) in enumerate(known)
@@ -240,18 +247,22 @@ def _firsts(look: _Look, faces: Mapping[tuple[str, int], _Face], pictured: bool)
             rows=tuple(rows),
             level=3,
             name=name,
+            numbers=numbers,
             figure=figure and replace(figure, name=name),
         )
     ]
 
 
-def _shared(chance: Chance | None) -> tuple[str, str, str]:
+def _shared(chance: Chance | None, what: str, strategy: str, numbers: Numbers) -> tuple[str, str, str]:
     if chance is None or not chance.n:
         return ("-", "-", "-")
-    seen = f"{chance.seen / chance.n:.1f}"
+    keep, n = partial(numbers.keep, strategy=strategy), chance.n
+    seen = f"{keep(chance.seen / n, f'shared {what}', 'rows', n):.1f}"
     if isnan(chance.p):
         return (seen, "-", "-")
-    return (seen, f"{chance.expected / chance.n:.1f}", "<0.001" if chance.p < 0.001 else f"{chance.p:.3f}")
+    expected = f"{keep(chance.expected / n, f'shared {what} by chance', 'rows', n):.1f}"
+    p = keep(chance.p, f"p of shared {what}", "share", n)
+    return (seen, expected, "<0.001" if p < 0.001 else f"{p:.3f}")
 
 
 def _classes(look: _Look, shares: pd.DataFrame) -> Block:
@@ -259,9 +270,19 @@ def _classes(look: _Look, shares: pd.DataFrame) -> Block:
     labels = sorted(shares["n_labelled"].unique().tolist())
     n_classes = len(shares["shares"].iloc[0])
     last = shares[shares["n_labelled"] == labels[-1]].set_index("strategy")["shares"]
-    columns = (shares[column] for column in ("strategy", "n_labelled", "seen", "balance"))
-    at = {(name, n): f"{seen:.1f}, {balance:.2f}" for name, n, seen, balance in zip(*columns, strict=True)}
-    rows = [(name, *(at.get((name, n), "-") for n in labels)) for name in look.names]
+    columns = (shares[column].tolist() for column in ("strategy", "n_labelled", "seen", "balance", "n"))
+    at = {(name, labelled): values for name, labelled, *values in zip(*columns, strict=True)}
+    numbers = _numbers(look.place)
+
+    def text(strategy: str, labelled: int) -> str:
+        if (strategy, labelled) not in at:
+            return "-"
+        seen, balance, n = at[strategy, labelled]
+        keep = partial(numbers.keep, strategy=strategy, n_labelled=labelled)
+        seen_text = f"{keep(seen, 'classes with a label', 'classes', n):.1f}"
+        return f"{seen_text}, {keep(balance, 'balance/1', 'share', n):.2f}"
+
+    rows = [(name, *(text(name, n) for n in labels)) for name in look.names]
     name = stem("classes", *look.place.names)
     title = f"Classes bought: {_title(look.place)}"
     return Block(
@@ -272,6 +293,7 @@ def _classes(look: _Look, shares: pd.DataFrame) -> Block:
         rows=tuple(rows),
         level=3,
         name=name,
+        numbers=numbers,
         figure=replace(_bars(last, look.names, title), name=name) if n_classes <= MOST_CLASSES else None,
     )
 

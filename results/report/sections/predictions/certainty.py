@@ -15,6 +15,7 @@ from ....measures.stats import Interval
 from ....measures.tables import IDENTITY, Cell, Setting
 from ....measures.words import interval_text
 from ...blocks import NOT_DONE, Block, stem
+from ...numbers import Numbers
 from .absent import absent
 
 TITLE = "How sure: other seeds, another test set"
@@ -68,6 +69,7 @@ def _table(evidence: Evidence, setting: Setting, budget: str) -> Block | None:
     found = {cell.key.strategy: both for cell in cells if (both := evidence.certainty.get(cell.key))}
     if not found:
         return None
+    numbers = Numbers()
     return Block(
         f"{setting}, {budget}",
         items=tuple(_held(cells, found)),
@@ -78,22 +80,26 @@ def _table(evidence: Evidence, setting: Setting, budget: str) -> Block | None:
             *(f"{m}: over {o}" for m in MEASURES for o in ("seeds", "both")),
             NOT_DONE,
         ),
-        rows=tuple(_row(cell, found.get(cell.key.strategy, {})) for cell in cells),
+        rows=tuple(_row(cell, found.get(cell.key.strategy, {}), numbers) for cell in cells),
         level=3,
         name=stem("certainty", *setting, budget),
         about={**setting._asdict(), "budget": budget},
+        numbers=numbers,
     )
 
 
-def _row(cell: Cell, both: Mapping[str, Both]) -> tuple[str, ...]:
+def _row(cell: Cell, both: Mapping[str, Both], numbers: Numbers) -> tuple[str, ...]:
     over_seeds = (cell.aubc, cell.gain_aubc, cell.final, cell.gain_final)
     texts = []
     for name, over in zip(MEASURES, over_seeds, strict=True):
         is_gain = name.startswith("gain")
         text = partial(interval_text, digits=1, sign="+") if is_gain else interval_text
+        keep, unit = partial(numbers.keep, **cell.key._asdict()), "points" if is_gain else "share"
         none = cell.is_baseline and is_gain
-        texts += ["-" if none else text(over), text(_same(both[name].interval, over)) if name in both else "-"]
-    n_rows = str(_n_rows(both)) if both else "-"
+        texts.append("-" if none else text(keep(over, f"{name}: over seeds", unit)))
+        whole = _same(both[name].interval, over) if name in both else None
+        texts.append("-" if whole is None else text(keep(whole, f"{name}: over both", unit)))
+    n_rows = str(numbers.keep(_n_rows(both), "test rows", "rows", **cell.key._asdict())) if both else "-"
     return (cell.key.strategy, str(cell.n), n_rows, *texts, cell.status)
 
 

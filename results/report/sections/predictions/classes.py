@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -9,8 +11,9 @@ from .....benchmark.types import Floats
 from ....measures.evidence import Evidence
 from ....measures.predicted import CONFUSED, Classes
 from ....measures.stats import share_interval
-from ....measures.tables import IDENTITY, Setting
+from ....measures.tables import IDENTITY, Cell, Setting
 from ...blocks import NOT_DONE, Block, stem
+from ...numbers import Numbers
 from ...terminal import FULL_DATA_ROW
 from .absent import absent
 
@@ -54,12 +57,11 @@ def _table(evidence: Evidence, setting: Setting, budget: str) -> Block | None:
     means = {key: _means(classes) for key, classes in found.items()}
     names = next(iter(found.values())).names
     shown = _shown(np.array(list(means.values())))
-    rows = [
-        _row(cell.key.strategy, cell.n, cell.status, found.get(cell.key), means.get(cell.key), shown) for cell in cells
-    ]
+    numbers = Numbers()
+    rows = [_row(cell.key.strategy, cell, found.get(cell.key), shown, numbers) for cell in cells]
     bound = summary.bounds.get(setting)
     if bound and (whole := evidence.classes.get(bound.key)) and whole.names == names:
-        rows.append(_row(FULL_DATA_ROW, bound.n, bound.status, whole, _means(whole), shown))
+        rows.append(_row(FULL_DATA_ROW, bound, whole, shown, numbers))
     return Block(
         f"{setting}, {budget}",
         columns=("strategy", "n", *(names[c] for c in shown), "confused", NOT_DONE),
@@ -67,6 +69,7 @@ def _table(evidence: Evidence, setting: Setting, budget: str) -> Block | None:
         level=3,
         name=stem("classes", *setting, budget),
         about={**setting._asdict(), "budget": budget},
+        numbers=numbers,
     )
 
 
@@ -86,14 +89,18 @@ def _shown(means: Floats) -> list[int]:
     return order[:MOST]
 
 
-def _row(
-    name: str, n: int, status: str, classes: Classes | None, means: Floats | None, shown: list[int]
-) -> tuple[str, ...]:
-    if classes is None or means is None:
-        return (name, str(n), *["-"] * (len(shown) + 1), status)
-    accuracies = ("-" if np.isnan(means[c]) else f"{means[c]:.3f}" for c in shown)
-    return (name, str(n), *accuracies, _confused(classes), status)
-
-
-def _confused(classes: Classes) -> str:
-    return ", ".join(f"{true} > {predicted} {share:.0%}" for share, true, predicted in classes.confused) or "-"
+def _row(name: str, cell: Cell, classes: Classes | None, shown: list[int], numbers: Numbers) -> tuple[str, ...]:
+    if classes is None:
+        return (name, str(cell.n), *["-"] * (len(shown) + 1), cell.status)
+    means, seeds = _means(classes), (~np.isnan(classes.accuracy)).sum(axis=0)
+    keep = partial(numbers.keep, **cell.key._asdict())
+    own = {
+        c: keep(float(means[c]), "class-accuracy/1", "share", int(seeds[c]), **{"class": classes.names[c]})
+        for c in shown
+    }
+    accuracies = ("-" if np.isnan(mean) else f"{mean:.3f}" for mean in own.values())
+    confused = ", ".join(
+        f"{true} > {predicted} {keep(share, 'confused', 'share', cell.n, **{'class': true, 'versus': predicted}):.0%}"
+        for share, true, predicted in classes.confused
+    )
+    return (name, str(cell.n), *accuracies, confused or "-", cell.status)
