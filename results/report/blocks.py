@@ -23,10 +23,14 @@ LONGEST = 100
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One chart for the page and the paper: ``spec`` is its Vega-Lite specification, ``name`` the stem of its files."""
+    """One chart for the page and the paper: ``spec`` is its Vega-Lite specification, ``name`` the stem of its files.
+
+    One that is not ``on_page`` is for paper alone: the page shows the same in another way.
+    """
 
     name: str
     spec: dict[str, Any]
+    on_page: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,32 @@
-"""The critical-difference diagram of a report, as a Vega-Lite specification."""
+"""The diagrams whose every place is computed, as Vega-Lite specifications: critical differences, the map of gains."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import Figure
+from .blocks import Block, Figure
 from .charts import LETTER, WIDTH, Spec, axis, figure_of, tip
-from .look import GREY
+from .latex import TEXT
+from .look import GREY, INK
+
+PAPER = int(TEXT / 72.27 * 72)
+"""Pixels that a line of LaTeX has: one of a PDF is 1/72 inch, a point of LaTeX 1/72.27."""
+UP, DOWN, DEEPEST = (0x4A, 0x90, 0xD9), (0xE0, 0x8A, 0x3C), 0.8
+"""The colours of gains and losses, as on the page, and the share of them in the deepest cell: words stay readable."""
+_PRINT, _LINE, _ROW, _LETTER = (
+    8,
+    10,
+    14,
+    4.6,
+)  # points of print, from line to line, from row to row, of a letter at most
+_NARROWEST, _WIDEST, _LONGEST, _PAD = 24, 90, 110, 4  # points of a cell, of a name, and around it all
 
 
 def critical_difference(names: Sequence[str], ranks: ArrayLike, groups: Iterable[Sequence[str]], title: str) -> Figure:
@@ -86,3 +102,104 @@ def _words(words: list[dict[str, Any]], left: bool) -> Spec:
             "tooltip": [tip("name", "strategy"), tip("rank", "mean rank", ".2f")],
         },
     }
+
+
+def heat_map(table: Block, columns: Sequence[tuple[str, str]], title: str) -> Figure:
+    """Draw a table with shades for paper: as wide as a line of LaTeX (`PAPER`).
+
+    ``columns`` are the table's, after the names, as (panel, head). Panels stand under each other, their heads said
+    once where they are alike; where they are wider than a line, all go on below. Each number stands in its cell and the
+    strong ones are framed: no colour is needed.
+    """
+    names = [row[0] for row in table.rows]
+    left = min(_LETTER * max(map(len, [*names, *(panel for panel, _ in columns)])), _LONGEST) + 6
+    groups = [[j for j, _ in own] for _, own in groupby(enumerate(columns), key=lambda column: column[1][0])]
+    most = max(1, int((PAPER - 2 * _PAD - left) / _NARROWEST))
+    n_parts = ceil(max(map(len, groups)) / most)
+    panels = [
+        part.tolist()
+        for parts in zip(*(np.array_split(g, n_parts) for g in groups), strict=True)
+        for part in parts
+        if len(part)
+    ]
+    width = min((PAPER - 2 * _PAD - left) / max(map(len, panels)), _WIDEST)
+    heads, high = _heads([head for _, head in columns], width)
+    cells: list[dict[str, Any]] = []
+    words: list[dict[str, Any]] = []
+    top, said = 0.0, list[list[str]]()
+    for panel in panels:
+        is_new = said != [heads[j] for j in panel]
+        said = [heads[j] for j in panel]
+        top += high + 4 if is_new else _LINE + 4 if columns[panel[0]][0] else 0
+        rows = [top + _ROW * (i + 0.5) for i in range(len(names))]
+        words.append({"kind": "panel", "x": left - 6, "y": top - 3, "text": [columns[panel[0]][0]]})
+        words += [{"kind": "name", "x": left - 6, "y": y, "text": [name]} for name, y in zip(names, rows, strict=True)]
+        for x, j in ((left + width * (k + 0.5), j) for k, j in enumerate(panel)):
+            if is_new:
+                words.append({"kind": "head", "x": x, "y": top - 3 - _LINE * (len(heads[j]) - 1), "text": heads[j]})
+            cells += [{"x": x, "y": y, **_cell(table, i, j + 1)} for i, y in enumerate(rows)]
+        top += _ROW * len(names) + 6
+    spec = {
+        "layer": [*_cells(cells, width), *_around(words, high > _LINE * max(map(len, heads)), left - 6)],
+        "encoding": {
+            "x": axis("x") | {"axis": None, "scale": {"domain": [0, PAPER - 2 * _PAD], "nice": False}},
+            "y": axis("y") | {"axis": None, "scale": {"domain": [top, 0], "nice": False}},
+        },
+        **{"width": PAPER, "height": round(top), "padding": _PAD, "view": {"stroke": None}},
+        "title": {
+            **{"text": title, "fontSize": 10, "subtitle": textwrap.wrap(table.text, 80), "offset": 2},
+            **{"subtitleFontSize": _PRINT, "subtitlePadding": 3},
+        },
+    }
+    return figure_of("heat_map", title, None, spec, min_width=PAPER)
+
+
+def _heads(heads: Sequence[str], width: float) -> tuple[list[list[str]], float]:
+    """Return the heads of columns in lines, and how high they are: upright where they fit in no other way."""
+    lines = [[head] if _LETTER * len(head) <= width else head.replace("/", "/\n").split("\n") for head in heads]
+    if _LETTER * max(len(line) for head in lines for line in head) <= width:
+        return lines, _LINE * max(map(len, lines))
+    return [[head] for head in heads], max(min(_LETTER * max(map(len, heads)), _LONGEST), _LINE + 1)
+
+
+def _cell(table: Block, i: int, j: int) -> dict[str, Any]:
+    """Return how a cell looks: its text, with a true minus, what it is filled with, whether it is framed."""
+    shade, text = table.shades.get((i, j), 0.0), table.rows[i][j]
+    share = DEEPEST * abs(shade)
+    mixed = (round(255 + share * (part - 255)) for part in (UP if shade > 0 else DOWN))
+    short = text if len(text) * _LETTER <= _NARROWEST else "-"  # what is not done is said in the tables
+    return {
+        "text": short.replace("-", "\N{MINUS SIGN}") if short != "-" else "\N{EN DASH}",
+        "fill": f"#{''.join(f'{part:02x}' for part in mixed)}",
+        "framed": (i, j) in table.strong,
+    }
+
+
+def _cells(cells: list[dict[str, Any]], width: float) -> list[Spec]:
+    data = {"data": {"values": cells}}
+    square = {"type": "rect", "width": width - 1, "height": _ROW - 1}
+    frame = {"type": "rect", "width": width - 2, "height": _ROW - 2, "filled": False, "stroke": INK, "strokeWidth": 1}
+    text = {"type": "text", "fontSize": _PRINT, "fontWeight": {"expr": "datum.framed ? 'bold' : 'normal'"}}
+    return [
+        {**data, "mark": square, "encoding": {"color": {"field": "fill", "type": "nominal", "scale": None}}},
+        {**data, "transform": [{"filter": "datum.framed"}], "mark": frame},
+        {**data, "mark": text, "encoding": {"text": {"field": "text"}}},
+    ]
+
+
+def _around(words: list[dict[str, Any]], upright: bool, longest: float) -> list[Spec]:
+    """Return the names of rows, columns and panels."""
+    flat = {"align": "center", "baseline": "bottom", "lineHeight": _LINE}
+    looks = {
+        "name": {"align": "right", "baseline": "middle", "limit": longest},
+        "panel": {"align": "right", "baseline": "bottom", "limit": longest, "fontWeight": "bold"},
+        "head": {"align": "left", "baseline": "middle", "angle": -90, "limit": _LONGEST} if upright else flat,
+    }
+    return [
+        {
+            "data": {"values": [word for word in words if word["kind"] == kind]},
+            "mark": {"type": "text", "fontSize": _PRINT, **look},
+            "encoding": {"text": {"field": "text"}},
+        }
+        for kind, look in looks.items()
+    ]

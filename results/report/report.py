@@ -132,7 +132,7 @@ def write_report(
     if cited := provenance.citations(runs.manifests.values()):
         texts["cite.bib"] = provenance.bibtex(cited) + "\n"
     if not tables_only:
-        texts["report.html"] = html(title, content, View.of(evidence.summary))
+        texts["report.html"] = html(title, content, View.of(evidence.summary), shown.keys())
     files = {name: text.encode(errors="backslashreplace") for name, text in texts.items()} | files
     for folder in (out.parent, out) if out.parent in directories else (out,):
         check_links(folder)

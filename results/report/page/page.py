@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -72,8 +72,11 @@ class Section:
         return self.head.block.title.startswith(OPEN)
 
 
-def html(title: str, content: Sequence[Block], view: View | None = None) -> str:
-    """Return the report as one page. Vega is in it only where there is a chart."""
+def html(title: str, content: Sequence[Block], view: View | None = None, pictures: Collection[str] = ()) -> str:
+    """Return the report as one page, which links ``pictures``: names of figures that are files beside it.
+
+    Vega is in it only where there is a chart.
+    """
     view = view or View()
     shown = [block for block in content if block.on_page]
     environment = jinja2.Environment(
@@ -87,9 +90,10 @@ def html(title: str, content: Sequence[Block], view: View | None = None) -> str:
         sections=[section for section in sections if not section.head.block.badge],
         grid=next((each.head.id for each in sections if each.head.block.title.startswith("The grid of")), ""),
         view=view,
+        pictures=pictures,
         style=_asset("page.css"),
         script=_asset("page.js"),
-        vega=vega() if any(block.figure for block in shown) else "",
+        vega=vega() if any(block.figure and block.figure.on_page for block in shown) else "",
     )
 
 

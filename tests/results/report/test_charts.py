@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from albench.results.report import charts, diagrams, look
-from albench.results.report.blocks import Figure
+from albench.results.report.blocks import Block, Figure
+from albench.results.report.latex import TEXT
 
 CHANNELS = (("line", "strokeDash"), ("point", "shape"))
 NAMES = ["random", "margin", "k-means", "typiclust"]
@@ -42,7 +43,17 @@ def every(names: list[str]) -> dict[str, Figure]:
         "pareto": charts.pareto(costs, "t"),
         "bars": charts.bars(classes, "t", "round", "n", "class"),
         "gallery": charts.gallery(first, "t"),
+        "map": gains(names, [("low", "digits"), ("high", "digits/<b>")]),
     }
+
+
+def gains(names: list[str], columns: list[tuple[str, str]]) -> Figure:
+    """Return a map of gains from -12.5 to 12.5, the last cell of each row strong."""
+    values = np.linspace(-1, 1, len(names) * len(columns)).reshape(len(names), -1)
+    rows = tuple((name, *(f"{12.5 * value:+.1f}" for value in own)) for name, own in zip(names, values, strict=True))
+    shades = {(i, j + 1): float(value) for (i, j), value in np.ndenumerate(values)}
+    strong = frozenset((i, len(columns)) for i in range(len(names)))
+    return diagrams.heat_map(Block("t", "words", rows=rows, shades=shades, strong=strong), columns, "t")
 
 
 def layer(figure: Figure, mark: str) -> dict[str, Any]:
@@ -57,7 +68,7 @@ def texts(drawn: str) -> set[str]:
 
 
 @pytest.mark.parametrize("names", [NAMES, HARD, ["one"]], ids=["usual", "hard names", "one"])
-@pytest.mark.parametrize("kind", ["curves", "ranks", "matrix", "profile", "pareto", "bars", "gallery"])
+@pytest.mark.parametrize("kind", ["curves", "ranks", "matrix", "profile", "pareto", "bars", "gallery", "map"])
 def test_every_chart_is_valid_and_can_be_drawn(kind: str, names: list[str]) -> None:
     figure = every(names)[kind]
     altair.Chart.from_dict(figure.spec)  # its schema is the oracle
@@ -180,3 +191,32 @@ def test_many_colours_of_bars_have_no_legend_and_keep_their_order() -> None:
     assert figure.spec["encoding"]["color"]["legend"] is None
     assert figure.spec["encoding"]["color"]["scale"]["domain"] == [str(c) for c in range(12)]
     assert [v["place"] for v in figure.spec["data"]["values"]] == [*range(12)] * 3
+
+
+@pytest.mark.parametrize("n_settings", [1, 3, 12])
+def test_the_map_of_gains_fits_a_line_of_a_paper_and_needs_no_colours(n_settings: int) -> None:
+    settings = ["digits/simclr(width=16)", *(f"tiny-imagenet-{i}" for i in range(1, n_settings))]
+    columns = [(budget, setting) for budget in ("low", "high") for setting in settings]
+    figure = gains(NAMES, columns)
+    drawn = look.svg(figure.spec)
+    box = re.search(rb"MediaBox *\[0 0 (\d+)", look.pdf(drawn))
+    assert box is not None
+    assert int(box[1]) / 72 * 72.27 <= TEXT
+    cells = layer(figure, "rect")["data"]["values"]
+    assert len({(cell["x"], cell["y"]) for cell in cells}) == len(NAMES) * len(columns)
+    assert min(contrast(look.INK, cell["fill"]) for cell in cells) >= 4.5
+    assert [cell["text"] for cell in cells if cell["framed"]][-1] == "+12.5"
+    assert sum(cell["framed"] for cell in cells) == len(NAMES)
+    assert {"\N{MINUS SIGN}12.5", "+12.5", "low", "high", *NAMES} <= texts(drawn)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours (WCAG 2.1)."""
+
+    def luminance(colour: str) -> float:
+        parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)

@@ -35,6 +35,9 @@ def test_figures_are_drawn_when_asked_for(run: Path, tmp_path: Path) -> None:
     text = (tmp_path / "out" / "report.md").read_text()
     shown = set(re.findall(r"]\(figures/(.+?)\)", text))
     assert shown == {name for name in drawn if name.endswith(".svg")}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert {f"figures/{name}" for name in drawn} == set(re.findall(r'href="(figures/.+?)"', page))
+    assert 'data-name="gains"' not in page  # its table is the map
 
 
 def test_tables_alone_have_no_page_and_load_nothing_heavy(run: Path, tmp_path: Path) -> None:

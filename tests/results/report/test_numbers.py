@@ -28,11 +28,17 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
+def lines_of(out: Path, section: str, title: str) -> list[str]:
+    """Return the rows of a table of the Markdown, its head and the line below first."""
+    part = (out / "report.md").read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    text = part.split(f"\n### {title}\n")[1].split("\n### ")[0]
+    return [line for line in text.splitlines() if line.startswith("|")]
+
+
 def shown(out: Path, section: str, title: str) -> Cells:
     """Return a table of the Markdown, without what makes its text bold."""
-    part = (out / "report.md").read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
-    lines = part.split(f"\n### {title}\n")[1].split("\n### ")[0].splitlines()
-    cells = ([unescape(cell).strip(" *") for cell in line[1:-1].split("|")] for line in lines if line.startswith("|"))
+    lines = lines_of(out, section, title)
+    cells = ([unescape(cell).strip(" *") for cell in line[1:-1].split("|")] for line in lines)
     head, _, *rows = cells
     found = {(row[0], column): text for row in rows for column, text in zip(head[1:], row[1:], strict=True)}
     return {(row, column): text for (row, column), text in found.items() if column != "flip"}  # words
@@ -109,6 +115,15 @@ def gains(out: Path) -> Cells:
     heads = frame["dataset"] + ", " + frame["budget"]
     made = {(s, h): f"{v:+.1f}" for s, h, v in zip(frame["strategy"], heads, frame["value"], strict=True)}
     return made | {("random", head): "0" for head in heads}
+
+
+def test_the_marks_of_the_map_are_in_its_csv(out: Path) -> None:
+    frame = read(out, "gains").query("metric == 'not beaten'")
+    lines = lines_of(out, "Answer", "Gain over random")[2:]
+    bold = {line.split(" | ")[0].strip("| "): line.count("**") // 2 for line in lines}
+    found = frame.groupby("strategy")["value"].sum()
+    assert found.sum() > 0
+    assert {name: bold[str(name)] for name in found.index} == found.to_dict()
 
 
 def by_labels(out: Path) -> Cells:

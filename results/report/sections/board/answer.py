@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import isnan
 
 from .....benchmark.types import Outcome
@@ -10,7 +12,8 @@ from ....measures.board.places import ordered_budgets, short
 from ....measures.evidence import Evidence
 from ....measures.stats import BEST
 from ....measures.tables import LEFT, Cell, Setting, Summary
-from ...blocks import Block
+from ... import diagrams
+from ...blocks import Block, Figure
 from ...numbers import Numbers
 from ...terminal import answer_lines
 from .overview import state
@@ -56,11 +59,14 @@ def _map(summary: Summary) -> Block:
     numbers = Numbers()
     gains = [abs(cell.gain_aubc.mean) for row in cells for cell in row if cell and not isnan(cell.gain_aubc.mean)]
     most = max(gains, default=0.0) or 1.0
-    return Block(
+    table = Block(
         f"Gain over {summary.baseline}",
         text=f"Points of aubc/1 over {summary.baseline}, mean over seeds. Bold, on the page framed: no other beats it.",
         columns=("strategy", *(_column(summary, *place) for place in places)),
-        rows=tuple((name, *(_text(cell, numbers) for cell in row)) for name, row in zip(names, cells, strict=True)),
+        rows=tuple(
+            (name, *(_text(cell, name in of, numbers) for cell, of in zip(row, best, strict=True)))
+            for name, row in zip(names, cells, strict=True)
+        ),
         strong=frozenset((i, j) for i, name in enumerate(names) for j, of in enumerate(best, 1) if name in of),
         level=3,
         name="gains",
@@ -72,15 +78,23 @@ def _map(summary: Summary) -> Block:
             if cell and not isnan(cell.gain_aubc.mean)
         },
     )
+    columns = [(budget if len(summary.budgets()) > 1 else "", short(summary, setting)) for setting, budget in places]
+    return replace(table, figure=_drawn(table, columns)) if places and names else table
+
+
+def _drawn(table: Block, columns: Sequence[tuple[str, str]]) -> Figure:
+    told = replace(table, text=table.text.replace("Bold, on the page framed", "Framed"))
+    return replace(diagrams.heat_map(told, columns, table.title), name=table.name, on_page=False)
 
 
 def _column(summary: Summary, setting: Setting, budget: str) -> str:
     return f"{short(summary, setting)}, {budget}" if len(summary.budgets()) > 1 else short(summary, setting)
 
 
-def _text(cell: Cell | None, numbers: Numbers) -> str:
+def _text(cell: Cell | None, is_best: bool, numbers: Numbers) -> str:
     if cell is None or not cell.n:
         return "-" if cell is None else cell.status
+    numbers.keep(int(is_best), "not beaten", "1 or 0", cell.n, **cell.key._asdict())
     if cell.is_baseline:
         return "0"
     gain = numbers.keep(cell.gain_aubc, "gain/1", "points", **cell.key._asdict())
