@@ -20,12 +20,8 @@ PAPER = int(TEXT / 72.27 * 72)
 """Pixels that a line of LaTeX has: one of a PDF is 1/72 inch, a point of LaTeX 1/72.27."""
 UP, DOWN, DEEPEST = (0x4A, 0x90, 0xD9), (0xE0, 0x8A, 0x3C), 0.8
 """The colours of gains and losses, as on the page, and the share of them in the deepest cell: words stay readable."""
-_PRINT, _LINE, _ROW, _LETTER = (
-    8,
-    10,
-    14,
-    4.6,
-)  # points of print, from line to line, from row to row, of a letter at most
+_PRINT, _LINE, _ROW = 8, 10, 14  # points of print, from line to line, from row to row
+_LETTER = 4.6  # points of a letter, at most
 _NARROWEST, _WIDEST, _LONGEST, _PAD = 24, 90, 110, 4  # points of a cell, of a name, and around it all
 
 
