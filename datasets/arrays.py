@@ -28,12 +28,13 @@ KEYS = (*REQUIRED, "class_names")
 class Arrays(Variants):
     """Features (N, D) and (M, D) with labels: ``path`` to an .npz with the keys of this class, or a file for each key.
 
-    The files are .npy or .parquet (features: one numeric column per feature, or one list column; labels: one column),
-    for features also .npz of scipy.sparse.save_npz, up to 2 GiB with its zeros.
-    Labels are text, or whole numbers; without ``class_names`` the sorted labels of ``train_labels`` are the classes,
-    with it integers count into it and text is found in it. Rows with the label ``unlabelled`` (-1; ``nan``, as NaN and
-    nulls are called; ``""``) leave the pool and the test set. Numbers become float32, those far
-    from 0 that it would merge less their median.
+    ``train`` and ``test`` are the features of the pool and of the test set, ``train_labels`` and ``test_labels`` the
+    label of each of their rows. The files are .npy or .parquet (features: one numeric column per feature, or one list
+    column; labels: one column), for features also .npz of scipy.sparse.save_npz, up to 2 GiB with its zeros. Labels are
+    text, or whole numbers; without ``class_names`` the sorted labels of ``train_labels`` are the classes, with it
+    integers count into it and text is found in it. Rows with the label ``unlabelled`` (-1; ``nan``, as NaN and nulls
+    are called; ``""``) leave the pool and the test set. Numbers become float32, those far from 0 that it would merge
+    less their median.
     """
 
     path: str = field(default="", metadata=PATH)

@@ -20,7 +20,7 @@ from .reading.variants import Variants
 class Digits(Variants, Bundled):
     """1,797 handwritten digits of 8x8 grey pixels, 10 classes (the test part of the UCI set).
 
-    The 17 grey levels v become round(v x 255 / 16). Fixed split at ``test: 0.3``: 1,257 pool, 540 test.
+    The 17 grey levels v become round(v x 255 / 16). Fixed split at 0.3: 1,257 pool, 540 test.
     """
 
     def load(self, seed: int) -> Split:

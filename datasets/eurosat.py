@@ -38,6 +38,7 @@ class EuroSat(Downloaded, Variants):
 
     There is no official split: ``test`` is the share of each class that is the test set, drawn once for all seeds (the
     paper's is 0.2). Rows are sorted by class and file name. ``path`` is a folder with the archive, or with ``2750``.
+    ``size`` brings images to size x size pixels; they have 64.
     """
 
     size: int = 64

@@ -25,11 +25,12 @@ _Classes = dict[str, list[str]]  # class -> names of its images, both sorted
 class Folder(Variants):
     """Images in ``train/<class>/*`` and ``test/<class>/*``, in a folder or a zip (perhaps below one top folder).
 
-    Rows are sorted by class, then by file name. ``size`` resizes to size x size pixels (bilinear); without it all
-    images must have one size. Hidden files and Thumbs.db are ignored; any other file must be an image of 8 bits per
-    channel (AVIF, BMP, GIF, JPEG, PNG, PPM, TIFF of one page, WebP) with at most 2^26 pixels. Of an animation it is the
-    first image. Transparency is dropped, EXIF rotation is not applied. Above 2 GiB of pixels images are decoded when
-    they are used, and only then is a damaged one found.
+    ``path`` is the folder or the zip. Rows are sorted by class, then by file name. ``mode`` is ``rgb`` (three channels)
+    or ``grey`` (one), whatever the files are. ``size`` resizes to size x size pixels (bilinear); without it all images
+    must have one size. Hidden files and Thumbs.db are ignored; any other file must be an image of 8 bits per channel
+    (AVIF, BMP, GIF, JPEG, PNG, PPM, TIFF of one page, WebP) with at most 2^26 pixels. Of an animation it is the first
+    image. Transparency is dropped, EXIF rotation is not applied. Above 2 GiB of pixels images are decoded when they are
+    used, and only then is a damaged one found.
     """
 
     path: str = field(metadata=PATH)

@@ -32,9 +32,11 @@ from .reading.variants import Variants
 class HuggingFace(Variants):
     """Images of the Hugging Face hub, ``hf:owner/name``, or of a folder that its library reads, ``hf:folder``.
 
-    ``config`` is what the hub calls a subset. The columns ``image`` and ``labels`` need names only where there is more
-    than one of images or of classes. ``size`` brings images to size x size pixels (shorter side, then the middle);
-    without it all must have one size. Needs ``albench[hf]``; no code that comes with a dataset is run.
+    ``repo`` is the name on the hub, or the folder. ``config`` is what the hub calls a subset, ``revision`` the branch,
+    tag or commit there (the newest if none is said). ``train`` is the part that is the pool, ``test`` the one that is
+    the test set. The columns ``image`` and ``labels`` need names only where there is more than one of images or of
+    classes. ``size`` brings images to size x size pixels (shorter side, then the middle); without it all must have one
+    size. Needs ``albench[hf]``; no code that comes with a dataset is run.
     """
 
     repo: str = field(metadata=PATH)  # wherever it lies, its content is its identity

@@ -33,8 +33,9 @@ class ImageNet(Variants):
     """1,000 classes of photographs: ``train/<class>/*.JPEG`` is the pool, ``val/<class>/*.JPEG`` the test set.
 
     Classes are WordNet numbers, sorted; rows are sorted by class, then by file name. ``path`` is the folder with
-    ``train`` and ``val`` (default: ``datasets/imagenet`` in the cache). 256 pixels, since encoders that crop the middle
-    224 of an image of 256 then see what they do on ImageNet itself.
+    ``train`` and ``val`` (default: ``datasets/imagenet`` in the cache). ``size`` brings images to size x size pixels
+    (shorter side, then the middle); 256, since encoders that crop the middle 224 of an image of 256 then see what they
+    do on ImageNet itself.
     """
 
     path: str = field(default="", metadata=PATH)

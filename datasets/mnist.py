@@ -145,8 +145,9 @@ def _emnist() -> list[Remote]:
 class Emnist(Downloaded, Variants):
     """Up to 814,255 handwritten digits and letters of 28x28 grey pixels, in six splits.
 
-    The files hold each image on its side, as MATLAB's columns; here it is upright. ``letters`` takes capital and
-    small as one class; ``balanced`` and ``bymerge`` only where both look alike. Labels count from 0 in every split.
+    The files hold each image on its side, as MATLAB's columns; here it is upright. ``split`` is the one of the six that
+    is taken: ``balanced``, ``byclass``, ``bymerge``, ``letters``, ``digits`` or ``mnist``. ``letters`` takes capital
+    and small as one class; ``balanced`` and ``bymerge`` only where both look alike. Labels count from 0 in every split.
     """
 
     split: EmnistSplit = "balanced"

@@ -33,7 +33,8 @@ class TinyImageNet(Downloaded, Variants):
     """200 classes of ImageNet at 64 x 64 pixels; the test set is the official ``val``, whose labels are public.
 
     ``path`` is a folder with the archive, or the folder it unpacks to. Classes are sorted by WordNet number, rows by
-    class and file name (pool) or as ``val_annotations.txt`` has them (test).
+    class and file name (pool) or as ``val_annotations.txt`` has them (test). ``size`` brings images to size x size
+    pixels; they have 64.
     """
 
     size: int = 64

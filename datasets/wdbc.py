@@ -20,8 +20,8 @@ from .reading.variants import Variants
 class Wdbc(Variants, Bundled):
     """569 breast masses described by 30 measurements of cell nuclei, malignant or benign.
 
-    Fixed split at ``test: 0.3``: 398 pool, 171 test. Lu et al. (arXiv 2306.08954): ``split: resampled, test: 0.4``,
-    341 pool, 228 test.
+    Fixed split at 0.3: 398 pool, 171 test. Lu et al. (arXiv 2306.08954) have a resampled one at 0.4: 341 pool, 228
+    test.
     """
 
     def load(self, seed: int) -> Split:

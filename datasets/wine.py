@@ -20,7 +20,7 @@ from .reading.variants import Variants
 class Wine(Variants, Bundled):
     """178 wines described by 13 chemical measurements, from 3 growers.
 
-    Fixed split at ``test: 0.3``: 124 pool, 54 test.
+    Fixed split at 0.3: 124 pool, 54 test.
     """
 
     def load(self, seed: int) -> Split:

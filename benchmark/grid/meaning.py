@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import ChainMap
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 
+_PART = re.compile(r"\n\s*\n|\n- ")  # paragraphs, and items of a list
 _SENTENCE = re.compile(r"(?<=[.!?])(?<!et al\.)\s+(?=[A-Z`\d(])")
 
 
 def meanings(cls: type) -> dict[str, str]:
     """Return parameter -> its meaning, on one line, of those of which something is said.
 
-    That is its entry in a section ``Parameters``, else the sentences that name it in double backticks, in the docstring
-    of the class or of the one that the parameter comes from.
+    That is its entry in a section ``Parameters``, else the sentences that name it in double backticks: in the docstring
+    of the class, else in that of the nearest base that has any. A base's entry counts before the sentences of the
+    class, which may only give an example.
     """
     names = [field.name for field in fields(cls) if field.init] if is_dataclass(cls) else []
-    found: dict[str, str] = {}
-    for each in cls.__mro__:
-        doc = inspect.cleandoc(each.__doc__ or "") if "__doc__" in vars(each) else ""
-        listed, said = _listed(doc), _sentences(doc)
-        for name in names:
-            named = re.compile(rf"``{name}(\W[^`]*)?``")
-            own = listed.get(name) or " ".join(sentence for sentence in said if named.search(sentence))
-            if own and name not in found:
-                found[name] = own
-    return found
+    docs = [inspect.cleandoc(each.__doc__ or "") for each in cls.__mro__ if "__doc__" in vars(each)]
+    found = ChainMap(*map(_listed, docs), *(_named(doc, names) for doc in docs))
+    return {name: found[name] for name in names if name in found}
 
 
 def _listed(doc: str) -> dict[str, str]:
@@ -36,9 +33,13 @@ def _listed(doc: str) -> dict[str, str]:
     return {name: _line(text) for names, text in entries for name in re.split(r",\s*", names)}
 
 
-def _sentences(doc: str) -> list[str]:
+def _named(doc: str, names: Iterable[str]) -> dict[str, str]:
+    """Return for each of the names the sentences that name it, where there are any."""
     prose = doc.partition("\nParameters\n----------\n")[0]
-    return [_line(one) for paragraph in re.split(r"\n\s*\n", prose) for one in _SENTENCE.split(paragraph)]
+    said = [_line(one) for part in _PART.split(prose) for one in _SENTENCE.split(part)]
+    naming = {name: re.compile(rf"``{name}(\W[^`]*)?``") for name in names}
+    found = {name: " ".join(filter(pattern.search, said)) for name, pattern in naming.items()}
+    return {name: text for name, text in found.items() if text}
 
 
 def _line(text: str) -> str:

@@ -38,6 +38,21 @@ class ALFMHead:
     and they are left out. One class needs no training.
 
     A pass drops the same features for all rows, with the chance ``p`` of training; ``p: 0`` has none.
+
+    Parameters
+    ----------
+    rate
+        The learning rate, the same in all epochs.
+    decay
+        The weight decay of AdamW.
+    epochs
+        The most passes over the labelled rows.
+    batch
+        Rows of one step, or all that are labelled where those are fewer.
+    patience
+        After so many epochs without a lower loss training ends.
+    p
+        The chance that a feature is dropped, from 0 and below 1.
     """
 
     rate: float = 1e-2

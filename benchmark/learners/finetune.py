@@ -41,6 +41,25 @@ class FineTune:
     Norms keep their pretrained statistics, and dropout is off. Weight decay is on all parameters that are trained. The
     network knows the classes that have labels, the others get probability 0. On a GPU its products are in bfloat16, on
     a CPU it trains on one thread, so that an answer does not depend on how many there are.
+
+    Parameters
+    ----------
+    model
+        The name of the network in timm.
+    recipe
+        The published training, ``labelbench`` or ``refine``; what is None below is as that says.
+    epochs
+        Passes over the labelled images.
+    batch
+        Images of one step, or all that are labelled where those are fewer.
+    rate
+        The highest learning rate of the last block.
+    head_rate
+        The highest learning rate of the head; where the recipe says none either, that of the last block.
+    decay
+        The weight decay.
+    warm_up
+        Steps in which the learning rates rise.
     """
 
     model: str

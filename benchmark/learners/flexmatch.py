@@ -32,11 +32,13 @@ class FlexMatch(Semi):
     learned (`heads.thresholds`), is the target of the strong view; the cross-entropies are averaged over all unlabelled
     images of a batch and added to that of the labelled ones.
 
+    The network is WRN-``depth``-``k``: so many layers, 6 n + 4 and at least 10, of ``k`` times 16, 32 and 64 channels.
+
     Of TorchSSL (its CIFAR-10, TorchSSL@f26e1d4): WRN-28-2 with leaky rectifiers, trained anew in each round; SGD with
     Nesterov's momentum 0.9, rate 0.03 along 7/16 of half a cosine, decay 5e-4 but for biases and normalisations;
     batches of 64 labelled images and 7 times as many unlabelled ones in one pass; 2^20 ``steps``, which are hours on a
-    GPU and far too many for a CPU; the weights that count are their mean with 0.999. For CIFAR-100 it has ``k: 8,
-    decay: 0.001``.
+    GPU and far too many for a CPU; the weights that count are their mean with 0.999. For CIFAR-100 it has k 8 and decay
+    0.001.
 
     Ours: the unlabelled images are those without a label (there the labelled ones too); a weak view is a mirrored crop
     out of an image with a mirrored margin, a strong one is distorted besides by FixMatch's RandAugment and Cutout

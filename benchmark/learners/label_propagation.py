@@ -60,6 +60,21 @@ class LabelPropagation:
     and batch normalisation, and a convolutional network): it predicts test rows and rows of the pool alike. Siméoni et
     al. draw half of the pseudo-labels by certainty, here all weigh by it. Of ALFM it could not be verified that
     certainty is that of Siméoni et al., that no row neighbours itself, and that the head learns the likeliest class.
+
+    Parameters
+    ----------
+    form
+        The published form, ``alfm`` or ``simeoni``; what is None below is as that says.
+    neighbours
+        Of each row so many nearest ones are joined to it in the graph.
+    gamma
+        The power of an affinity, above 0: the larger, the less a far neighbour counts.
+    alpha
+        The share of a row's answer that comes from its neighbours, above 0 and below 1.
+    iterations
+        How often labels spread by a step; with ``simeoni`` at most.
+    steps
+        Steps of Adam on the head.
     """
 
     form: Literal["alfm", "simeoni"] = "alfm"

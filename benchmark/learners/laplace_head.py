@@ -36,6 +36,21 @@ class LaplaceHead:
     weights begin as torch's linear layers do, and such rows are left out.
 
     A pass has weights drawn from the approximation; on average passes give about the probabilities.
+
+    Parameters
+    ----------
+    rate
+        The learning rate at the beginning.
+    decay
+        The weight decay.
+    epochs
+        Passes over the labelled rows.
+    batch
+        Rows of one step, or all that are labelled where those are fewer.
+    mean_field
+        How much uncertainty flattens the probabilities; at 0 not at all.
+    prior
+        The precision of the weights where no row says anything, above 0.
     """
 
     rate: float = 1e-2

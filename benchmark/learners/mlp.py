@@ -26,12 +26,13 @@ class MLP:
     ``depth`` hidden layers of ``width`` rectified linear units; ``steps`` of Adam (rate 1e-3, falling to 0 in a line)
     on batches of 128, and ``decay`` times ½ ‖parameters‖² in the loss. The number of steps does not depend on that of
     labels: 400 are 400 epochs of a hundred labels and 10 of 5,000. Inputs are standardised by the labelled rows: minus
-    their mean, over one scale for all features, so that what varies more still does.
+    their mean, over one scale for all features, so that what varies more still does. ``sees: images`` makes inputs of
+    the images as they are, ``sees: embedding`` of the embedding.
 
     ``passes: dropout`` trains with hidden units dropped with chance ``p``, and a draw drops some for all rows alike.
     With ``passes: snapshots`` the fitted network is that of ``none``; where draws are asked for, its training goes on,
-    and one is taken after every ``cycle`` steps. In each the rate falls from 1e-3 to 0 again (``cyclic``: Huang et al.,
-    Snapshot ensembles, ICLR 2017), or stays (``constant``).
+    and one is taken after every ``cycle`` steps. In each the ``rate`` falls from 1e-3 to 0 again (``cyclic``: Huang et
+    al., Snapshot ensembles, ICLR 2017), or stays (``constant``).
     """
 
     width: int = 256

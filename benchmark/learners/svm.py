@@ -21,9 +21,9 @@ BLOCK_BYTES = 2**25
 class SVM:
     """RBF support vector machine, scikit-learn's defaults.
 
-    It gives decision values and no probabilities: ``margin`` then means the distance to the boundary (between the
-    two best classes), and rules that need probabilities are unsupported. ``gamma`` is ``scale`` (1 / (D · variance)),
-    ``auto`` (1 / D) or a number.
+    It gives decision values and no probabilities: ``margin`` then means the distance to the boundary (between the two
+    best classes), and rules that need probabilities are unsupported. ``gamma`` is ``scale`` (1 / (D · variance)),
+    ``auto`` (1 / D) or a number. ``C`` is the weight of labels that are told wrong beside the width of the margin.
     """
 
     C: float = 1.0

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class WRN(Scratch):
     """WRN-``depth``-``k`` on small images, trained from scratch in each round; recipes and all else as ``resnet18``.
 
-    28-2 is the network of the semi-supervised literature. It has no max-pool, whatever the recipe says. ``depth`` is
-    6 n + 4; 10 is the smallest.
+    28-2 is the network of the semi-supervised literature. It has no max-pool, whatever the recipe says. ``depth`` is 6
+    n + 4; 10 is the smallest. Its blocks have ``k`` times 16, 32 and 64 channels.
     """
 
     k: int = 2

@@ -20,8 +20,9 @@ Size = Literal["small", "base"]
 class Dino(Timm):
     """A vision transformer trained by DINO on ImageNet, with timm's transform of it (224 px).
 
-    It is ``timm:vit_{size}_patch{patch}_224.dino``. TypiClust selects on 384 features of a DINO run for its subsets of
-    ImageNet; that it is the one of ``small`` is not said there.
+    It is ``timm:vit_{size}_patch{patch}_224.dino``. ``size`` is ``small`` (384 features) or ``base`` (768). ``patch``
+    is the side of a patch in pixels, 8 or 16; at 8 an image is four times as many patches. TypiClust selects on 384
+    features of a DINO run for its subsets of ImageNet; that it is the one of ``small`` is not said there.
     """
 
     model: str = field(init=False, default="")

@@ -22,7 +22,8 @@ class Dinov2(Timm):
     """A vision transformer trained by DINOv2, with timm's transform of it (518 px).
 
     It is ``timm:vit_{small|base|large|giant}_patch14_dinov2.lvd142m``, or with ``registers`` the one with four register
-    tokens (Darcet et al. 2023, arXiv 2309.16588). At 518 px an image costs five times what it does at 224.
+    tokens (Darcet et al. 2023, arXiv 2309.16588). ``size`` is ``s`` (384 features), ``b`` (768), ``l`` (1,024) or ``g``
+    (1,536). At 518 px an image costs five times what it does at 224.
     """
 
     model: str = field(init=False, default="")

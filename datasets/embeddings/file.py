@@ -18,7 +18,10 @@ from .base import Stored, Work, feature_problems
 @encoder("file", cite="")
 @dataclass(frozen=True)
 class File(Stored):
-    """Features made elsewhere: an .npz with ``train`` (N, D) and ``test`` (M, D), rows as in the dataset."""
+    """Features made elsewhere: an .npz with ``train`` (N, D) and ``test`` (M, D), rows as in the dataset.
+
+    ``path`` is the .npz; the embedding is known by what is in it, wherever it lies.
+    """
 
     path: str = field(metadata=PATH)
 

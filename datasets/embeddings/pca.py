@@ -24,6 +24,9 @@ EXACT = 4096
 class Pca(Stored):
     """The first ``dims`` principal components of the pool, after the scaling of ``raw``.
 
+    ``scale`` is that of ``raw``: ``auto`` has images in [0, 1], tables standardised and features as they are, ``range``
+    divides images by 255, ``standard`` standardises, ``none`` does nothing.
+
     Fewer when the pool has fewer directions that vary. Each direction points where its largest loading (by absolute
     value) is positive. ``whiten`` scales each component to variance 1 in the pool (ddof 1). Exact, unless pool and
     features both exceed 4,096: then by randomised SVD (Halko et al. 2011, 7 power iterations).

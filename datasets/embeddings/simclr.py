@@ -54,6 +54,9 @@ class Simclr(Stored):
     shears and shifts, no mirroring, which would make another digit or letter. ``network: auto`` is ResNet-18 with the
     CIFAR stem (512 features) from 32 px a side, below it ``small``: four convolutions to 8 x ``width`` features.
 
+    ``epochs`` is how often all of the pool is seen, ``batch`` the images of a step at most, with two views of each.
+    ``lr`` is the learning rate at its highest, ``weight_decay`` the weight decay of SGD.
+
     We differ from the paper in the optimiser (SGD with momentum 0.9, not LARS) and in what `augment` says of its
     views. They are drawn and applied for a whole batch at once, which is why this is ours and not lightly's, whose
     views take one image of PIL's after the other. The defaults are for small grey images; for photos the paper has

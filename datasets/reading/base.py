@@ -150,7 +150,8 @@ class Bundled:
 
     ``split: fixed`` is one stratified split for all seeds; ``split: resampled`` draws a new one per seed, uniformly and
     not stratified, and the very one of that seed in the public code of Lu et al. (arXiv 2306.08954): numpy's default
-    generator of the seed shuffles the rows, the last are the test set. It has ceil(``test`` x rows) rows in both.
+    generator of the seed shuffles the rows, the last are the test set. The test set has ceil(``test`` x rows) rows in
+    both.
     """
 
     split: Literal["fixed", "resampled"] = "fixed"

@@ -14,11 +14,11 @@ from ..kernels.scores import top
 class ClusterQuota:
     """The best rows by another rule's scores in each cluster of the unlabelled rows, as many as its share of the rows.
 
-    The features are clustered by k-means (``clusters``, 3), anew for each batch; a cluster of m of the U rows sells
-    n m / U of them, those with the largest scores (Active-Labeler's "clustering"). Active-Labeler rounds each share
-    up and may buy more than n; here it is rounded down, and the rows that are missing come from the clusters with the
-    largest remainders. Ties are broken by the query's generator. Cost: that of the scores and O(U D) for each
-    iteration of k-means.
+    The features are clustered by k-means (``clusters``, 3), anew for each batch; a cluster of m of the U rows sells n m
+    / U of them, those with the largest scores (Active-Labeler's "clustering"). ``over`` is the rule whose scores count.
+    Active-Labeler rounds each share up and may buy more than n; here it is rounded down, and the rows that are missing
+    come from the clusters with the largest remainders. Ties are broken by the query's generator. Cost: that of the
+    scores and O(U D) for each iteration of k-means.
     """
 
     over: Scored = field(default_factory=rule("margin"))

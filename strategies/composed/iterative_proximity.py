@@ -13,11 +13,11 @@ from ..kernels.scores import top
 class IterativeProximity:
     """The best rows by another rule's scores, ten at a time, with a bonus for lying far from those taken before.
 
-    Scores are standardised over the unlabelled rows. The first ``step`` rows are the largest. Before each further
-    ``step`` rows the distances of all unlabelled rows to the mean of the features picked so far are scaled to
-    [-``weight``, ``weight``] and added (Active-Labeler's "iterative proximity"). Where all scores, or all distances,
-    are equal they decide nothing. Ties are broken by the query's generator. Cost: that of the scores and O(U D) for
-    each step.
+    Scores, those of the rule ``over``, are standardised over the unlabelled rows. The first ``step`` rows are the
+    largest. Before each further ``step`` rows the distances of all unlabelled rows to the mean of the features picked
+    so far are scaled to [-``weight``, ``weight``] and added (Active-Labeler's "iterative proximity"). Where all scores,
+    or all distances, are equal they decide nothing. Ties are broken by the query's generator. Cost: that of the scores
+    and O(U D) for each step.
     """
 
     over: Scored = field(default_factory=rule("margin"))

@@ -18,11 +18,13 @@ from ..kernels.scores import top
 class Power:
     """A batch drawn by the scores of another rule: PowerBALD over `bald`, and the same over any other.
 
-    Rows are drawn one after another without replacement, with odds s^beta (``power``), exp(beta s) (``softmax``) or
-    rank^-beta (``softrank``; rank 1 is the largest score): the n largest of log s, s or -log rank, plus Gumbel noise
-    over beta (the paper's section 3 and table 2). Rows of score 0 come last under ``power``. Scores below 0 have no
-    such odds: ``power`` refuses them, and is unsupported over the `margin` of decision values; the other two kinds
-    take any. Equal scores are ranked in random order. Cost: that of the scores and O(U log U).
+    ``over`` is the rule whose scores s are taken. Rows are drawn one after another without replacement; ``kind`` is the
+    form of their odds: s^beta (``power``), exp(beta s) (``softmax``) or rank^-beta (``softrank``; rank 1 is the largest
+    score). The larger ``beta``, above 0, the more a larger score counts. That is to take the n largest of log s, s or
+    -log rank, plus Gumbel noise over beta (the paper's section 3 and table 2). Rows of score 0 come last under
+    ``power``. Scores below 0 have no such odds: ``power`` refuses them, and is unsupported over the `margin` of
+    decision values; the other two kinds take any. Equal scores are ranked in random order. Cost: that of the scores and
+    O(U log U).
     """
 
     over: Scored = field(default_factory=rule("bald"))

@@ -9,10 +9,10 @@ from ...benchmark.types import Query, Rows, Strategy
 class Subset:
     """Any rule, asked about ``size`` unlabelled rows that are drawn anew for each batch: Active-Labeler's ``limit``.
 
-    The rule does not see the others, so that scores are standardised and clusters made over the drawn rows alone. A
-    batch of more than ``size`` rows is chosen among as many as it holds; of no more than ``size`` unlabelled rows all
-    take part, and nothing is drawn. Cost: that of the rule on so many rows. What a rule makes of the whole pool, once
-    for all rounds (unit rows, neighbours), it still does.
+    The rule ``over`` does not see the others, so that scores are standardised and clusters made over the drawn rows
+    alone. A batch of more than ``size`` rows is chosen among as many as it holds; of no more than ``size`` unlabelled
+    rows all take part, and nothing is drawn. Cost: that of the rule on so many rows. What a rule makes of the whole
+    pool, once for all rounds (unit rows, neighbours), it still does.
     """
 
     over: Strategy = field(default_factory=rule("margin"))

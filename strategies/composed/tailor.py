@@ -26,8 +26,8 @@ class Tailor:
     No label is known before the batch is whole, so all positions can be drawn at once. Then each rule is asked once, in
     the order in which they come first, for as many rows as it has won, from those that the others have left.
 
-    Who bought which row is read from `Query.chosen_by`. The rules themselves must choose (no `tcm` here). Asked by a
-    rule that passes nothing of this on (`ceal`), it has no memory.
+    Who bought which row is read from `Query.chosen_by`. The ``rules`` to choose from are any that choose themselves (no
+    `tcm` here). Asked by a rule that passes nothing of this on (`ceal`), it has no memory.
 
     The paper was not read; all this is how its authors' code does it. They take one row after another, so that each
     rule knows what was taken just before; here a rule knows only that it is gone. Their rules for classification are

@@ -14,8 +14,8 @@ from ...benchmark.types import Batch, Query, Rows, Strategy
 class TCM:
     """Typical rows first, uncertain ones afterwards: `typiclust` for ``steps`` purchases, then `margin`.
 
-    The initial labels are no step. While nothing is labelled ``first`` buys as well, and that is no step either: it
-    stands for the initial labels.
+    ``first`` is the rule of these purchases, ``then`` that of all later ones. The initial labels are no step. While
+    nothing is labelled ``first`` buys as well, and that is no step either: it stands for the initial labels.
 
     The paper was not read: that TypiClust comes first, then Margin, and that the switch follows a rule of thumb that
     goes by the budget, is its abstract; ``steps`` of 3, after initial labels drawn at random, is how the code of

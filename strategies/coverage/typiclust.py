@@ -20,7 +20,8 @@ class TypiClust:
 
     min(|L| + n, ``max_clusters``) k-means clusters of the whole pool on unit rows; those of ``min_size`` members or
     fewer are put aside. Clusters are visited in a fixed order (fewest labelled members first, then the largest), one
-    pick each, round and round: the unlabelled member of highest typicality (`typicality`).
+    pick each, round and round: the unlabelled member of highest typicality. `typicality` is 1 / the mean distance to
+    the ``neighbours`` nearest members, or to half of the cluster where that is fewer.
 
     As in the paper, distances are plain and neighbours are all members; the authors' code squares the distances and
     counts only unlabelled members. Where the clusters run out of rows, those put aside follow in the same way; as

@@ -23,7 +23,9 @@ class TypiClustDC:
 
     min(|L| + n, ``max_clusters``) clusters are what a linear head on the unit rows learns: a row and one of its
     ``neighbours`` nearest get the same cluster, and an entropy term of weight ``entropy`` keeps the clusters apart
-    (`scan_clusters`; 20 neighbours and weight 5 as in both papers' code). The walk over the clusters is `typiclust`'s.
+    (`scan_clusters`; 20 neighbours and weight 5 as in both papers' code). The walk over the clusters is `typiclust`'s;
+    those of ``min_size`` members or fewer come last. The head learns in ``steps`` steps of Adam. A step draws ``batch``
+    rows, and a neighbour of each. The learning rate is ``rate``, the weight decay ``decay``.
 
     A head depends on the embedding and the number of clusters alone: it is trained once and shared by all trials. Time
     O(steps · batch · D k) and, once per pool, O(N² D) for the neighbours, together about a minute at 50,000 x 512 and

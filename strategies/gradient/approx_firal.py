@@ -20,13 +20,13 @@ from ..kernels.parameters import check
 class ApproxFIRAL:
     """The batch with the least Fisher information ratio, tr((I_labelled + Σ_S I)⁻¹ mean I), relaxed and then rounded.
 
-    RELAX: weights z >= 0 of the unlabelled rows, of sum n, that bring the ratio down, by entropic mirror descent.
-    ROUND: n rows for them by regret minimisation, one by one (`design.rounded`). Of a row's information, (C H, C H),
-    the diagonal blocks alone are kept, p_k (1 - p_k) h hᵀ for each class k (p its probabilities, h what the model's
-    last layer sees), so that nothing is larger than (C, d, d). ``ridge`` · 1 is added to what is labelled, so
-    that it has an inverse: 0.01 as in `bait` (at 1, the precision of the weights of `linear`, few labels count for
-    little beside it: Fashion-MNIST, 10 to 60 labels, -3.8 ± 2.7 points against `random`, and 1.6 ± 2.0 at 0.01).
-    ``eta`` is the learning rate of ROUND over √(C d).
+    RELAX: weights z >= 0 of the unlabelled rows, of sum n, that bring the ratio down, in so many ``steps`` of entropic
+    mirror descent. ROUND: n rows for them by regret minimisation, one by one (`design.rounded`). Of a row's
+    information, (C H, C H), the diagonal blocks alone are kept, p_k (1 - p_k) h hᵀ for each class k (p its
+    probabilities, h what the model's last layer sees), so that nothing is larger than (C, d, d). ``ridge`` · 1 is added
+    to what is labelled, so that it has an inverse: 0.01 as in `bait` (at 1, the precision of the weights of `linear`,
+    few labels count for little beside it: Fashion-MNIST, 10 to 60 labels, -3.8 ± 2.7 points against `random`, and 1.6 ±
+    2.0 at 0.01). ``eta`` is the learning rate of ROUND over √(C d).
 
     As summarised in the paper's abstract and the authors' pages; the steps inside are ours, from Allen-Zhu et al. 2017.
     Where we differ: the paper takes full blocks in RELAX (by conjugate gradients and random probes) and diagonal ones

@@ -27,7 +27,7 @@ class Glister:
     A pick is the row with the largest product g(x) · G of its last layer's gradient g(x) = (p - e_y) x [h, 1] under the
     predicted label y and the gradient G of the reference rows' mean loss. Then a step of length ``eta`` against g moves
     the reference rows' logits, and G with them (GLISTER-ACTIVE's greedy Taylor steps, as in the authors' DISTIL). The
-    reference is the labelled rows and the ``pool`` under its predictions (DISTIL's default), the ``labelled`` rows
+    ``reference`` is the labelled rows and the ``pool`` under its predictions (DISTIL's default), the ``labelled`` rows
     alone, or a set that the budget paid for (``validation``).
 
     Where there are more than ``targets`` reference rows, as many are drawn for each query (null: all). All else is

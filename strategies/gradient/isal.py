@@ -29,9 +29,10 @@ class ISAL:
 
     Where we differ: Hess is solved exactly, by conjugate gradients on products with it, where the authors take 250
     stochastic steps on all layers with a damping that makes their inverse nearly a multiple of 1. ``damping`` 1 is the
-    precision of the weights of `linear` at C = 1. Their R is the test set, which nobody may see here: ours is the
-    labelled rows and the pool under its predictions (``pool``), a set that the budget paid for (``validation``), or the
-    labelled rows alone, whose gradient, at the optimum of a penalised loss, is the penalty's and says little of data.
+    precision of the weights of `linear` at C = 1. Their R is the test set, which nobody may see here. Our ``reference``
+    is the labelled rows and the pool under its predictions (``pool``), a set that the budget paid for (``validation``),
+    or the labelled rows alone (``labelled``), whose gradient, at the optimum of a penalised loss, is the penalty's and
+    says little of data.
 
     Nothing keeps the rows of a batch apart: on digits (raw, `linear`, 10 to 100 labels) it gains 7.5 points over
     `random` row by row and loses 7.5 at ten at once. The authors' script begins with 1,000 labels.

@@ -20,7 +20,7 @@ class Falcun:
     """Draws in the space of the predictions: uncertain rows first, and more and more those unlike the ones drawn.
 
     One after another, with odds relevance^``gamma``. u = 1 - (largest - second largest probability); d begins as u and
-    falls to the L1 distance between a row's probabilities and those of the nearest row drawn. The relevance is d,
+    falls to the L1 distance between a row's probabilities and those of the nearest row drawn. The ``relevance`` is d,
     scaled to [0, 1] over the rows that are left, plus u (``sum``), or ``distance`` d, or ``uncertainty`` u. Where no
     row left has any, all have the same chance.
 

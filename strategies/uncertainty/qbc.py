@@ -23,10 +23,10 @@ from ..kernels.scores import entropy, top, without_rounding
 class QBC:
     """The rows that a committee disagrees on most; its members are the learner on bootstrap samples of the labels.
 
-    ``vote-entropy``: the entropy of the members' votes, -sum_c v_c log v_c for v_c the share of the K = ``members``
-    whose prediction is class c. ``kl``: the mean over the members of KL(p_k || mean p), for a learner that gives
-    probabilities; that is `bald` over the committee. A member is fitted on L draws with replacement from the L
-    labelled rows, and on one row of each class that fell out besides.
+    ``measure: vote-entropy`` is the entropy of the members' votes, -sum_c v_c log v_c for v_c the share of the K =
+    ``members`` whose prediction is class c; ``measure: kl`` the mean over the members of KL(p_k || mean p), for a
+    learner that gives probabilities, which is `bald` over the committee. A member is fitted on L draws with replacement
+    from the L labelled rows, and on one row of each class that fell out besides.
 
     The committee is fitted (and not taken from the learner's passes) so that the rule means the same beside every
     learner, and runs beside those that say no more than a class; of passes the same is `variation-ratio` or `bald`.

@@ -13,7 +13,8 @@ class Semi:
     """The parameters of such a training.
 
     Each of ``steps`` takes ``batch`` labelled rows, over and over where there are fewer, and ``ratio`` times as many
-    unlabelled ones, or all. What counts in the end is a mean of the weights: a step keeps ``average`` of that before.
+    unlabelled ones, or all. SGD has the learning rate ``rate`` at first and the weight decay ``decay``. What counts in
+    the end is a mean of the weights: a step keeps ``average`` of that before.
     """
 
     steps: int = 2**20

@@ -19,8 +19,11 @@ from .dense import Dense, Inputs, sigmoid, steps_of
 class Game:
     """How the two play: the parameters of the rules that stand on it.
 
-    ``adversary`` is the weight of the discriminator in the autoencoder's loss; ``hidden`` are the units of each hidden
-    layer; training ends after ``epochs`` over the unlabelled rows or ``steps`` batches, whichever is first.
+    A code has ``latent`` units. ``hidden`` are the units of each hidden layer. In the autoencoder's loss ``beta`` is
+    the weight of the KL divergence, ``adversary`` that of the discriminator. After every ``vae_steps`` batches of the
+    autoencoder the discriminator has one. Both learn by Adam at the learning rate ``rate``. A batch is ``batch``
+    labelled rows and as many others. Training ends after ``epochs`` over the unlabelled rows or ``steps`` turns of the
+    discriminator, whichever is first.
     """
 
     latent: int = 32

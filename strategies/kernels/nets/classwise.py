@@ -22,8 +22,9 @@ from .dense import Inputs, softmax, steps_of
 class ByClass:
     """How the autoencoder is made and trained: its decoder is a Gaussian of this ``variance``.
 
-    ``pull`` is the weight of the classes in the loss, which is times the variance; ``draws`` are codes of a row.
-    Training ends after ``epochs`` over the rows or ``steps`` batches, whichever is first.
+    ``hidden`` are the units of its hidden layers. ``pull`` is the weight of the classes in the loss, which is times the
+    variance; ``draws`` are codes of a row. Adam's learning rate is ``rate``. A batch is ``batch`` rows, drawn with
+    replacement. Training ends after ``epochs`` over the rows or ``steps`` batches, whichever is first.
     """
 
     group: int = 10

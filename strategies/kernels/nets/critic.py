@@ -57,9 +57,9 @@ class Critic:
 class Critique:
     """How a critic is made and trained: ``hidden`` units, by Adam.
 
-    A batch holds as many labelled rows as others, drawn with replacement; ``penalty`` is the weight of the gradient
-    penalty, ``gamma`` that of the labelled rows: |L| / |U| where it is null. Training ends after ``epochs`` over the
-    unlabelled rows or ``steps`` batches, whichever is first.
+    Adam's learning rate is ``rate``. A batch holds ``batch`` labelled rows and as many others, drawn with replacement.
+    ``penalty`` is the weight of the gradient penalty, ``gamma`` that of the labelled rows: |L| / |U| where it is null.
+    Training ends after ``epochs`` over the unlabelled rows or ``steps`` batches, whichever is first.
     """
 
     hidden: int = 50

@@ -23,7 +23,10 @@ from .dense import DIGITS, sigmoid
 class Training:
     """How the network is made and trained: the parameters of the rules that stand on it, with the paper's defaults.
 
-    Nodes are all labelled rows and ``candidates`` others; ``weight`` is that of the others in the loss.
+    Nodes are all labelled rows and ``candidates`` others; ``weight`` is that of the others in the loss. There are
+    ``hidden`` units between the two convolutions. In training each unit of a node drops out with the chance
+    ``dropout``, drawn anew in each epoch. Adam has the learning rate ``rate`` and the weight decay ``decay``. An epoch
+    is one step on the whole graph; there are ``epochs`` of them.
     """
 
     candidates: int = 10_000

@@ -27,8 +27,8 @@ Pull = Callable[[Array, Array], Array]
 class LossNet:
     """How the network is made and trained: two layers with ``hidden`` units between them, by Adam.
 
-    A batch is up to ``batch`` labelled rows, drawn without replacement and paired; training ends after ``epochs`` over
-    the labelled rows or ``steps`` batches, whichever is first.
+    Adam's learning rate is ``rate``. A batch is up to ``batch`` labelled rows, drawn without replacement and paired;
+    training ends after ``epochs`` over the labelled rows or ``steps`` batches, whichever is first.
     """
 
     hidden: int = 128

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
+import pytest
 from support.commands import invoke
 
+from albench.benchmark import registry
 from albench.benchmark.grid.meaning import meanings
+
+KINDS = ("strategies", "learners", "encoders", "datasets")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,15 @@ class Listed(Base):
     unsaid: int = 0
 
 
+@dataclass(frozen=True)
+class Derived(Listed):
+    """One that gives examples.
+
+    - ``small`` has ``low: 3``.
+    - ``large`` has 7 of ``unsaid``.
+    """
+
+
 class Plain:
     """No dataclass."""
 
@@ -55,7 +68,19 @@ def test_a_list_counts_before_prose_and_a_base_says_the_rest() -> None:
         "depth": "After Cui et al. (2019), ``depth`` is how deep; it may be two.",
         "rate": "``rate: 0`` is none, at a cost of ``rate x N``.",
     }
+    assert meanings(Derived) == {**meanings(Listed), "unsaid": "``large`` has 7 of ``unsaid``."}
     assert meanings(Plain) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind in KINDS for name in getattr(registry, kind).names()],
+    ids=lambda said: said,
+)
+def test_every_parameter_of_every_plugin_has_a_meaning(kind: str, name: str) -> None:
+    plugin = getattr(registry, kind).get(name)
+    parameters, meant = registry.parameters(plugin.cls), meanings(plugin.cls)
+    assert [f"{name}: {field.name}" for field in parameters if field.name not in meant] == []
 
 
 def test_it_is_shown_of_every_kind() -> None:
