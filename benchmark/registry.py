@@ -26,6 +26,7 @@ from .types import Part, UserError, canonical_json
 
 C = TypeVar("C", bound=type)
 
+OURS = __name__.partition(".")[0]
 SHARED = ("kernels", "heads", "networks")
 """Rooms that hold no plugins, but what plugins share. (Those of the datasets are no packages and are not walked.)"""
 
@@ -63,8 +64,7 @@ class Plugin:
     def family(self) -> str:
         """The room its file lies in, below the folder of its kind; empty at the top, and outside this package."""
         path = self.cls.__module__.split(".")
-        ours = path[0] == _top(__name__)
-        return path[2] if ours and path[1] == "strategies" and len(path) > 3 else ""
+        return path[2] if path[:2] == [OURS, "strategies"] and len(path) > 3 else ""
 
     @property
     def origin(self) -> str:
@@ -146,6 +146,11 @@ class Registry:
         self._load()
         return sorted(self._plugins)
 
+    @property
+    def reserved(self) -> set[str]:
+        """The names that no module of the user's own can have."""
+        return {*self.names(), *self._families, OURS}
+
     def legal(self) -> list[str]:
         """Return the names as a message lists them: a family stands in one."""
         return sorted([*self.names(), *(family.pattern for family in self._families.values())])
@@ -195,10 +200,9 @@ class Registry:
     def is_own(self, name: str) -> bool:
         """Return whether ``module:Class`` is meant, one of the user's own, and not a misspelled name with its value."""
         module, _, member = name.partition(":")
-        taken = {*self.names(), *self._families, _top(__name__)}
-        if _top(module) in taken or not own.is_reference(module, member):
+        if module.partition(".")[0] in self.reserved or not own.is_reference(module, member):
             return False
-        return own.exists(module) or not difflib.get_close_matches(module, taken, n=1, cutoff=0.8)
+        return own.exists(module) or not difflib.get_close_matches(module, self.reserved, n=1, cutoff=0.8)
 
     def _own(self, name: str) -> Plugin:
         if (plugin := self.of(own_class(name))) is None:
@@ -235,20 +239,16 @@ def own_class(name: str) -> type:
     except own.OwnError as error:
         raise PluginError(f"{name}: {error}") from error
     if member not in classes:
-        declared = [key for key, value in classes.items() if any(kind.of(value) for kind in _KINDS)]
+        declared = [key for key, value in classes.items() if any(kind.of(value) for kind in KINDS)]
         raise PluginError(f"{module!r} has no class {member!r}{suggestion(member, declared)}")
     return classes[member]
-
-
-def _top(module: str) -> str:
-    return module.partition(".")[0]
 
 
 strategies = Registry("strategy", "strategies", "albench.strategies")
 learners = Registry("learner", "benchmark.learners", "albench.learners")
 datasets = Registry("dataset", "datasets", "albench.datasets")
 encoders = Registry("encoder", "datasets.embeddings", "albench.encoders")
-_KINDS = (strategies, learners, datasets, encoders)
+KINDS = (strategies, learners, datasets, encoders)
 
 
 def strategy(name: str, *, cite: str, version: int = 1, needs: Iterable[str] = ()) -> Callable[[C], C]:

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from ..registry import (
+    KINDS,
     Plugin,
     UnknownNameError,
     learners,
@@ -160,7 +161,9 @@ def _registered(name: str) -> Plugin | None:
 
 def _declared(name: str) -> Plugin:
     cls = own_class(name)
-    plugin = strategies.of(cls) or learners.of(cls)
+    plugin = next(filter(None, (kind.of(cls) for kind in KINDS)), None)
     if plugin is None:
         raise LoadError(f"{name} has no @strategy or @learner above it, so it is not known what it is")
+    if plugin.kind not in (strategies.kind, learners.kind):
+        raise LoadError(f"{name} has @{plugin.kind} above it; there are checks for strategies and learners")
     return plugin

@@ -7,11 +7,19 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from .. import registry
 from ..strangers import own
 from ..types import UserError
 
 NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TEMPLATES = Path(__file__).with_name("templates")
+SAID = {
+    "strategy": ("does it keep the contract: albench check {}", 'in a grid: strategies: [random, "{}"]'),
+    "learner": ("does it keep the contract: albench check {}", 'in a grid: learners: [linear, "{}"]'),
+    "encoder": ("what it is worth: albench embed --dataset digits --encoder {}", 'in a grid: embeddings: [raw, "{}"]'),
+    "dataset": ("a look at it: albench show {} --embedding raw", 'in a grid: datasets: [wine, "{}"]'),
+}
+"""The kinds of plugins that there are, with what is said of a new one."""
 
 
 def grid(path: Path) -> list[str]:
@@ -20,19 +28,27 @@ def grid(path: Path) -> list[str]:
     return [str(path), f"what it would take: albench run --grid {path} --dry-run"]
 
 
-def strategy(name: str) -> list[str]:
-    """Write a rule and its test into the current folder; return what to say. Raises `UserError` for what is no name."""
+def plugin(kind: str, name: str) -> list[str]:
+    """Write a plugin of a kind, and its test, into the current folder; return what to say.
+
+    Raises
+    ------
+    UserError
+        For what is no name, or somebody's already, and where a file is there.
+    """
     module = name.replace("-", "_")
-    if not (NAME.fullmatch(name) and not keyword.iskeyword(module)):
-        raise UserError(f"{name}: no name of a rule; legal: small letters, digits and -, a letter first (my-rule)")
+    if not NAME.fullmatch(name) or keyword.iskeyword(module):
+        legal = f"small letters, digits and -, a letter first (my-{kind})"
+        raise UserError(f"{name!r} is no name for a plugin; legal: {legal}")
     if (where := own.clash(module)) is not None:
         raise UserError(f"{name}: there is a module {module} already ({where}); take another name")
-    cls = "".join(word.capitalize() for word in module.split("_"))
-    words = {"MODULE": module, "CLASS": cls, "NAME": name}
-    files = {Path(f"{module}.py"): "strategy.py.txt", Path(f"test_{module}.py"): "test_strategy.py.txt"}
+    if taken := next((one for one in registry.KINDS if one.reserved & {name, module}), None):
+        raise UserError(f"{name}: the {taken.kind} of this name is albench's, or installed; take another name")
+    words = {"MODULE": module, "CLASS": "".join(map(str.capitalize, module.split("_"))), "NAME": name}
+    files = {Path(f"{module}.py"): f"{kind}.py.txt", Path(f"test_{module}.py"): f"test_{kind}.py.txt"}
     _write({path: re.sub("|".join(words), lambda m: words[m[0]], _template(t)) for path, t in files.items()})
-    said = f"does it keep the contract: albench check {module}:{cls}"
-    return [*map(str, files), said, f'in a grid: strategies: [random, "{module}:{cls}"]']
+    reference = f"{module}:{words['CLASS']}"
+    return [*map(str, files), *(line.format(reference) for line in SAID[kind])]
 
 
 def _template(name: str) -> str:

@@ -63,14 +63,14 @@ def cache_import(file: Path) -> None:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["strategy"]))
+@click.argument("kind", type=click.Choice(["strategy", "learner", "encoder", "dataset"]))
 @click.argument("name")
 def new(kind: str, name: str) -> None:
     """Write a plugin of your own, a complete file, and its test into the current folder: new strategy my-rule."""
     from albench.benchmark.door import begin
 
     with user_errors():
-        say("\n".join(getattr(begin, kind)(name)))
+        say("\n".join(begin.plugin(kind, name)))
 
 
 @click.command()

@@ -1,10 +1,11 @@
 """``<!-- derived: commands -->`` becomes the reference of the command line, asked of click.
 
-And ``<!-- derived: my_rule.py -->`` the file that ``albench new strategy my-rule`` writes.
+And ``<!-- derived: new strategy my-rule -->`` (learner, encoder, dataset) the file that ``albench new`` writes.
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import chdir
@@ -17,11 +18,11 @@ from albench.benchmark.door import begin
 from albench.cli import main
 
 MARK = "<!-- derived: commands -->"
-RULE = "<!-- derived: my_rule.py -->"
+NEW = re.compile("<!-- derived: new ([a-z]+) ([a-z-]+) -->")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    markdown = markdown.replace(RULE, _new_rule()) if RULE in markdown else markdown
+    markdown = NEW.sub(lambda said: _new(said[1], said[2]), markdown)
     return markdown.replace(MARK, "\n".join(reference())) if MARK in markdown else markdown
 
 
@@ -49,10 +50,10 @@ def leaves(command: click.Command, context: click.Context) -> Iterator[tuple[cli
         yield from leaves(below, click.Context(below, info_name=name, parent=context))
 
 
-def _new_rule() -> str:
+def _new(kind: str, name: str) -> str:
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        begin.strategy("my-rule")
-        return f"```python\n{Path('my_rule.py').read_text(encoding='utf-8')}```"
+        file, *_ = begin.plugin(kind, name)
+        return f"```python\n{Path(file).read_text(encoding='utf-8')}```"
 
 
 def _prose(text: str) -> list[str]:

@@ -268,30 +268,3 @@ def test_the_name_it_declares_takes_nobodys_place(mine: Path) -> None:
     assert parts(mine)["my_rules:Mine"].name == "my_rules:Mine"
     assert registry.strategies.get("margin").origin.startswith("albench.")
     assert "my_rules:Mine" not in registry.strategies.names()
-
-
-def test_a_new_rule_is_complete_and_passes_its_own_test(tmp_path: Path) -> None:
-    said = invoke("new", "strategy", "my-rule")
-    assert said.out.splitlines() == [
-        "my_rule.py",
-        "test_my_rule.py",
-        "does it keep the contract: albench check my_rule:MyRule",
-        'in a grid: strategies: [random, "my_rule:MyRule"]',
-    ]
-    assert invoke("check", "my_rule:MyRule").status == 0
-    shown = invoke("list", "strategies", "my_rule:MyRule").out
-    assert "parameter share: float, default 0.5\n    Of the rows that are not labelled, so many are looked at" in shown
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_rule.py"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "4 passed" in done.stdout, done.stdout
-    for name in ("my_rule.py", "test_my_rule.py"):
-        assert not {"MODULE", "CLASS", "NAME"} & set(Path(name).read_text().replace(":", " ").replace('"', " ").split())
-    with nothing_written():
-        again = invoke("new", "strategy", "my-rule")
-        assert again.err.splitlines() == [
-            "error: my_rule.py: is there already; nothing is overwritten",
-            "error: test_my_rule.py: is there already; nothing is overwritten",
-        ]
-        assert "there is a module queue already (Python's own)" in invoke("new", "strategy", "queue").err
-        for name in ("My-rule", "1st", "a--b", "../x", "class", ""):
-            assert invoke("new", "strategy", name).status == 2
