@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,12 +58,16 @@ def _template(name: str) -> str:
 
 def _write(files: Mapping[Path, str]) -> None:
     """Write new files, all or none of them."""
-    there = [str(path) for path in files if path.exists() or path.is_symlink()]
+    there = [str(path) for path in files if os.path.lexists(path)]
     if there:
         raise UserError("\n".join(f"{path}: is there already; nothing is overwritten" for path in there))
+    made = list[Path]()
     for path, text in files.items():
         try:
             with path.open("x", encoding="utf-8") as file:
+                made.append(path)
                 file.write(text)
         except (OSError, ValueError) as error:  # ValueError: a name that this system cannot have
+            for each in made:
+                each.unlink(missing_ok=True)
             raise UserError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.commands import invoke, nothing_written, run, write_grid
+from support.commands import full_disk, invoke, nothing_written, run, write_grid
 
 from albench import load
 from albench.benchmark.door.begin import SAID
@@ -45,6 +45,17 @@ def test_nothing_is_overwritten(kind: str) -> None:
     with nothing_written():
         again = invoke("new", kind, "mine")
     assert (again.status, again.err) == (2, "error: test_mine.py: is there already; nothing is overwritten\n")
+
+
+def test_what_cannot_be_written_leaves_nothing() -> None:
+    """The second file finds no room; no system has a name of 300 letters."""
+    with nothing_written():
+        with full_disk(1800):
+            full = invoke("new", "encoder", "mine")
+        long = [invoke("new", "strategy", "a" * 300), invoke("init", "a" * 300)]
+    assert (full.status, full.err) == (2, "error: test_mine.py: cannot be written (File too large)\n")
+    assert [each.status for each in long] == [2, 2]
+    assert all(each.err.endswith(": cannot be written (File name too long)\n") for each in long)
 
 
 @pytest.mark.parametrize("kind", SAID)
