@@ -62,12 +62,16 @@ class Run:
         """One row for each trial that has ended: how (``outcome``), why (``reason``), seconds, machine."""
         return self.evidence.trials.copy()
 
-    @cached_property
+    @property
     def cells(self) -> pd.DataFrame:
         """One row for each strategy, dataset, embedding, learner and budget, as in ``tables/cells.csv``.
 
         Means over seeds with 95 % intervals; gains are over the baseline on the same seeds, in points.
         """
+        return self._cells.copy()
+
+    @cached_property
+    def _cells(self) -> pd.DataFrame:
         return reports.csv_tables(self.evidence.summary)["cells"]
 
     @property
@@ -98,7 +102,7 @@ class Run:
         import altair  # noqa: PLC0415 - half a second
 
         summary = self.evidence.summary
-        _check_only(only, self.cells)
+        _check_only(only, self._cells)
         blocks = [block for block in curves.blocks(self.evidence) if block.figure]
         places = [dict(zip(SETTING, (*place, name), strict=True)) for place, name in summary.places()]
         titles = {f"{'/'.join([*p.values()][:3])}, {p['budget']}" for p in places if p.items() >= only.items()}
@@ -133,7 +137,7 @@ def run(
     address: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     only: Mapping[str, str | Sequence[str]] | None = None,
-    retry: Iterable[str] = (),
+    retry: str | Iterable[str] = (),
     mlflow: str | None = None,
 ) -> Run:
     """Run what is left of a grid, as ``albench run`` does, and return the run.
@@ -166,9 +170,11 @@ def run(
         raise UserError("albench.run: call it in the main thread; only there can it be interrupted")
     if engine not in runs.ENGINES:
         raise UserError(f"unknown engine {engine!r}{suggestion(engine, runs.ENGINES)}")
-    outcomes = frozenset(_outcome(name) for name in retry)
+    if workers is not None and not (isinstance(workers, int) and workers >= 1):
+        raise UserError(f"workers is {workers!r}; legal: how many trials run at once, at least 1")
+    outcomes = frozenset(_outcome(name) for name in ([retry] if isinstance(retry, str) else retry))
     with one_thread():
-        understood = understand(grid, [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()])
+        understood = understand(grid, _as_text(overrides or {}))
         folder = Path(out) if out is not None else default_out(understood)
         options = runs.Options(folder, engine, workers, address, _chosen(only or {}), outcomes, mlflow)
         console = Console(width=None if sys.stdout.isatty() else WIDTH, emoji=False, force_jupyter=False)
@@ -208,6 +214,19 @@ def _read(directories: Sequence[Path], notices: Iterable[str], baseline: str = r
     if baseline not in strategies and baseline != reports.DEFAULT_BASELINE:
         raise UserError(f"baseline {baseline}: no strategy of these runs{suggestion(baseline, strategies)}")
     return Run(tuple(directories), Evidence.of(found, baseline), (*notices, *found.notices))
+
+
+def _as_text(overrides: Mapping[str, Any]) -> list[str]:
+    """Return overrides as ``--set`` has them; JSON is YAML, except for its escapes of what is beyond 16 bits."""
+    said, problems = list[str](), list[str]()
+    for key, value in overrides.items():
+        try:
+            said.append(f"{key}={json.dumps(value, ensure_ascii=False)}")
+        except (TypeError, ValueError):  # of a type that JSON has not, or in a circle
+            problems.append(f"overrides: {key} is {value!r:.80}; legal: text, numbers, lists, mappings")
+    if problems:
+        raise UserError("\n".join(problems))
+    return said
 
 
 def _outcome(name: str) -> Outcome:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import Program
@@ -64,6 +65,12 @@ def test_frames(run: albench.Run) -> None:
     own = run.rounds
     own["accuracy"] = 0.0
     assert run.rounds["accuracy"].mean() > 0.5, "a frame is the caller's own"
+
+
+def test_a_frame_that_is_changed_is_the_callers_own(run: albench.Run) -> None:
+    for frame in ("cells", "rounds", "trials"):
+        del getattr(run, frame)["dataset"]
+        assert "dataset" in getattr(run, frame)
 
 
 def test_the_leaderboard_has_a_row_for_each_strategy(run: albench.Run) -> None:
@@ -130,6 +137,14 @@ def test_mistakes_are_lines_and_nothing_is_written() -> None:
         ({"grid": "no.yaml"}, "no.yaml: No such file"),
         ({"grid": GRID, "engine": "rya"}, "unknown engine 'rya'; did you mean 'ray'"),
         ({"grid": GRID, "retry": ["fialed"]}, "unknown outcome 'fialed' to try again; did you mean 'failed'"),
+        ({"grid": GRID, "retry": "fialed"}, "unknown outcome 'fialed' to try again; did you mean 'failed'"),
+        ({"grid": GRID, "workers": 0}, "workers is 0; legal: how many trials run at once, at least 1"),
+        ({"grid": GRID, "workers": "two"}, "workers is 'two'; legal"),
+        (
+            {"grid": GRID, "overrides": {"seeds": np.int64(3), "name": {"a"}}},
+            "overrides: seeds is np.int64\\(3\\); legal: text, numbers, lists, .*\noverrides: name is {'a'}; legal",
+        ),
+        ({"grid": GRID, "overrides": {"datasets": ["\U0001f600"]}}, "unknown dataset '\U0001f600'"),
         ({"grid": GRID, "only": {"strategi": "margin"}}, "only: unknown kind 'strategi'; did you mean 'strategy'"),
     ]
     with nothing_written():
