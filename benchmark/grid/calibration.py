@@ -97,13 +97,13 @@ def _of_pool(source: Source, jobs: Sequence[Job], until: float) -> Iterator[Cost
                     break
         except SilentError:
             if patience == EACH_S:
-                yield from (_at_least(open_[kind], pool, EACH_S) for kind in at)
+                yield from (_at_least(open_[kind], pool, EACH_S) for kind in at if kind in open_)
         except (DiedError, UserError, RuntimeError):
             pass
         else:
             return
         for kind in at or (*open_,)[:1]:
-            del open_[kind]
+            open_.pop(kind, None)  # it may have been told: the process died before it began with the next
 
 
 def _at_least(job: Job, pool: Pool, seconds: float) -> Cost:

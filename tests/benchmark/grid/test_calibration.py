@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from albench.benchmark.grid import grid as grids
 from albench.benchmark.grid.calibration import Cost, calibrate, measurable
 from albench.benchmark.grid.study import Study, resolve
 from albench.benchmark.loop import Job
-from albench.benchmark.types import Arrays, Features, Query, Resources, Rows
+from albench.benchmark.strangers.apart import Tell
+from albench.benchmark.types import Arrays, Features, Pool, Query, Resources, Rows
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 BUDGETS = {"low": {"initial": "1/class", "query": 3, "rounds": 5}, "once": {"initial": 0, "query": 3, "rounds": 1}}
@@ -83,6 +84,20 @@ def test_a_rule_that_hangs_dies_or_raises_costs_no_other(monkeypatch: pytest.Mon
     assert (found["random"].wall_s, found["random"].bounded) == (5 * 1.5, True)
     assert set(found) == {"random", "coreset", "kmeans"}
     assert not found["coreset"].bounded
+
+
+def test_a_process_that_dies_between_two_kinds_costs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a thread that a rule has started may end it."""
+
+    def work(_: Pool, jobs: Sequence[Job], tell: Tell[Cost | tuple[tuple[str, ...], ...]]) -> None:
+        tell((jobs[0].kind,))
+        tell(Cost(jobs[0].kind, 1.0))
+        os._exit(3)
+
+    monkeypatch.setattr(calibration, "_work", work)
+    study = studied(strategies=["random", "margin", "entropy"])
+    kinds = {job.kind for job in study.jobs}
+    assert {*costs(study, *study.jobs)} == kinds
 
 
 def test_it_ends_in_time() -> None:
