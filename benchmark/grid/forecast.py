@@ -14,6 +14,7 @@ from ...datasets.reading.base import Report, silent
 from ...results.record import manifests
 from ...results.record.store import RunStore
 from ..loop import Job
+from ..text import listing
 from ..types import Outcome
 from .calibration import LIMIT_S, calibrate, measurable
 from .study import Study
@@ -74,11 +75,14 @@ def _calibrated(
 ) -> pd.DataFrame:
     """Return the kinds of these jobs that nobody measured as `_measured` does, measured now."""
     known = set(measured[KIND].itertuples(index=False, name=None))
-    new = {job.kind: job for job in reversed(jobs) if job.kind not in known and measurable(job)}  # the first of each
+    new = dict[tuple[str, ...], Job]()
+    for job in jobs:
+        if job.kind not in known and measurable(job):
+            new.setdefault(job.kind, job)
     costs = []
     if new:
         announce(f"calibrating {len(new)} kinds of trial that no run has measured, for {LIMIT_S:.0f} s at the most")
-        costs = calibrate(study, [*reversed(new.values())], report)
+        costs = calibrate(study, [*new.values()], report)
     rows = [
         (*cost.kind, cost.wall_s, HERE, "at least" if cost.bounded else "", cost.peak_mb, nan, cost.once_s)
         for cost in costs
@@ -102,17 +106,23 @@ def _predicted(jobs: Sequence[Job], measured: pd.DataFrame, out: Path, workers: 
     measured = measured[np.array([kind in kinds for kind in named], dtype=bool)]
     if measured.empty:
         return f"time and memory are not known: no such trial was measured, in {out} or in a run of --costs"
-    took = measured.groupby(KIND)["wall_s"].mean().to_dict()
-    by_strategy = measured.groupby("strategy")["wall_s"].mean().to_dict()
-    mean = measured["wall_s"].mean()
-    costs = [took.get(job.kind, by_strategy.get(job.kind[3], mean)) for job in jobs]
-    costs.append(measured["once_s"].sum() if "once_s" in measured else 0.0)  # for all of them
+    took, by_strategy, by_learner = (
+        measured.groupby(columns)["wall_s"].mean().to_dict() for columns in (KIND, ["learner", "strategy"], "learner")
+    )
+    unknown = [job.kind for job in jobs if job.kind[2] not in by_learner]
+    jobs = [job for job in jobs if job.kind[2] in by_learner]
+    kinds = {job.kind for job in jobs}
+    costs = [took.get(kind, by_strategy.get(kind[2:4], by_learner[kind[2]])) for kind in (job.kind for job in jobs)]
+    costs.extend(measured["once_s"].dropna() if "once_s" in measured else [])
     peak, card = measured["peak_rss_mb"].max(), measured["peak_gpu_mb"].max()
     memory = ("" if isnan(peak) else f", at most {peak:,.0f} MB each") + (
         "" if isnan(card) else f" and {card:,.0f} MB of the GPU"
     )
     here = "" if not isnan(card) else f", {_time(_wall(jobs, costs, workers))} in all on this machine"
     rest = "" if len(took) == len(kinds) else ", the others taken as the mean of these"
+    if unknown:
+        names = listing(dict.fromkeys(learner for _, _, learner, *_ in unknown))
+        rest += f"; {len(unknown)} trials are not in this, as none like them was measured: those of {names}"
     return f"{_time(sum(costs))} of one worker for {len(jobs)} trials{here}{memory}; {_sources(measured, kinds)}{rest}"
 
 

@@ -60,6 +60,23 @@ def test_time_is_that_of_the_same_kinds_then_of_the_strategy_and_else_their_mean
 
 
 @pytest.mark.usefixtures("uncalibrated")
+def test_of_a_learner_that_nobody_measured_no_time_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take a thousand times as long; a strategy is taken as beside the same learner."""
+    svm = measured(("random", "low", 600, nan), ("margin", "low", 1200, nan)).assign(learner="svm")
+    took = pd.concat([measured(("random", "low", 6, nan), ("random", "full-data", 6, nan)), svm])
+    monkeypatch.setattr(forecasts, "_measured", lambda _: took)
+    grid = study(learners=["linear", "svm", "mlp", "knn"], strategies=["random", "margin"])
+    (_, told, _) = forecast(grid, Path("out"))
+    assert told.startswith(
+        "CPU: 40.3 min of one worker for 6 trials, "
+    )  # 3 x 6 s, 600, 1200, and 600 for the bound; knn has no margin
+    assert told.endswith(
+        "; 4 of 6 kinds of trial were measured on host (x86_64), the others taken as the mean of these; 5 trials are"
+        " not in this, as none like them was measured: those of mlp, knn"
+    )
+
+
+@pytest.mark.usefixtures("uncalibrated")
 def test_a_trial_on_a_card_is_told_by_trials_on_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     took = measured(("random", "low", 60, 512), ("random", "full-data", 60, 600), device="a card")
     cpu = measured(("random", "low", 9e9, nan))
