@@ -11,6 +11,7 @@ import math
 import re
 import stat
 from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(str, _Dumper.represent_str)
+for _other in (set, bytes, date, datetime):  # they have tags, or come back as text
+    _Dumper.add_representer(_other, _Dumper.represent_undefined)
 
 
 for _tag, _pattern in _PLAIN.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,13 @@ def test_what_is_written_reads_back_here_and_elsewhere(value: object) -> None:
     else:
         assert repr(found) == repr([_spelled(value)])
     assert yaml.safe_load(text) == [value]
+
+
+@pytest.mark.parametrize("value", [{1}, b"x", date(2024, 1, 1), 1j, Path("x")], ids=repr)
+def test_what_yaml_has_no_plain_word_for_is_named(value: object) -> None:
+    with pytest.raises(GridError) as caught:
+        write({"seeds": [value]})
+    assert caught.value.messages == [f"{value!r} is {type(value).__name__}; legal: text, numbers, lists, mappings"]
 
 
 @given(ANY | st.text(SIGNS, max_size=60))
