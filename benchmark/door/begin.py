@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,7 +27,7 @@ SAID = {
 def grid(path: Path) -> list[str]:
     """Write a grid with a comment on each key; return what to say. Raises `UserError` where the file is there."""
     _write({path: _template("grid.yaml")})
-    return [str(path), f"what it would take: albench run --grid {path} --dry-run"]
+    return [str(path), f"what it would take: albench run --grid {shlex.quote(str(path))} --dry-run"]
 
 
 def plugin(kind: str, name: str) -> list[str]:

@@ -314,6 +314,7 @@ class Lacking:
 def test_a_learner_is_found_by_name_or_in_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_learners.py").write_text(SOURCE, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
+    assert learners.names()  # all are loaded: what is loaded below is forgotten
     monkeypatch.setattr(learners, "_plugins", dict(learners._plugins))
     for name in ("knn", "my_learners:Mine"):
         assert [(r.name, r.message) for r in check_named(name)] == [(check.__name__, "") for check in OF_LEARNERS]

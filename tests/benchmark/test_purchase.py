@@ -204,6 +204,7 @@ def test_a_validation_set_larger_than_the_pool_is_one_line(own_folder: Path) -> 
 def test_a_rule_that_needs_a_validation_set_says_so_before_the_run(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert registry.strategies.names()  # all are loaded: what is loaded below is forgotten
     monkeypatch.setattr(registry.strategies, "_plugins", dict(registry.strategies._plugins))
 
     @registry.strategy("validated", cite="none", needs={"validation"})

@@ -50,6 +50,7 @@ def test_init_writes_a_grid_that_runs_and_never_writes_over_one() -> None:
         again = invoke("init")
     assert (again.status, again.err) == (2, "error: grid.yaml: is there already; nothing is overwritten\n")
     assert invoke("init", "no/such/folder.yaml").err.endswith("cannot be written (No such file or directory)\n")
+    assert invoke("init", "my grid.yaml").out.endswith("albench run --grid 'my grid.yaml' --dry-run\n")
     Path("link.yaml").symlink_to("nowhere")
     assert invoke("init", "link.yaml").err == "error: link.yaml: is there already; nothing is overwritten\n"
 
