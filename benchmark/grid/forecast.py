@@ -41,7 +41,8 @@ def forecast(
     their labels, so budgets of one name are taken as one schedule; what ran on a GPU says nothing of the CPU, nor the
     other way round. Raises `StorageError` where one of ``others`` holds no run.
     """
-    measured = _measured([*([out] if manifests.read(out) is not None else []), *others])
+    own = [out] if manifests.read(out) is not None else []
+    measured = _measured([*own, *others])
     jobs = [job for job in study.jobs if study.chosen(job.trial)]
     on_card = measured["peak_gpu_mb"].notna()
     on_cpu = [job for job in jobs if not job.resources.num_gpus]
@@ -51,12 +52,15 @@ def forecast(
         "CPU": (on_cpu, pd.concat(frames, ignore_index=True) if frames else here),
         "GPU": ([job for job in jobs if job.resources.num_gpus], measured[on_card]),
     }
-    told = [f"{device}: {_predicted(own, like, out, workers)}" for device, (own, like) in parts.items() if own]
+    told = [f"{device}: {_predicted(some, like, out, workers)}" for device, (some, like) in parts.items() if some]
     new = {f"{s.dataset.label}/{s.embedding.label}": s for s in study.sources.values()}
     asked = {(job.trial.dataset.label, job.trial.embedding.label) for job in jobs}
     new = {key: s for key, s in new.items() if (s.dataset.label, s.embedding.label) in asked and not s.is_cached}
     first = [f"embeddings to be computed first, whose time is not in this: {', '.join(new)}"] if new else []
-    return [f"fits: {_fits(study, jobs):,} (a first round that strategies share is one)", *told, *first]
+    recorded = set(RunStore.open(out, lenient=True).trials()["trial_id"]) if own else set()
+    n = sum(job.trial.trial_id in recorded for job in jobs)
+    there = [f"{n} of these {len(jobs)} trials are in {out} already and do not run again"] if n else []
+    return [f"fits: {_fits(study, jobs):,} (a first round that strategies share is one)", *told, *there, *first]
 
 
 def _measured(directories: Sequence[Path]) -> pd.DataFrame:

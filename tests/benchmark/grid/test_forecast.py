@@ -94,14 +94,16 @@ def test_a_run_tells_what_its_trials_took_and_the_others_are_calibrated() -> Non
     assert here.endswith("; 3 of 3 kinds of trial were calibrated here")
     assert first == "embeddings to be computed first, whose time is not in this: wine/raw"
     assert run(grid, "out", "--only", "strategy=random").status == 0
-    told = run(grid, "out", "--dry-run").out.splitlines()[-1]
+    told, there = run(grid, "out", "--dry-run").out.splitlines()[-2:]
+    assert there == "2 of these 3 trials are in out already and do not run again"
     assert "; 2 of 3 kinds of trial were measured on" in told
     assert told.endswith(", 1 of 3 kinds of trial were calibrated here")
     assert run(grid, "out").status == 0
     known = run(grid, "out", "--dry-run").out.splitlines()
-    assert "; 3 of 3 kinds of trial were measured on" in known[-1]
+    assert "; 3 of 3 kinds of trial were measured on" in known[-2]
+    assert known[-1].startswith("3 of these 3 trials are in out already")
     assert not [line for line in known if "calibrat" in line]
-    assert run(grid, "new", "--dry-run", "--costs", "out").out.splitlines()[-1] == known[-1]
+    assert run(grid, "new", "--dry-run", "--costs", "out").out.splitlines()[-1] == known[-2]
     Path("empty").mkdir()
     refused = run(grid, "new", "--dry-run", "--costs", "empty")
     assert (refused.status, refused.err) == (2, "error: empty holds no albench run (it has no manifest.json)\n")
