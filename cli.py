@@ -290,11 +290,14 @@ main.add_command(new)
 @main.command()
 @click.argument("name", metavar="NAME")
 def check(name: str) -> None:
-    """Run the conformance suite on a strategy or a learner: a registered name, or module:Class of your own."""
-    from albench.benchmark.conformance.checks import check_named
+    """Run the conformance suite on a strategy or a learner.
+
+    NAME is a registered name, module:Class of your own, or '{name: ..., parameter: ...}' as in a grid.
+    """
+    from albench.benchmark.door import check
 
     with user_errors():
-        results = check_named(name)
+        results = check.check(name)
     for result in results:
         why = f": {result.message}" if result.message else ""
         say(f"{'pass' if result.passed else 'FAIL'}  {result.name}{why}")

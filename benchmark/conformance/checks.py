@@ -136,15 +136,23 @@ def check_named(name: str) -> list[CheckResult]:
     PluginError, LoadError
         When there is no such module or class, the class is not declared as either, or it needs a parameter.
     """
-    plugin = _registered(name) or _declared(name)
+    plugin = checkable(name)
     if lacking := [field.name for field in parameters(plugin.cls) if required(field)]:
-        raise LoadError(
-            f"{name} has no default for {', '.join(lacking)}; give it one, or call check_{plugin.kind} with an instance"
-        )
-    made: Any = plugin.cls()
-    if plugin.kind == "learner":
+        given = ", ".join(f"{field}: ..." for field in lacking)
+        raise LoadError(f"{name} has no default for {', '.join(lacking)}; say it: '{{name: {name}, {given}}}'")
+    return check_made(plugin, plugin.cls())
+
+
+def check_made(plugin: Plugin, made: Any) -> list[CheckResult]:
+    """Run every check against a rule or a learner of this plugin, as `check_named` does."""
+    if plugin.kind == learners.kind:
         return list(_results_apart(_of_learner(made), "fit()"))
     return list(_results_apart(_of_strategy(made, needs_of(made)), "select()"))
+
+
+def checkable(name: str) -> Plugin:
+    """Return the strategy or the learner of this name; raises as `check_named` does."""
+    return _registered(name) or _declared(name)
 
 
 def _registered(name: str) -> Plugin | None:

@@ -318,7 +318,9 @@ def test_a_learner_is_found_by_name_or_in_a_module(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(learners, "_plugins", dict(learners._plugins))
     for name in ("knn", "my_learners:Mine"):
         assert [(r.name, r.message) for r in check_named(name)] == [(check.__name__, "") for check in OF_LEARNERS]
-    with pytest.raises(ValueError, match="Lacking has no default for model; give it one, or call check_learner with"):
+    with pytest.raises(
+        ValueError, match=r"Lacking has no default for model; say it: '\{name: my_learners:Lacking, model"
+    ):
         check_named("my_learners:Lacking")
     with pytest.raises(UnknownNameError, match="unknown strategy or learner 'liner'; did you mean 'linear'"):
         check_named("liner")

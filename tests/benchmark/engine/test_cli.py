@@ -322,6 +322,15 @@ def test_check_of_a_strangers_file_in_the_current_folder(albench: Program) -> No
     assert lines[0] == "FAIL  exact_batches: no labels (N=7, 0 labelled, n=3): returned 4 rows instead of 3"
 
 
+def test_check_of_what_is_said_as_in_a_grid(albench: Program) -> None:
+    Path("third_module.py").write_text(STRANGER.replace("stranger", "third"), encoding="utf-8")
+    status, out, err = albench.run("check", "{name: third_module:Open, radius: 1}")
+    assert (status, err) == (1, "")  # it takes the first rows, wherever they stand
+    assert "FAIL  renumbering" in out
+    assert out.count("pass") == len(CHECKS) - 1
+    assert albench.run("check", "{name: knn, k: 3}")[0] == 0
+
+
 def test_check_of_what_is_no_strategy() -> None:
     Path("other_module.py").write_text(STRANGER.replace("stranger", "other"), encoding="utf-8")
     Path("broken_module.py").write_text("import no_such_library\n", encoding="utf-8")
@@ -336,8 +345,11 @@ def test_check_of_what_is_no_strategy() -> None:
         "torn_module:X": f"torn_module:X: {here}/torn_module.py, line 1: invalid syntax",
         "other_module:Godo": "'other_module' has no class 'Godo'; did you mean 'Good'? legal: Good, Greedy, Open",
         "other_module:Plain": "other_module:Plain has no @strategy or @learner above it, so it is not known what it is",
-        "other_module:Open": "other_module:Open has no default for radius; give it one, or call check_strategy with an"
-        " instance",
+        "other_module:Open": "other_module:Open has no default for radius; say it:"
+        " '{name: other_module:Open, radius: ...}'",
+        "{name: other_module:Open, radius: wide}": "NAME.radius: expected a number, got 'wide'",
+        "{name: margn}": f"unknown strategy or learner 'margn'; did you mean 'margin'? legal: {legal}",
+        "{radius: 1}": "NAME: expected {name: ..., parameter: ...}, got {radius: 1}",
         ":Good": f"unknown strategy or learner ':Good'; legal: {legal}",
     }
     for name, problem in problems.items():
