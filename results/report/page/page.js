@@ -1,5 +1,4 @@
-// The page of a report: columns that sort, one view at a time, and charts drawn when they come into view.
-"use strict";
+// The page of a report: columns that sort, one view at a time, which the address holds, tooltips and paper.
 
 const all = (selector, within = document) => Array.from(within.querySelectorAll(selector));
 
@@ -14,30 +13,42 @@ function number(text) {
 }
 
 function sortable(table) {
-  for (const head of table.tHead.rows[0].cells) {
+  table.made = Array.from(table.tBodies[0].rows);
+  for (const [place, head] of Array.from(table.tHead.rows[0].cells).entries()) {
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);
     head.append(button);
-    button.addEventListener("click", () => sort(table, head));
+    head.dataset.place = place; // also where a narrow window has moved it
+    button.addEventListener("click", () => {
+      sort(table, head, following(table, head));
+      write({ isStep: true });
+    });
   }
 }
 
-function sort(table, head) {
-  const body = table.tBodies[0];
-  const rows = Array.from(body.rows, (row) => ({ row, text: row.cells[head.cellIndex].textContent.trim() }));
-  const isNumeric = rows.every(({ text }) => isMissing(text) || !Number.isNaN(number(text)));
-  const before = head.getAttribute("aria-sort");
-  // numbers begin with the greatest
-  const descending = before ? before === "ascending" : isNumeric;
-  const compare = (a, b) => (isNumeric ? number(a) - number(b) : a.localeCompare(b, "en", { numeric: true }));
-  rows.sort((a, b) => {
-    const missing = isMissing(a.text) - isMissing(b.text); // at the end, either way
-    return missing || (isMissing(a.text) ? 0 : (descending ? -1 : 1) * compare(a.text, b.text));
-  });
+const areNumbers = (found) => found.every((text) => isMissing(text) || !Number.isNaN(number(text)));
+const texts = (table, head) => table.made.map((row) => row.cells[head.cellIndex].textContent.trim());
+
+// A first click sorts, numbers from the greatest and words from the first; a second turns that, a third undoes it.
+function following(table, head) {
+  const ways = areNumbers(texts(table, head)) ? ["descending", "ascending", ""] : ["ascending", "descending", ""];
+  return ways[(ways.indexOf(head.getAttribute("aria-sort") ?? "") + 1) % ways.length];
+}
+
+// Sort by a column, `way` being "ascending" or "descending"; else the rows stand as they were made.
+function sort(table, head, way) {
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-  head.setAttribute("aria-sort", descending ? "descending" : "ascending");
-  body.append(...rows.map(({ row }) => row));
+  if (way) head.setAttribute("aria-sort", way);
+  const found = texts(table, head);
+  const compare = areNumbers(found) ? (a, b) => number(a) - number(b) : (a, b) => a.localeCompare(b, "en", { numeric: true });
+  const rows = table.made.map((row, i) => ({ row, text: found[i] }));
+  const turn = way === "descending" ? -1 : 1;
+  const order = (a, b) => {
+    const missing = isMissing(a.text) - isMissing(b.text); // at the end, either way
+    return missing || (isMissing(a.text) ? 0 : turn * compare(a.text, b.text));
+  };
+  table.tBodies[0].append(...(way ? rows.sort(order) : rows).map(({ row }) => row));
 }
 
 // On a narrow window numbers come before what a row is about.
@@ -53,6 +64,10 @@ function ordered(table, isNarrow) {
 
 const form = document.getElementById("view");
 const figures = all("figure");
+const contents = document.getElementById("contents");
+const pick = document.getElementById("pick");
+const tables = all("table").filter((table) => table.tBodies[0].rows.length > 1);
+const folds = all("details").filter((fold) => ![contents, pick].includes(fold)); // all are closed at first
 const view = { setting: "", budget: "", strategies: null, at: "", isChosen: false }; // strategies: null is all of them
 const names = form ? all("[name=strategy]", form).map((box) => box.value) : [];
 const isPicked = (name) => !name || !view.strategies || view.strategies.has(name);
@@ -99,21 +114,43 @@ function column(head, isHidden) {
   for (const row of head.closest("table").tBodies[0].rows) row.cells[at].hidden = isHidden;
 }
 
+// The address is #PLACE, or names what is not as at first: setting=, budget=, strategy= (each), down= and up= (each table that
+// is sorted, and the place of its column), open= (each fold) and at= (the place that a link led to).
+const isPlace = () => !location.hash.includes("=");
+const idOf = (part) => part.closest("[id]").id;
+const ofFold = (fold) => fold.id || idOf(fold);
+const WRITTEN = "written"; // marks what this page put into the history, which is a view even where it reads as a link
+const WAYS = { down: "descending", up: "ascending" };
+
 function read() {
-  const asked = new URLSearchParams(location.hash.slice(1));
-  const isView = location.hash.includes("=");
+  const asked = new URLSearchParams(isPlace() ? { at: location.hash.slice(1) } : location.hash.slice(1));
+  view.at = asked.get("at") ?? "";
+  for (const fold of folds) fold.open = asked.getAll("open").includes(ofFold(fold)) || isAround(fold, view.at);
+  for (const table of tables) {
+    const heads = Array.from(table.tHead.rows[0].cells);
+    const wanted = (way) => heads.find((head) => asked.getAll(way).includes(sorted(table, head)));
+    const way = Object.keys(WAYS).find(wanted);
+    if (way || heads.some((head) => head.hasAttribute("aria-sort"))) sort(table, way ? wanted(way) : heads[0], WAYS[way]);
+  }
+  if (form) readForm(asked);
+}
+
+function readForm(asked) {
   const strategies = asked.getAll("strategy").filter((name) => names.includes(name));
   view.isChosen = ["setting", "budget", "strategy", "strategies"].some((name) => asked.has(name));
   view.setting = asked.get("setting") ?? (view.isChosen ? "" : (form.elements.setting.options[1]?.value ?? ""));
   view.budget = asked.get("budget") ?? "";
   view.strategies = asked.get("strategies") === "none" ? new Set() : strategies.length ? new Set(strategies) : null;
-  view.at = isView ? (asked.get("at") ?? "") : decodeURIComponent(location.hash.slice(1));
   form.elements.setting.value = view.setting;
   form.elements.budget.value = view.budget;
   for (const box of all("[name=strategy]", form)) box.checked = isPicked(box.value);
 }
 
-function write() {
+const sorted = (table, head) => `${idOf(table)}_${head.dataset.place}`;
+const isAround = (fold, id) => Boolean(id) && fold.contains(document.getElementById(id));
+
+// Put the view into the address; a step is one that the back button takes back.
+function write({ isStep = false } = {}) {
   const said = new URLSearchParams();
   if (view.isChosen) {
     said.set("setting", view.setting);
@@ -121,8 +158,14 @@ function write() {
     for (const name of view.strategies ?? []) said.append("strategy", name);
     if (view.strategies && !view.strategies.size) said.set("strategies", "none");
   }
+  for (const [key, way] of Object.entries(WAYS)) {
+    for (const head of all(`th[aria-sort=${way}]`)) said.append(key, sorted(head.closest("table"), head));
+  }
+  for (const fold of folds) if (fold.open && !isAround(fold, view.at)) said.append("open", ofFold(fold));
+  const place = said.size ? "" : view.at;
   if (view.at) said.set("at", view.at);
-  history.replaceState(null, "", `#${said}`);
+  const hash = `#${place || said}`;
+  history[isStep && hash !== location.hash ? "pushState" : "replaceState"](WRITTEN, "", hash);
 }
 
 function chosen() {
@@ -131,27 +174,44 @@ function chosen() {
   view.budget = form.elements.budget.value;
   view.strategies = boxes.length === names.length ? null : new Set(boxes.map((box) => box.value));
   view.isChosen = true;
-  write();
+  write({ isStep: true });
   apply();
 }
 
-function go(id) {
-  const place = document.getElementById(id);
-  if (!place) return;
-  for (let fold = place.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
-  place.scrollIntoView();
+// Show what the address says. A link of the page leads to a place, and leaves the view as it is.
+function follow({ isFirst = false } = {}) {
+  const isWritten = history.state === WRITTEN;
+  if (isPlace() && location.hash && !isWritten && !isFirst) {
+    view.at = location.hash.slice(1);
+    for (const fold of folds) if (isAround(fold, view.at)) fold.open = true;
+    write();
+  } else {
+    read();
+    history.replaceState(WRITTEN, "");
+    if (form) apply();
+  }
+  if (!isWritten) document.getElementById(view.at)?.scrollIntoView(); // else the browser knows where it was
+}
+
+function addressed() {
+  addEventListener("hashchange", () => follow());
+  for (const fold of folds) {
+    fold.addEventListener("toggle", () => {
+      if (isOnPaper) return;
+      if (!fold.open && isAround(fold, view.at)) view.at = "";
+      write();
+    });
+  }
 }
 
 function viewable() {
   form.hidden = false;
-  read();
-  apply();
   form.addEventListener("change", chosen);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", (event) => {
     event.preventDefault();
-    history.replaceState(null, "", "#");
-    read();
+    readForm(new URLSearchParams());
+    write({ isStep: true });
     apply();
   });
   for (const button of all("[data-all]", form)) {
@@ -160,17 +220,11 @@ function viewable() {
       chosen();
     });
   }
-  const pick = document.getElementById("pick");
-  addEventListener("click", (event) => pick.contains(event.target) || (pick.open = false));
+  for (const event of ["click", "focusin"]) addEventListener(event, ({ target }) => pick.contains(target) || (pick.open = false));
   pick.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     pick.open = false;
     pick.querySelector("summary").focus();
-  });
-  addEventListener("hashchange", () => {
-    read();
-    apply();
-    go(view.at);
   });
 }
 
@@ -220,135 +274,19 @@ function stepped(figure) {
   figure.addEventListener("blur", () => (tip.hidden = true));
 }
 
-// --- charts -------------------------------------------------------------------------------------------------------
-
-const NARROW = 560; // pixels
-const PAPER = 680;
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const DARK = {
-  title: { color: "#eeeeee", subtitleColor: "#bbbbbb" },
-  legend: { labelColor: "#dddddd", titleColor: "#dddddd" },
-  axis: { labelColor: "#dddddd", titleColor: "#dddddd", gridColor: "#333333", domainColor: "#555555", tickColor: "#555555" },
-  view: { stroke: "#555555" },
-  text: { color: "#eeeeee" },
-  rule: { color: "#eeeeee" },
-};
-
-// A colour that stands out from white, half way to white: so it does from black.
-function light(colour) {
-  const parts = colour.match(/^#(..)(..)(..)$/)?.slice(1) ?? [];
-  return parts.length ? `#${parts.map((part) => Math.round((parseInt(part, 16) + 255) / 2).toString(16).padStart(2, "0")).join("")}` : colour;
-}
-
-function fitted(spec, figure, isDark, width) {
-  const own = structuredClone(spec);
-  if (own.usermeta?.min_width) own.width = Math.max(own.usermeta.min_width, Math.min(own.width, width - 8));
-  if (own.title && [own.title.text].flat().join(" ") === figure.dataset.title) {
-    // the heading above says it; a file made of the chart has it back in the report's own figures
-    own.title = own.title.subtitle ? { text: own.title.subtitle, fontSize: 12, fontWeight: "normal" } : undefined;
-  }
-  own.config = { ...own.config, background: "transparent", padding: 4, font: "system-ui, sans-serif" };
-  for (const [part, look] of isDark ? Object.entries(DARK) : []) own.config[part] = { ...own.config[part], ...look };
-  if (own.title && isDark) own.title.color = DARK.title.color;
-  if (width < NARROW) own.config.legend = { ...own.config.legend, columns: 2 };
-  narrowed(own, isDark);
-  return own;
-}
-
-// Leave out what is not picked: of rows, and of the scales that name strategies; and lighten colours where it is dark.
-function narrowed(part, isDark) {
-  if (Array.isArray(part?.data?.values)) {
-    part.data.values = part.data.values.filter((row) => ["strategy", "row", "column"].every((name) => !names.includes(row[name]) || isPicked(row[name])));
-  }
-  for (const channel of Object.values(part?.encoding ?? {})) {
-    const { domain, range } = channel?.scale ?? {};
-    if (isDark && typeof channel?.value === "string" && channel.value.startsWith("#")) channel.value = "#eeeeee";
-    if (!Array.isArray(domain) || !domain.some((name) => names.includes(name))) continue;
-    const kept = domain.map((name, i) => [name, range?.[i]]).filter(([name]) => !names.includes(name) || isPicked(name));
-    channel.scale.domain = kept.map(([name]) => name);
-    if (range) channel.scale.range = kept.map(([, value]) => (isDark && typeof value === "string" ? light(value) : value));
-  }
-  for (const layer of part?.layer ?? []) narrowed(layer, isDark);
-}
-
-const drawn = new Map(); // figure -> {key, result}
-
-async function draw(figure, isDark = dark.matches, width = figure.clientWidth) {
-  const key = [width, isDark, ...(view.strategies ?? ["all"])].join();
-  const before = drawn.get(figure);
-  if (before?.key === key || !width) return;
-  const now = { key };
-  drawn.set(figure, now);
-  const chart = figure.querySelector(".chart");
-  const spec = fitted(JSON.parse(figure.querySelector("script").textContent), figure, isDark, width);
-  before?.result?.finalize();
-  if (spec.data?.values && !spec.data.values.length) {
-    chart.textContent = "None of the strategies that are picked is in this chart.";
-    return;
-  }
-  try {
-    now.result = await vegaEmbed(chart, spec, {
-      mode: "vega-lite",
-      renderer: "svg",
-      actions: { export: true, source: false, compiled: false, editor: false },
-      downloadFileName: figure.dataset.name,
-      tooltip: { theme: isDark ? "dark" : "light" },
-    });
-    chart.style.minHeight = "";
-  } catch (error) {
-    chart.textContent = `This chart cannot be drawn: ${error.message}`;
-  }
-}
-
-const seen = new IntersectionObserver(
-  (entries) => {
-    for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
-      seen.unobserve(target);
-      draw(target);
-    }
-  },
-  { rootMargin: "300px" },
-);
-
-// Draw a figure when it comes into view, again where its width, the scheme or the strategies have changed.
-function watch(figure) {
-  if (!window.vegaEmbed) return;
-  seen.unobserve(figure);
-  seen.observe(figure);
-}
-
-function charts() {
-  dark.addEventListener("change", () => figures.forEach(watch));
-  let waiting;
-  addEventListener("resize", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => figures.forEach(watch), 200);
-  });
-}
-
-// Pictures take time to decode, which paper does not give: charts with pictures are drawn for it beforehand.
-function pictured() {
-  const left = figures.filter((figure) => figure.querySelector("script").textContent.includes("data:image/"));
-  const idle = window.requestIdleCallback ?? setTimeout;
-  const next = async () => {
-    const figure = left.shift();
-    if (!figure) return;
-    if (!drawn.has(figure)) await draw(figure, false, PAPER);
-    idle(next);
-  };
-  idle(next);
-}
-
 // --- paper --------------------------------------------------------------------------------------------------------
 
 // Paper has every fold open and every chart drawn: of all settings, unless somebody has chosen some.
+let isOnPaper = false;
+
 function printable() {
   let opened = [];
   let setting = "";
   const badges = document.querySelector(".badges");
   if (window.vegaEmbed) pictured();
   addEventListener("beforeprint", () => {
-    opened = all("details:not([open])").filter((fold) => !["pick", "contents"].includes(fold.id) && !fold.closest(".vega-embed"));
+    isOnPaper = true;
+    opened = folds.filter((fold) => !fold.open);
     for (const fold of opened) fold.open = true;
     document.getElementById("main").append(badges); // the answer stays first
     setting = view.setting;
@@ -360,13 +298,14 @@ function printable() {
     for (const fold of opened) fold.open = false;
     document.querySelector("header").append(badges);
     view.setting = setting;
+    isOnPaper = false;
     if (form) apply();
   });
 }
 
 // --- start --------------------------------------------------------------------------------------------------------
 
-all("table").forEach((table) => table.tBodies[0].rows.length > 1 && sortable(table));
+tables.forEach(sortable);
 all("th[data-tip]").forEach(tippable);
 figures.forEach(stepped);
 const narrow = matchMedia("(max-width: 40rem)");
@@ -374,9 +313,10 @@ const abouts = all("table").filter((table) => table.querySelector(".identity"));
 const arrange = () => abouts.forEach((table) => ordered(table, narrow.matches));
 if (narrow.matches) arrange();
 narrow.addEventListener("change", arrange);
-document.getElementById("contents").open = matchMedia("(min-width: 72rem)").matches;
+contents.open = matchMedia("(min-width: 72rem)").matches;
+addressed();
 if (form) viewable();
 else figures.forEach(watch);
 if (window.vegaEmbed) charts();
 printable();
-go(view.at);
+follow({ isFirst: true });

@@ -25,6 +25,8 @@ from ..blocks import ARXIV, DOI, Block, stem
 from .tables import Table, table
 
 TEMPLATE = "page.html.j2"
+SCRIPTS = ("charts.js", "page.js")
+"""One script of the page, in this order: the second begins."""
 OPEN = ("Answer", "Leaderboard", "Learning curves", "Section ")
 """Sections whose titles begin so are not folded."""
 _HERE = Path(__file__).parent
@@ -92,7 +94,7 @@ def html(title: str, content: Sequence[Block], view: View | None = None, picture
         view=view,
         pictures=pictures,
         style=_asset("page.css"),
-        script=_asset("page.js"),
+        script="\n".join(map(_asset, SCRIPTS)),
         vega=vega() if any(block.figure and block.figure.on_page for block in shown) else "",
     )
 
