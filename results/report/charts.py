@@ -169,7 +169,7 @@ def _names(field: str, names: Sequence[str], title: str) -> Spec:
 
 
 def pareto(frame: pd.DataFrame, title: str, strategies: Sequence[str] = ()) -> Figure:
-    """Draw accuracy against cost: columns strategy, seconds (> 0), accuracy, front (bool: nothing is better in both).
+    """Draw mean aubc/1 against cost: columns strategy, seconds (> 0), accuracy, front (nothing is better in both).
 
     The front is a dashed line with its names, as far as there is room; the others are named by colour and tooltip.
     """
@@ -177,8 +177,8 @@ def pareto(frame: pd.DataFrame, title: str, strategies: Sequence[str] = ()) -> F
     shown = [name for name in names if name in set(frame["strategy"])]
     x = axis("seconds", "seconds (log scale)") | {"scale": {"type": "log", "nice": False, "padding": 50}}
     x["axis"] = {"format": "~g", "tickCount": 5}
-    y = axis("accuracy", "accuracy") | {"scale": {"zero": False, "nice": False, "padding": 24}}
-    tooltip = [tip("strategy"), tip("seconds", "seconds", ".3~g"), tip("accuracy", "accuracy", ".3f")]
+    y = axis("accuracy", "area under the curve (aubc/1)") | {"scale": {"zero": False, "nice": False, "padding": 24}}
+    tooltip = [tip("strategy"), tip("seconds", "seconds", ".3~g"), tip("accuracy", "aubc/1", ".3f")]
     on_front = {"filter": "datum.front"}
     layers = [
         {"transform": [on_front], "mark": {"type": "line", "strokeDash": [4, 4], "color": GREY, "strokeWidth": 1.5}},

@@ -12,6 +12,7 @@ _WHOLE = {
 }
 _PARTS = (
     (r"^gain/1 in (.+)$", r"gain in \1"),
+    (r"^gain/1 at ([\d,]+)$", r"gain at \1 labels"),
     (r"^rank/1 in (.+)$", r"mean rank in \1"),
     (r"^rank/1 \(", "mean rank ("),
     (r"^at/1 ([\d,]+)$", r"accuracy at \1 labels"),

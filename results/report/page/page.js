@@ -1,4 +1,4 @@
-// The page of a report: columns that sort, one view at a time, which the address holds, tooltips and paper.
+// The page of a report: columns that sort, one view at a time, which the address holds, tooltips, copies and paper.
 
 const all = (selector, within = document) => Array.from(within.querySelectorAll(selector));
 
@@ -274,6 +274,24 @@ function stepped(figure) {
   figure.addEventListener("blur", () => (tip.hidden = true));
 }
 
+// --- copies -------------------------------------------------------------------------------------------------------
+
+// What is seen of a table, for a spreadsheet, or a text, letter by letter.
+function copyable(button) {
+  const box = button.parentElement.parentElement.querySelector(":scope > .scroll");
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    getSelection().selectAllChildren(box);
+    try {
+      await navigator.clipboard.writeText(box.innerText);
+      button.textContent = "copied";
+    } catch {
+      button.textContent = "selected: copy it by keyboard"; // where the browser gives no clipboard
+    }
+    button.addEventListener("blur", () => (button.textContent = "copy"), { once: true });
+  });
+}
+
 // --- paper --------------------------------------------------------------------------------------------------------
 
 // Paper has every fold open and every chart drawn: of all settings, unless somebody has chosen some.
@@ -308,6 +326,8 @@ function printable() {
 tables.forEach(sortable);
 all("th[data-tip]").forEach(tippable);
 figures.forEach(stepped);
+all(".copy").forEach(copyable);
+addEventListener("scroll", () => (tip.hidden = true), { capture: true, passive: true }); // it stands where it is
 const narrow = matchMedia("(max-width: 40rem)");
 const abouts = all("table").filter((table) => table.querySelector(".identity"));
 const arrange = () => abouts.forEach((table) => ordered(table, narrow.matches));

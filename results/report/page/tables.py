@@ -11,7 +11,7 @@ from ..blocks import Block
 from ..marks import SIGNS
 from ..names import INTERVAL, meaning, plain
 
-_BOTH = re.compile(r"^(\S+) (\[[^\]]+\])( n=\d+)?$")
+_BOTH = re.compile(r"^((?:\S+/\d )?\S+) (\[[^\]]+\])( n=\d+)?$")
 _NUMBER = re.compile(r"^[<>≤≥≈±]?[+-]?[\d.,]+(e[+-]?\d+)?( ?%|/\d+/\d+| of \d+)?( n=\d+)?$")
 _NOTHING = {"", "-"}
 LONG = 40
@@ -33,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell's text; ``shade`` is a colour from -1 to 1."""
+    """A cell's text; ``shade`` is a colour from -1 to 1, 0 being none of a table that has some."""
 
     text: str
     kind: str

@@ -14,11 +14,10 @@ from ..terminal import FULL_DATA_ROW
 
 
 def blocks(evidence: Evidence) -> list[Block]:
-    """Return one table for each setting: by budget where it has several, else by number of labels."""
+    """Return one table by budget for each setting that has several, and one by number of labels for each budget."""
     summary = evidence.summary
     budgets = {setting: ordered_budgets(summary, setting) for setting in summary.settings()}
-    single = [(setting, names[0]) for setting, names in budgets.items() if len(names) == 1]
-    return [*_by_budget(summary, budgets), *_by_labels(summary, single)]
+    return [*_by_budget(summary, budgets), *_by_labels(summary)]
 
 
 def _by_budget(summary: Summary, budgets: dict[Setting, list[str]]) -> list[Block]:
@@ -35,14 +34,14 @@ def _by_budget(summary: Summary, budgets: dict[Setting, list[str]]) -> list[Bloc
     return [Block("Gain by budget", text=text, items=items), *tables]
 
 
-def _by_labels(summary: Summary, places: list[tuple[Setting, str]]) -> list[Block]:
-    tables = [table for place in places if (table := _curve_table(summary, *place))]
+def _by_labels(summary: Summary) -> list[Block]:
+    tables = [table for place in summary.places() if (table := _curve_table(summary, *place))]
     if not tables:
         return []
     text = (
         f"gain/1 of at/1: points over {summary.baseline} on the same seeds at the same number of labels, with its 95 %"
-        " interval. A strategy flips when its interval is above 0 at one number of labels and below 0 at another: of"
-        " many intervals one in twenty errs."
+        " interval (bold: above 0). A strategy flips when its interval is above 0 at one number of labels and below 0"
+        " at another: of many intervals one in twenty errs."
     )
     return [Block("Gain by number of labels", text=text), *tables]
 
@@ -54,20 +53,23 @@ def _curve_table(summary: Summary, setting: Setting, budget: str) -> Block | Non
     if base is None or not base.n or not cells or not labels:
         return None
     about = {**setting._asdict(), "budget": budget}
-    numbers, rows = Numbers(**about), []
-    for cell in cells:
+    numbers, rows, strong = Numbers(**about), [], set()
+    for i, cell in enumerate(cells):
         found = {
             n: numbers.keep(cell.gain_at(n, base), "gain/1 of at/1", "points", strategy=cell.key.strategy, n_labelled=n)
             for n in labels
         }
+        is_rival = summary.is_rival(cell.key.strategy)
+        strong |= {(i, j) for j, gain in enumerate(found.values(), 2) if is_rival and gain.low > 0}
         texts = (f"{interval_text(gain, 1, '+')}{_of(gain, cell)}" for gain in found.values())
         rows.append(
             (cell.key.strategy, str(cell.n), *texts, flip({f"at {n}": gain for n, gain in found.items()}) or "-")
         )
     return Block(
         f"{setting}, {budget}",
-        columns=("strategy", "n", *map(str, labels), "flip"),
+        columns=("strategy", "n", *(f"gain/1 at {n}" for n in labels), "flip"),
         rows=tuple(rows),
+        strong=frozenset(strong),
         level=3,
         name=stem("gain", *setting, budget),
         about=about,

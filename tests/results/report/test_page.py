@@ -196,7 +196,7 @@ def test_a_table_sorts_by_keyboard_alone_and_says_what_a_column_means(tab: Tab) 
 
 def test_one_setting_is_seen_at_a_time_and_others_are_picked(tab: Tab) -> None:
     form = tab.page.locator("#view")
-    assert form.locator("output").inner_text() == "1 of 2 settings, 4 of 4 strategies, 17 of 34 charts and tables"
+    assert form.locator("output").inner_text() == "1 of 2 settings, 4 of 4 strategies, 19 of 38 charts and tables"
     assert set(column(section(tab, "Every setting").locator("table"), "dataset")) == {"digits"}
     charts = tab.page.locator("#learning-curves .part:visible")
     assert charts.count() == 2

@@ -66,6 +66,7 @@ def test_a_value_and_its_interval_have_columns_of_their_own() -> None:
         rows=(
             ("random", "3", "0.5 [0.4, 0.6]", "-", "l", ""),
             ("galaxy †", "2", "0.6 [0.5, 0.7] n=2", "+1.0", "l", "1 failed"),
+            ("margin", "2", "aubc/1 0.6 [0.5, 0.7]", "", "", ""),
         ),
         strong=frozenset({(1, 2)}),
     )
@@ -83,6 +84,7 @@ def test_a_value_and_its_interval_have_columns_of_their_own() -> None:
         "l",
         "1 failed",
     ]
+    assert [cell.text for cell in made.rows[2].cells][2:4] == ["aubc/1 0.6", "[0.5, 0.7]"]
     assert [cell.strong for cell in made.rows[1].cells] == [False, False, True, *[False] * 4]
     assert (made.rows[1].strategy, made.rows[1].about) == ("galaxy", {"learner": "l"})
     assert "by the round that has exactly that many" in made.columns[2].meaning

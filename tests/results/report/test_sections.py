@@ -86,7 +86,8 @@ def test_who_wins_low_and_loses_high_flips() -> None:
         ("up", many): lifted(0.1, 9), ("up", few): lifted(0.05, 9),
         ("open", many): lifted(0.1, 9), ("open", few): lifted(0, 9) + rng.normal(0, 0.05, (9, 1)),
     })  # fmt: skip
-    head, block = gains.blocks(e)
+    head, block, *by_labels = gains.blocks(e)
+    assert [each.title for each in by_labels[1:]] == ["digits/raw/linear, a-10", "digits/raw/linear, b-100"]
     assert block.columns == ("strategy", "a-10, 10 to 40 labels", "b-100, 100 to 400 labels", "flip")
     assert {row[0]: row[-1] for row in block.rows} == dict.fromkeys(("random", "up", "open"), "-") | {
         "flip": "wins a-10, loses b-100"
@@ -103,12 +104,16 @@ def test_one_budget_has_gains_along_the_curve() -> None:
     e = evidence({("random", "low"): lifted(0, 9), ("margin", "low"): crossing, ("badge", "low"): noisy})
     head, block = gains.blocks(e)
     assert head.title == "Gain by number of labels"
-    assert block.columns == ("strategy", "n", "10", "20", "30", "40", "flip")
+    assert block.columns == ("strategy", "n", *(f"gain/1 at {n}" for n in (10, 20, 30, 40)), "flip")
     row = cells(block, "margin")
-    assert [row[n] for n in ("10", "20", "40")] == ["+0.0 [+0.0, +0.0]", "+10.0 [+10.0, +10.0]", "-5.0 [-5.0, -5.0]"]
+    points = [row[f"gain/1 at {n}"] for n in (10, 20, 40)]
+    assert points == ["+0.0 [+0.0, +0.0]", "*+10.0 [+10.0, +10.0]*", "-5.0 [-5.0, -5.0]"]  # bold: above 0
     assert row["flip"] == "wins at 20, wins at 30, loses at 40"
     expected = mean_interval(100 * (noisy - lifted(0, 9))[:, 2])
-    assert cells(block, "badge")["30"] == f"{expected.mean:+.1f} [{expected.low:+.1f}, {expected.high:+.1f}]"
+    assert (
+        cells(block, "badge")["gain/1 at 30"].strip("*")
+        == f"{expected.mean:+.1f} [{expected.low:+.1f}, {expected.high:+.1f}]"
+    )
     assert "random" not in {row[0] for row in block.rows}
 
 

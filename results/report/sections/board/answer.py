@@ -61,7 +61,8 @@ def _map(summary: Summary) -> Block:
     most = max(gains, default=0.0) or 1.0
     table = Block(
         f"Gain over {summary.baseline}",
-        text=f"Points of aubc/1 over {summary.baseline}, mean over seeds. Bold, on the page framed: no other beats it.",
+        text=f"Points of aubc/1 over {summary.baseline}, mean over seeds. Bold, on the page framed: no other beats it."
+        f" Shaded there: told apart from {summary.baseline} (its 95 % interval is without 0).",
         columns=("strategy", *(_column(summary, *place) for place in places)),
         rows=tuple(
             (name, *(_text(cell, name in of, numbers) for cell, of in zip(row, best, strict=True)))
@@ -72,7 +73,7 @@ def _map(summary: Summary) -> Block:
         name="gains",
         numbers=numbers,
         shades={
-            (i, j): cell.gain_aubc.mean / most
+            (i, j): cell.gain_aubc.mean / most if cell.gain_aubc.low > 0 or cell.gain_aubc.high < 0 else 0.0
             for i, row in enumerate(cells)
             for j, cell in enumerate(row, 1)
             if cell and not isnan(cell.gain_aubc.mean)
