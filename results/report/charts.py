@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from ..measures.curves import thinned
 from .blocks import Figure
-from .look import DASHES, GREY, HOVER, INK, LINES, LOOK, PALETTE, SHAPES
+from .look import DARK_PLACES, DASHES, GREY, HOVER, INK, LINES, LOOK, PALETTE, SHAPES
 
 WIDTH, HEIGHT = 680, 340
 
@@ -212,7 +212,8 @@ def _readable(front: pd.DataFrame) -> list[str]:
 def bars(frame: pd.DataFrame, title: str, x: str, y: str, colour: str) -> Figure:
     """Draw stacked bars: shares ``y`` over the ordered values of column ``x``, one colour per value of ``colour``.
 
-    Both keep the frame's order. There is a legend for up to ten colours; beyond, the ten repeat.
+    Both keep the frame's order. There is a legend for up to ten colours; beyond, the ten repeat. A part that has
+    room for its name shows it: no ten colours stay apart in grey print.
     """
     names = [str(name) for name in dict.fromkeys(frame[colour])]
     scale = {"domain": names, "range": [PALETTE[i % len(PALETTE)] for i in range(len(names))]}
@@ -222,15 +223,28 @@ def bars(frame: pd.DataFrame, title: str, x: str, y: str, colour: str) -> Figure
     if len(names) > len(PALETTE):
         shade["legend"] = None
     angle = -45 if rows[x].astype(str).str.len().max() > 4 else 0
-    mark = {"type": "bar", "stroke": "white", "strokeWidth": 0.5, "clip": True}
+    stacked = axis(y, y.replace("_", " ")) | {"scale": {"domain": [0, 1]}, "stack": "zero"}
+    tooltip = [tip(x), tip(colour), tip(y, format_=".4~g")]
+    dark = " || ".join(f"datum.place % {len(PALETTE)} == {place}" for place in DARK_PLACES)
+    layers = [
+        {
+            "mark": {"type": "bar", "stroke": "white", "strokeWidth": 0.5, "clip": True},
+            "encoding": {"y": stacked, "color": shade, "tooltip": tooltip},
+        },
+        {
+            "mark": {"type": "text", "fontSize": 10, "limit": round((WIDTH - 160) / max(rows[x].nunique(), 1))},
+            "encoding": {
+                "y": stacked | {"bandPosition": 0.5},
+                "text": {"condition": {"test": f"datum[{y!r}] >= 0.04", "field": colour}, "value": ""},
+                "color": {"condition": {"test": dark, "value": "white"}, "value": "#1a1a1a"},
+            },
+        },
+    ]
     encoding = {
         "x": {"field": x, "type": "ordinal", "sort": None, "title": x.replace("_", " "), "axis": {"labelAngle": angle}},
-        "y": axis(y, y.replace("_", " ")) | {"scale": {"domain": [0, 1]}},
-        "color": shade,
         "order": {"field": "place", "type": "quantitative"},
-        "tooltip": [tip(x), tip(colour), tip(y, format_=".4~g")],
     }
-    return figure_of("bars", title, rows, {"mark": mark, "encoding": encoding})
+    return figure_of("bars", title, rows, {"layer": layers, "encoding": encoding})
 
 
 def gallery(frame: pd.DataFrame, title: str) -> Figure:

@@ -14,6 +14,8 @@ PALETTE = (
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
 """Ten colours of areas, apart for colour-blind eyes: Petroff (2021), Accessible Color Sequences, arXiv 2107.02270."""
+DARK_PLACES = (2, 4)
+"""Where `PALETTE` is so dark that words on it are white."""
 LINES = ("#488dc5", "#9d2125", "#c58413", "#4b185d", "#ec675d", "#28168f", "#ba0def", "#64082d")
 """Eight colours of lines: each has a contrast of 3:1 or more on white; any two (and `GREY`) differ by 25 in CIELAB, as
 protan, deutan and tritan eyes see them too (Machado et al. 2009); found by search."""

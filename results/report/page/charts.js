@@ -2,6 +2,7 @@
 
 const NARROW = 560; // pixels
 const PAPER = 680;
+const INK = "#222222"; // of words on the ground (look.py)
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const DARK = {
   title: { color: "#eeeeee", subtitleColor: "#bbbbbb" },
@@ -40,7 +41,7 @@ function narrowed(part, isDark) {
   }
   for (const channel of Object.values(part?.encoding ?? {})) {
     const { domain, range } = channel?.scale ?? {};
-    if (isDark && typeof channel?.value === "string" && channel.value.startsWith("#")) channel.value = "#eeeeee";
+    if (isDark && channel?.value === INK) channel.value = DARK.text.color; // words in a coloured field keep theirs
     if (!Array.isArray(domain) || !domain.some((name) => names.includes(name))) continue;
     const kept = domain.map((name, i) => [name, range?.[i]]).filter(([name]) => !names.includes(name) || isPicked(name));
     channel.scale.domain = kept.map(([name]) => name);

@@ -188,8 +188,9 @@ def test_a_matrix_leaves_holes_empty_and_writes_the_numbers() -> None:
 
 def test_many_colours_of_bars_have_no_legend_and_keep_their_order() -> None:
     figure = every(NAMES)["bars"]
-    assert figure.spec["encoding"]["color"]["legend"] is None
-    assert figure.spec["encoding"]["color"]["scale"]["domain"] == [str(c) for c in range(12)]
+    shade = layer(figure, "bar")["encoding"]["color"]
+    assert shade["legend"] is None
+    assert shade["scale"]["domain"] == [str(c) for c in range(12)]
     assert [v["place"] for v in figure.spec["data"]["values"]] == [*range(12)] * 3
 
 
@@ -220,3 +221,10 @@ def contrast(one: str, other: str) -> float:
 
     dark, light = sorted(map(luminance, (one, other)))
     return (light + 0.05) / (dark + 0.05)
+
+
+def test_parts_of_bars_have_their_names_in_them_where_there_is_room() -> None:
+    frame = pd.DataFrame({"x": ["a"] * 3, "share": [0.5, 0.47, 0.03], "class": ["cat", "dog", "thin"]})
+    spec = charts.bars(frame, "t", "x", "share", "class").spec
+    layer(Figure("bars", spec), "bar")["encoding"]["color"]["legend"] = None
+    assert {"cat", "dog"} == texts(look.svg(spec)) & {"cat", "dog", "thin"}
