@@ -1,4 +1,4 @@
-"""Five people's questions, each answered from the opened page in a click or two and without scrolling."""
+"""Five people's questions, each answered from the opened page in a click or two and without scrolling; and on paper."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +106,16 @@ def test_what_does_it_cost(tab: Tab, evidence: Evidence) -> None:
     told = seen(tab, "cost-digits-raw-linear-all", "random", "seconds in queries", 2)
     assert told == seconds_text(costs[cell_of(evidence, "random").key]["select_s"])
     assert seconds.mean == pytest.approx(np.exp(np.log(rounds).mean()))
+
+
+def test_can_i_print_it(tab: Tab) -> None:
+    tab.page.set_viewport_size({"width": 1032, "height": 703})  # a sheet of A4 within its margins
+    tab.page.emulate_media(media="print")
+    tab.page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true })")
+    tables = "[...document.querySelectorAll('table')]"
+    assert tab.page.evaluate(f"Math.max(...{tables}.map((table) => table.tHead.rows[0].cells.length))") > 18
+    cut = f"{tables}.filter((table) => table.offsetWidth > table.parentElement.clientWidth).length"
+    assert tab.page.evaluate(cut) == 0
 
 
 def test_can_i_cite_and_paste_it(chromium: Any, run: Path) -> None:

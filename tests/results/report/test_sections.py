@@ -15,7 +15,7 @@ from albench.results.measures.evidence import Evidence, Runs
 from albench.results.measures.stats import Interval, mean_interval
 from albench.results.report.blocks import Block
 from albench.results.report.sections import accuracy, balance, costs, gains, reading, savings
-from albench.results.report.sections.board import every
+from albench.results.report.sections.board import answer, every
 from albench.results.report.sections.curves import points as curve_points
 
 
@@ -72,6 +72,22 @@ def test_final_accuracy_has_its_own_best() -> None:
 def test_few_label_counts_are_shown(labels: Any, shown: list[int]) -> None:
     assert curves.thinned(list(labels)) == shown
     assert len(shown) <= 8
+
+
+# --- the map -------------------------------------------------------------------------------------------------------
+
+
+def test_the_map_is_shaded_only_where_a_strategy_is_told_apart() -> None:
+    noisy = lifted(0.02, 9) + np.random.default_rng(0).normal(0, 0.2, (9, 1))
+    e = evidence({
+        ("random", "low"): lifted(0, 9), ("up", "low"): lifted(0.1, 9), ("down", "low"): lifted(-0.05, 9),
+        ("open", "low"): noisy,
+    })  # fmt: skip
+    block = answer.blocks(e)[1]
+    shades = {row[0]: block.shades.get((i, 1)) for i, row in enumerate(block.rows)}
+    assert shades["open"] == 0
+    assert cells(block, "open")["digits"].strip("*") not in {"0", "+0.0"}
+    assert shades["up"] > 0 > shades["down"]
 
 
 # --- gains ---------------------------------------------------------------------------------------------------------
