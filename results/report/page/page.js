@@ -197,7 +197,6 @@ function addressed() {
   addEventListener("hashchange", () => follow());
   for (const fold of folds) {
     fold.addEventListener("toggle", () => {
-      if (isOnPaper) return;
       if (!fold.open && isAround(fold, view.at)) view.at = "";
       write();
     });
@@ -295,15 +294,12 @@ function copyable(button) {
 // --- paper --------------------------------------------------------------------------------------------------------
 
 // Paper has every fold open and every chart drawn: of all settings, unless somebody has chosen some.
-let isOnPaper = false;
-
 function printable() {
   let opened = [];
   let setting = "";
   const badges = document.querySelector(".badges");
   if (window.vegaEmbed) pictured();
   addEventListener("beforeprint", () => {
-    isOnPaper = true;
     opened = folds.filter((fold) => !fold.open);
     for (const fold of opened) fold.open = true;
     document.getElementById("main").append(badges); // the answer stays first
@@ -316,7 +312,6 @@ function printable() {
     for (const fold of opened) fold.open = false;
     document.querySelector("header").append(badges);
     view.setting = setting;
-    isOnPaper = false;
     if (form) apply();
   });
 }

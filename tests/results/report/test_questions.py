@@ -75,6 +75,7 @@ def test_which_rule_for_10_labels(tab: Tab, evidence: Evidence) -> None:
     for name in STRATEGIES:
         expected = interval_text(cell_of(evidence, name).at(10))
         assert seen(tab, place, name, "accuracy at 10 labels", 2) == expected
+        assert seen(tab, place, name, "accuracy at 1000 labels") == f"{cell_of(evidence, name).at(1000).mean:.3f}"
     bold = tab.page.locator(f"#{place} tr:has(td.strong:nth-child(3)) th").all_inner_texts()
     assert set(bold) == set(evidence.summary.best(*evidence.summary.places()[0], 10))
 

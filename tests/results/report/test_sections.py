@@ -125,7 +125,10 @@ def test_one_budget_has_gains_along_the_curve() -> None:
     points = [row[f"gain/1 at {n}"] for n in (10, 20, 40)]
     assert points == ["+0.0 [+0.0, +0.0]", "*+10.0 [+10.0, +10.0]*", "-5.0 [-5.0, -5.0]"]  # bold: above 0
     assert row["flip"] == "wins at 20, wins at 30, loses at 40"
-    expected = mean_interval(100 * (noisy - lifted(0, 9))[:, 2])
+    gained = [mean_interval(gains_) for gains_ in 100 * (noisy - lifted(0, 9)).T]
+    assert [cells(block, "badge")[f"gain/1 at {n}"][0] == "*" for n in (10, 20, 30, 40)] == [g.low > 0 for g in gained]
+    assert any(gain.low < 0 < gain.high for gain in gained)
+    expected = gained[2]
     assert (
         cells(block, "badge")["gain/1 at 30"].strip("*")
         == f"{expected.mean:+.1f} [{expected.low:+.1f}, {expected.high:+.1f}]"
