@@ -152,7 +152,7 @@ def _end(result: Result, console: Console) -> NoReturn:
 @click.argument("directories", nargs=-1, type=EXISTING)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where to write [report/ in the run].")
 @click.option("--baseline", default="random", show_default=True, help="The strategy that gains are measured against.")
-@click.option("--figures", is_flag=True, help="Draw every chart as PNG and SVG as well.")
+@click.option("--figures", is_flag=True, help="Draw every chart as PDF, PNG and SVG as well.")
 @click.option("--tables", is_flag=True, help="Only the tables (Markdown, CSV, LaTeX): no statistics, charts, page.")
 @click.option("--literature", is_flag=True, help="Instead: print the published tables that albench carries.")
 def report(

@@ -128,8 +128,8 @@ def test_the_marks_of_the_map_are_in_its_csv(out: Path) -> None:
 
 def by_labels(out: Path) -> Cells:
     frame = read(out, "gain-eurosat-raw-linear-low")
-    names, labels = frame["strategy"], frame["n_labelled"].astype(str)
-    made = dict(zip(zip(names, labels, strict=True), texts(frame, 1, "+"), strict=True))
+    names, heads = frame["strategy"], [f"gain at {n} labels" for n in frame["n_labelled"]]
+    made = dict(zip(zip(names, heads, strict=True), texts(frame, 1, "+"), strict=True))
     return made | {(name, "n"): str(n) for name, n in zip(names, frame["n"], strict=True)}
 
 

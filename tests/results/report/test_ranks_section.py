@@ -100,7 +100,7 @@ def test_names_of_tables_and_figures_are_unique() -> None:
     found = Study(STRENGTHS, datasets=2).blocks().values()
     names = [block.name for block in found if block.name]
     figures = [block.figure.name for block in found if block.figure]
-    assert len(names) == len(set(names)) == 6
+    assert len(names) == len(set(names)) == 7
     assert sorted(figures) == ["penalties", "profile", "ranks"]
 
 
@@ -184,7 +184,7 @@ def test_a_small_overshoot_is_compared_round_by_round_and_a_short_curve_is_not()
 def test_one_and_two_seeds_make_tables_without_claims(seeds: int) -> None:
     found = Study(STRENGTHS, datasets=1, seeds=seeds).blocks()
     if seeds == 1:
-        assert list(found) == ["Ranks", "Mean ranks", "Interquartile mean"]
+        assert list(found) == ["Ranks", "Mean ranks", "Interquartile mean", "Performance profile of aubc/1"]
         assert "over 1 seed." in found["Ranks"].text
         assert found["Ranks"].text.endswith("With one seed nothing can be tested within a block.")
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan
 
@@ -13,7 +12,7 @@ from ....measures.evidence import Evidence
 from ....measures.stats import BEST
 from ....measures.tables import LEFT, Cell, Setting, Summary
 from ... import diagrams
-from ...blocks import Block, Figure
+from ...blocks import Block
 from ...numbers import Numbers
 from ...terminal import answer_lines
 from .overview import state
@@ -61,8 +60,7 @@ def _map(summary: Summary) -> Block:
     most = max(gains, default=0.0) or 1.0
     table = Block(
         f"Gain over {summary.baseline}",
-        text=f"Points of aubc/1 over {summary.baseline}, mean over seeds. Bold, on the page framed: no other beats it."
-        f" Shaded there: told apart from {summary.baseline} (its 95 % interval is without 0).",
+        text=_said(summary.baseline, "Bold, on the page framed", "Shaded on the page"),
         columns=("strategy", *(_column(summary, *place) for place in places)),
         rows=tuple(
             (name, *(_text(cell, name in of, numbers) for cell, of in zip(row, best, strict=True)))
@@ -80,12 +78,17 @@ def _map(summary: Summary) -> Block:
         },
     )
     columns = [(budget if len(summary.budgets()) > 1 else "", short(summary, setting)) for setting, budget in places]
-    return replace(table, figure=_drawn(table, columns)) if places and names else table
+    if not (places and names):
+        return table
+    drawn = replace(table, text=_said(summary.baseline, "Framed", "Shaded"))
+    figure = replace(diagrams.heat_map(drawn, columns, table.title), name=table.name, on_page=False)
+    return replace(table, figure=figure)
 
 
-def _drawn(table: Block, columns: Sequence[tuple[str, str]]) -> Figure:
-    told = replace(table, text=table.text.replace("Bold, on the page framed", "Framed"))
-    return replace(diagrams.heat_map(told, columns, table.title), name=table.name, on_page=False)
+def _said(baseline: str, unbeaten: str, resolved: str) -> str:
+    """Return what the map shows, by the words for how two kinds of cells look."""
+    told_apart = f"{resolved}: told apart from {baseline} (its 95 % interval is without 0)"
+    return f"Points of aubc/1 over {baseline}, mean over seeds. {unbeaten}: no other beats it. {told_apart}."
 
 
 def _column(summary: Summary, setting: Setting, budget: str) -> str:
