@@ -221,8 +221,8 @@ def _as_text(overrides: Mapping[str, Any]) -> list[str]:
     said, problems = list[str](), list[str]()
     for key, value in overrides.items():
         try:
-            said.append(f"{key}={json.dumps(value, ensure_ascii=False)}")
-        except (TypeError, ValueError):  # of a type that JSON has not, or in a circle
+            said.append(f"{key}={json.dumps(value, ensure_ascii=False, allow_nan=False)}")
+        except (TypeError, ValueError):  # of a type that JSON has not, no finite number, or in a circle
             problems.append(f"overrides: {key} is {value!r:.80}; legal: text, numbers, lists, mappings")
     if problems:
         raise UserError("\n".join(problems))

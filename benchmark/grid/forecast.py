@@ -57,10 +57,15 @@ def forecast(
     asked = {(job.trial.dataset.label, job.trial.embedding.label) for job in jobs}
     new = {key: s for key, s in new.items() if (s.dataset.label, s.embedding.label) in asked and not s.is_cached}
     first = [f"embeddings to be computed first, whose time is not in this: {', '.join(new)}"] if new else []
-    recorded = set(RunStore.open(out, lenient=True).trials()["trial_id"]) if own else set()
-    n = sum(job.trial.trial_id in recorded for job in jobs)
-    there = [f"{n} of these {len(jobs)} trials are in {out} already and do not run again"] if n else []
+    n = sum(job.trial.trial_id in _recorded(out) for job in jobs) if own else 0
+    there = [f"{n} of these {len(jobs)} trials are in {out} already, and in these numbers"] if n else []
     return [f"fits: {_fits(study, jobs):,} (a first round that strategies share is one)", *told, *there, *first]
+
+
+def _recorded(out: Path) -> set[str]:
+    """Return the trials that a run has on record and would not run again of itself."""
+    trials = RunStore.open(out, lenient=True).trials()
+    return set(trials["trial_id"][trials["outcome"] != Outcome.LOST])
 
 
 def _measured(directories: Sequence[Path]) -> pd.DataFrame:
@@ -123,7 +128,11 @@ def _predicted(jobs: Sequence[Job], measured: pd.DataFrame, out: Path, workers: 
         "" if isnan(card) else f" and {card:,.0f} MB of the GPU"
     )
     here = "" if not isnan(card) else f", {_time(_wall(jobs, costs, workers))} in all on this machine"
-    rest = "" if len(took) == len(kinds) else ", the others taken as the mean of these"
+    rest = (
+        ""
+        if len(took) == len(kinds)
+        else ", the others are the mean of those with the same strategy, or the same learner"
+    )
     if unknown:
         names = listing(dict.fromkeys(learner for _, _, learner, *_ in unknown))
         rest += f"; {len(unknown)} trials are not in this, as none like them was measured: those of {names}"

@@ -65,8 +65,8 @@ class Simclr(Stored):
 
     ``processes`` trains on so many GPUs of this machine, a process on each that takes a share of every batch (without
     a GPU, on ``threads`` of the CPU each). Batch normalisation, loss and draws are those of the whole batch: the
-    training is that of one process but for how sums are rounded. Large batches gain by it; small ones, which wait for
-    each other, do not.
+    training is that of one process but for how sums are rounded. Small batches, which wait for each other, are not
+    faster by it. Not tried on several GPUs yet.
 
     ``recipe: scan`` is the training of SCAN (Van Gansbeke et al. 2020, arXiv 2005.12320), whose features TypiClust's
     published runs select on: ResNet-18 with the CIFAR stem, head 512-512-128, temperature 0.1, 500 epochs of batches of

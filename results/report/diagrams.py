@@ -119,7 +119,7 @@ def heat_map(table: Block, columns: Sequence[tuple[str, str]], title: str) -> Fi
         if len(part)
     ]
     width = min((PAPER - 2 * _PAD - left) / max(map(len, panels)), _WIDEST)
-    heads, high = _heads([head for _, head in columns], width)
+    heads, high, is_upright = _heads([head for _, head in columns], width)
     cells: list[dict[str, Any]] = []
     words: list[dict[str, Any]] = []
     top, said = 0.0, list[list[str]]()
@@ -136,7 +136,7 @@ def heat_map(table: Block, columns: Sequence[tuple[str, str]], title: str) -> Fi
             cells += [{"x": x, "y": y, **_cell(table, i, j + 1)} for i, y in enumerate(rows)]
         top += _ROW * len(names) + 6
     spec = {
-        "layer": [*_cells(cells, width), *_around(words, high > _LINE * max(map(len, heads)), left - 6)],
+        "layer": [*_cells(cells, width), *_around(words, is_upright, left - 6)],
         "encoding": {
             "x": axis("x") | {"axis": None, "scale": {"domain": [0, PAPER - 2 * _PAD], "nice": False}},
             "y": axis("y") | {"axis": None, "scale": {"domain": [top, 0], "nice": False}},
@@ -150,12 +150,12 @@ def heat_map(table: Block, columns: Sequence[tuple[str, str]], title: str) -> Fi
     return figure_of("heat_map", title, None, spec, min_width=PAPER)
 
 
-def _heads(heads: Sequence[str], width: float) -> tuple[list[list[str]], float]:
-    """Return the heads of columns in lines, and how high they are: upright where they fit in no other way."""
+def _heads(heads: Sequence[str], width: float) -> tuple[list[list[str]], float, bool]:
+    """Return the heads of columns in lines, how high they are, and whether upright: where they fit in no other way."""
     lines = [[head] if _LETTER * len(head) <= width else head.replace("/", "/\n").split("\n") for head in heads]
     if _LETTER * max(len(line) for head in lines for line in head) <= width:
-        return lines, _LINE * max(map(len, lines))
-    return [[head] for head in heads], max(min(_LETTER * max(map(len, heads)), _LONGEST), _LINE + 1)
+        return lines, _LINE * max(map(len, lines)), False
+    return [[head] for head in heads], max(min(_LETTER * max(map(len, heads)), _LONGEST), _LINE), True
 
 
 def _cell(table: Block, i: int, j: int) -> dict[str, Any]:

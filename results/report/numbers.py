@@ -1,4 +1,4 @@
-"""The numbers of a table: the call that prints one keeps it for the CSV, so that the two cannot part."""
+"""The numbers of a table: where one is printed it is kept for the CSV by the same call, as far as it is printed."""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -43,14 +45,32 @@ def run(task: Task, number: int, meeting: Path, report: Report, what: str) -> No
     meeting.unlink(missing_ok=True)
     group, hearing = list[BaseProcess](), list[Connection]()
     with _ended(group, hearing):
-        for rank in range(number):
-            reading, writing = context.Pipe(duplex=False)
-            hearing.append(reading)
-            group.append(context.Process(target=_live, args=(rank, number, task, meeting, writing), daemon=True))
-            group[-1].start()
-            writing.close()  # the child's is then the only one, and its end is heard
+        with _deaf():
+            for rank in range(number):
+                reading, writing = context.Pipe(duplex=False)
+                hearing.append(reading)
+                args = (rank, number, task, meeting, writing, os.getpid())
+                process = context.Process(target=_live, args=args, daemon=True)
+                try:
+                    process.start()
+                except OSError as error:
+                    said = error.strerror or error
+                    raise DataError([f"{what}: process {rank + 1} of {number} cannot be started ({said})"]) from error
+                group.append(process)
+                writing.close()  # the child's is then the only one, and its end is heard
         while not _over(group, hearing, report, what):
             wait([process.sentinel for process in group if process.exitcode is None], LOOK_S)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Start processes that do not hear Ctrl-C: it is for this one, which ends them."""
+    resource_tracker.ensure_running()  # when it is started it lets signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _over(group: Sequence[BaseProcess], hearing: Sequence[Connection], report: Report, what: str) -> bool:
@@ -65,7 +85,7 @@ def _over(group: Sequence[BaseProcess], hearing: Sequence[Connection], report: R
             if isinstance(said, UserError):
                 raise said
             if isinstance(said, str):
-                fell[rank] = said
+                fell.setdefault(rank, said)  # the first word is the cause
             else:
                 report(said)
     if fell:
@@ -96,9 +116,11 @@ def _ended(group: Sequence[BaseProcess], hearing: Sequence[Connection]) -> Itera
             pipe.close()
 
 
-def _live(rank: int, number: int, task: Task, meeting: Path, telling: Connection) -> None:
+def _live(rank: int, number: int, task: Task, meeting: Path, telling: Connection, parent: int) -> None:
     """What each process does. It tells what is wrong before it leaves the group, for then the others fall."""
     end_with_parent()
+    if os.getppid() != parent:  # it ended before that
+        return
     with _told(telling), _group(rank, number, meeting), _told(telling):
         task(Share(rank, number), telling.send if rank == 0 else _silent)
 
@@ -123,8 +145,8 @@ def _group(rank: int, number: int, meeting: Path) -> Iterator[None]:
     if cuda:
         torch.cuda.set_device(rank)
         more["device_id"] = torch.device("cuda", rank)
-    here = f"file://{meeting.absolute()}"
-    distributed.init_process_group("nccl" if cuda else "gloo", init_method=here, rank=rank, world_size=number, **more)
+    store = distributed.FileStore(str(meeting), number)  # type: ignore[attr-defined]  # a name in it may have a #
+    distributed.init_process_group("nccl" if cuda else "gloo", store=store, rank=rank, world_size=number, **more)
     try:
         yield
     finally:

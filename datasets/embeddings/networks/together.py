@@ -43,9 +43,11 @@ class Share:
         """
         if self.of == 1:
             return module
+        if device.type == "cuda":
+            nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            return DistributedDataParallel(module, device_ids=[device])
         _normalise_together(module)
-        cards = [device] if device.type == "cuda" else None
-        return DistributedDataParallel(module, device_ids=cards)
+        return DistributedDataParallel(module)
 
 
 def _normalise_together(module: nn.Module) -> None:
@@ -57,7 +59,7 @@ def _normalise_together(module: nn.Module) -> None:
 
 
 class _Normalised(nn.BatchNorm2d):
-    """Batch normalisation over the images of all processes; torch's own, `SyncBatchNorm`, has no code for the CPU.
+    """Batch normalisation over the images of all processes, as torch's `SyncBatchNorm`, which has no code for the CPU.
 
     Its parameters and statistics are those of the layer that it stands for.
     """
@@ -81,6 +83,7 @@ class _Normalised(nn.BatchNorm2d):
         with torch.no_grad():
             for kept, now in statistics:
                 kept.lerp_(now, self.momentum)
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]  # it is kept with the statistics
         scale = self.weight * (variance + self.eps).rsqrt()
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 

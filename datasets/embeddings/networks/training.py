@@ -116,7 +116,9 @@ def trained(
         training.finish(work)
         return training.pair.network
     _check_processes(schedule, len(split.train))
-    share = partial(_share, build, _on_disk(split, training.images, work), schedule, before, work.scratch, work.kept)
+    images = _on_disk(training.images, work)
+    bare = replace(split, train=split.train[:0], test=split.test[:0]) if images else split  # what is sent is small
+    share = partial(_share, build, bare, images, schedule, before, work.scratch, work.kept)
     processes.run(share, schedule.processes, work.scratch / "meeting", work.report, "simclr")
     training.resume(work.kept)
     return training.pair.network
@@ -125,6 +127,7 @@ def trained(
 def _share(
     build: Callable[[], Pair],
     split: Split,
+    images: Path | None,
     schedule: Schedule,
     rng: np.random.Generator,
     scratch: Path,
@@ -132,7 +135,9 @@ def _share(
     share: Share,
     report: Report,
 ) -> None:
-    """What one of several processes does of the training."""
+    """What one of several processes does of the training, on ``images`` where they lie in a file, mapped by all."""
+    if images is not None:
+        split = replace(split, train=np.load(images, mmap_mode="r", allow_pickle=False))
     training = Training(build, split, schedule, rng, share)
     training.resume(kept)
     training.finish(Work(scratch, kept, report))
@@ -148,14 +153,14 @@ def _check_processes(schedule: Schedule, images: int) -> None:
         raise DataError([f"simclr: processes is {asked}, and a batch has {smallest} images; each process takes one"])
 
 
-def _on_disk(split: Split, images: Inputs, work: Work) -> Split:
-    """Return the split with images that are in memory mapped from a file: processes of one machine then share them."""
+def _on_disk(images: Inputs, work: Work) -> Path | None:
+    """Write images that are in memory to a file, that the processes of a machine share them; return where it lies."""
     if not isinstance(images, np.ndarray):
-        return split
+        return None
     path = work.scratch / "images.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, images)
-    return replace(split, train=np.load(path, mmap_mode="r", allow_pickle=False), test=split.test[:0])
+    return path
 
 
 class Training:

@@ -165,7 +165,7 @@ function write({ isStep = false } = {}) {
   const place = said.size ? "" : view.at;
   if (view.at) said.set("at", view.at);
   const hash = `#${place || said}`;
-  history[isStep && hash !== location.hash ? "pushState" : "replaceState"](WRITTEN, "", hash);
+  history[isStep && hash !== (location.hash || "#") ? "pushState" : "replaceState"](WRITTEN, "", hash);
 }
 
 function chosen() {

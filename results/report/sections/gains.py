@@ -40,8 +40,8 @@ def _by_labels(summary: Summary) -> list[Block]:
         return []
     text = (
         f"gain/1 of at/1: points over {summary.baseline} on the same seeds at the same number of labels, with its 95 %"
-        " interval (bold: above 0). A strategy flips when its interval is above 0 at one number of labels and below 0"
-        " at another: of many intervals one in twenty errs."
+        " interval (bold: above 0, but of oracles). A strategy flips when its interval is above 0 at one number of"
+        " labels and below 0 at another: of many intervals one in twenty errs."
     )
     return [Block("Gain by number of labels", text=text), *tables]
 

@@ -255,7 +255,7 @@ def _profile(complete: Complete, numbers: Numbers) -> Block:
         for tau, share in zip(taus.tolist(), own, strict=True):
             numbers.keep(share, "runs above tau", "share", n, strategy=name, tau=tau)
     figure = replace(charts.profile(complete.strategies, taus, shares, title), name="profile")
-    text = "Share of all runs, seeds and blocks alike, with an aubc/1 above τ; the numbers are in profile.csv."
+    text = "Share of all runs, seeds and blocks alike, with an aubc/1 above τ."
     return Block(title, text=text, level=3, name="profile", figure=figure, numbers=numbers)
 
 

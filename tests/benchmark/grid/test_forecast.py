@@ -53,8 +53,8 @@ def test_time_is_that_of_the_same_kinds_then_of_the_strategy_and_else_their_mean
     assert forecast(grid, Path("out"))[:2] == [
         "fits: 37 (a first round that strategies share is one)",  # 6 x 2 + 6 x 3 purchases, 6 first rounds, the bound
         f"CPU: {seconds / 3600:.1f} h of one worker for 13 trials, {(15 + seconds / 4) / 3600:.1f} h in all on this"
-        " machine, at most 102 MB each; 2 of 5 kinds of trial were measured on host (x86_64), the others taken as the"
-        " mean of these",
+        " machine, at most 102 MB each; 2 of 5 kinds of trial were measured on host (x86_64), the others are the mean"
+        " of those with the same strategy, or the same learner",
     ]
     assert f"{(15 + seconds / 2) / 3600:.1f} h in all" in forecast(grid, Path("out"), workers=2)[1]
 
@@ -67,12 +67,11 @@ def test_of_a_learner_that_nobody_measured_no_time_is_made_up(monkeypatch: pytes
     monkeypatch.setattr(forecasts, "_measured", lambda _: took)
     grid = study(learners=["linear", "svm", "mlp", "knn"], strategies=["random", "margin"])
     (_, told, _) = forecast(grid, Path("out"))
-    assert told.startswith(
-        "CPU: 40.3 min of one worker for 6 trials, "
-    )  # 3 x 6 s, 600, 1200, and 600 for the bound; knn has no margin
+    seconds = 3 * 6 + 600 + 1200 + 600  # the last is the bound of svm; knn has no margin
+    assert told.startswith(f"CPU: {seconds / 60:.1f} min of one worker for 6 trials, ")
     assert told.endswith(
-        "; 4 of 6 kinds of trial were measured on host (x86_64), the others taken as the mean of these; 5 trials are"
-        " not in this, as none like them was measured: those of mlp, knn"
+        "; 4 of 6 kinds of trial were measured on host (x86_64), the others are the mean of those with the same"
+        " strategy, or the same learner; 5 trials are not in this, as none like them was measured: those of mlp, knn"
     )
 
 
@@ -95,7 +94,7 @@ def test_a_run_tells_what_its_trials_took_and_the_others_are_calibrated() -> Non
     assert first == "embeddings to be computed first, whose time is not in this: wine/raw"
     assert run(grid, "out", "--only", "strategy=random").status == 0
     told, there = run(grid, "out", "--dry-run").out.splitlines()[-2:]
-    assert there == "2 of these 3 trials are in out already and do not run again"
+    assert there == "2 of these 3 trials are in out already, and in these numbers"
     assert "; 2 of 3 kinds of trial were measured on" in told
     assert told.endswith(", 1 of 3 kinds of trial were calibrated here")
     assert run(grid, "out").status == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from support import fallen
 from support.embeddings import rng, split_of
 
 from albench.benchmark.types import Features
 from albench.datasets.embeddings.base import Work
+from albench.datasets.embeddings.networks import processes
 from albench.datasets.embeddings.networks import training as simclr_training
 from albench.datasets.embeddings.simclr import Simclr
 from albench.datasets.reading.base import DataError, Report, Split, Step, parameters, silent
@@ -40,20 +43,20 @@ def children() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if "spawn_main" in "".join(child.cmdline())]
 
 
-@pytest.mark.parametrize(("processes", "more"), [(2, {}), (3, {"recipe": "scan", "network": "small", "lr": 0.1})])
-def test_they_train_what_one_trains(processes: int, more: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "more"), [(2, {}), (3, {"recipe": "scan", "network": "small", "lr": 0.1})])
+def test_they_train_what_one_trains(number: int, more: dict[str, Any], tmp_path: Path) -> None:
     """Batches of 15 on 2, whose shares differ; and on 3, the second half of what one process had begun."""
     one = dataclasses.replace(TINY, **more)
-    several = dataclasses.replace(one, processes=processes)
+    several = dataclasses.replace(one, processes=number)
     alone = encode(one, tmp_path / "one")
     told = list[Step]()
-    if processes == 3:
+    if number == 3:
         half(one, tmp_path / "several")
     together = encode(several, tmp_path / "several", told.append)
     assert np.allclose(together, alone, atol=1e-5 * abs(alone).max())
     assert np.allclose(losses(tmp_path / "several"), losses(tmp_path / "one"), rtol=1e-5)
     epochs = [step.done for step in told if step.unit == "epochs" and "of epoch" not in step.note]
-    assert epochs == ([1, 2] if processes == 2 else [2])
+    assert epochs == ([1, 2] if number == 2 else [2])
     assert not children()
 
 
@@ -79,12 +82,51 @@ def test_what_one_of_them_finds_wrong_is_told(tmp_path: Path) -> None:
 
 
 def test_one_that_is_killed_ends_all(tmp_path: Path) -> None:
-    def kill(step: Step) -> None:
-        children()[-1].kill()
+    killed: list[psutil.Process] = []
 
-    with pytest.raises(DataError, match=r"^simclr: process \d of 2 ended: signal SIGKILL$"):
+    def kill(step: Step) -> None:
+        if not killed:
+            killed.append(max(children(), key=lambda child: child.create_time()))
+            killed[0].kill()
+
+    with pytest.raises(DataError, match=r"^simclr: process 2 of 2 ended: signal SIGKILL$"):
         encode(dataclasses.replace(TINY, epochs=100_000, processes=2), tmp_path, kill)
     assert not children()
+
+
+@pytest.mark.parametrize(
+    ("task", "word"),
+    [(fallen.raises, "ValueError: too wide"), (fallen.leaves, "exit code 3")],
+    ids=["raises", "leaves"],
+)
+def test_what_one_says_that_falls(task: processes.Task, word: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"^made: process 2 of 2 ended: {word}$"):
+        processes.run(task, 2, tmp_path / "a#b", silent, "made")
+    assert not children()
+
+
+def test_images_are_sent_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+
+    def watched(task: processes.Task, number: int, meeting: Path, *rest: Any) -> None:
+        sent.append(len(pickle.dumps(task)))
+        raise InterruptedError
+
+    monkeypatch.setattr(processes, "run", watched)
+    images = np.zeros((300, 32, 32, 3), np.uint8)
+    work = Work(tmp_path / "scratch", tmp_path / "kept")
+    with pytest.raises(InterruptedError):
+        dataclasses.replace(TINY, processes=2).encode(split_of(images, images[:1], "images"), rng(), work)
+    assert sent[0] < 20_000
+
+
+def test_one_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(process: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", full)
+    with pytest.raises(DataError, match=r"process 1 of 2 cannot be started \(Resource temporarily unavailable\)"):
+        encode(dataclasses.replace(TINY, processes=2), tmp_path)
 
 
 def test_an_interruption_ends_all(tmp_path: Path) -> None:

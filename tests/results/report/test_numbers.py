@@ -111,7 +111,7 @@ def savings(out: Path) -> Cells:
 
 
 def gains(out: Path) -> Cells:
-    frame = read(out, "gains").query("metric == 'gain/1'")
+    frame = read(out, "gains").query("metric == 'gain/1 of aubc/1'")
     heads = frame["dataset"] + ", " + frame["budget"]
     made = {(s, h): f"{v:+.1f}" for s, h, v in zip(frame["strategy"], heads, frame["value"], strict=True)}
     return made | {("random", head): "0" for head in heads}

@@ -56,26 +56,32 @@ def _map(summary: Summary) -> Block:
     cells = [[summary.get(*place, name) for place in places] for name in names]
     best = [summary.best(*place) for place in places]
     numbers = Numbers()
-    gains = [abs(cell.gain_aubc.mean) for row in cells for cell in row if cell and not isnan(cell.gain_aubc.mean)]
-    most = max(gains, default=0.0) or 1.0
+    gains = {
+        (i, j): cell.gain_aubc.mean if cell.gain_aubc.low > 0 or cell.gain_aubc.high < 0 else 0.0
+        for i, row in enumerate(cells)
+        for j, cell in enumerate(row, 1)
+        if cell and not isnan(cell.gain_aubc.mean)
+    }
+    most = max(map(abs, gains.values()), default=0.0) or 1.0
     table = Block(
         f"Gain over {summary.baseline}",
         text=_said(summary.baseline, "Bold, on the page framed", "Shaded on the page"),
         columns=("strategy", *(_column(summary, *place) for place in places)),
         rows=tuple(
-            (name, *(_text(cell, name in of, numbers) for cell, of in zip(row, best, strict=True)))
+            (
+                name,
+                *(
+                    _text(cell, of if summary.is_rival(name) else set(), numbers)
+                    for cell, of in zip(row, best, strict=True)
+                ),
+            )
             for name, row in zip(names, cells, strict=True)
         ),
         strong=frozenset((i, j) for i, name in enumerate(names) for j, of in enumerate(best, 1) if name in of),
         level=3,
         name="gains",
         numbers=numbers,
-        shades={
-            (i, j): cell.gain_aubc.mean / most if cell.gain_aubc.low > 0 or cell.gain_aubc.high < 0 else 0.0
-            for i, row in enumerate(cells)
-            for j, cell in enumerate(row, 1)
-            if cell and not isnan(cell.gain_aubc.mean)
-        },
+        shades={place: gain / most for place, gain in gains.items()},
     )
     columns = [(budget if len(summary.budgets()) > 1 else "", short(summary, setting)) for setting, budget in places]
     if not (places and names):
@@ -87,19 +93,23 @@ def _map(summary: Summary) -> Block:
 
 def _said(baseline: str, unbeaten: str, resolved: str) -> str:
     """Return what the map shows, by the words for how two kinds of cells look."""
-    told_apart = f"{resolved}: told apart from {baseline} (its 95 % interval is without 0)"
-    return f"Points of aubc/1 over {baseline}, mean over seeds. {unbeaten}: no other beats it. {told_apart}."
+    return (
+        f"Points of aubc/1 over {baseline}, mean over seeds. {unbeaten}: no other beats it (Holm over the others)."
+        f" {resolved}: its own 95 % interval is without 0 (where nothing differs, one in twenty is so)."
+    )
 
 
 def _column(summary: Summary, setting: Setting, budget: str) -> str:
     return f"{short(summary, setting)}, {budget}" if len(summary.budgets()) > 1 else short(summary, setting)
 
 
-def _text(cell: Cell | None, is_best: bool, numbers: Numbers) -> str:
+def _text(cell: Cell | None, best: set[str], numbers: Numbers) -> str:
+    """Return a cell; ``best`` are the unbeaten beside it, where it was compared with others."""
     if cell is None or not cell.n:
         return "-" if cell is None else cell.status
-    numbers.keep(int(is_best), "not beaten", "1 or 0", cell.n, **cell.key._asdict())
+    if best and cell.n > 1:
+        numbers.keep(int(cell.key.strategy in best), "not beaten", "1 or 0", cell.n, **cell.key._asdict())
     if cell.is_baseline:
         return "0"
-    gain = numbers.keep(cell.gain_aubc, "gain/1", "points", **cell.key._asdict())
+    gain = numbers.keep(cell.gain_aubc, "gain/1 of aubc/1", "points", **cell.key._asdict())
     return "-" if isnan(gain.mean) else f"{gain.mean:+.1f}"

@@ -47,9 +47,9 @@ def table(summary: Summary, board: pd.DataFrame, title: str) -> Block:
             if not (is_base and name in _OUTCOMES)
         }
         of = {"rank/1": numbers.keep(interval_of(row, "rank/1"), "rank/1", "rank", **about)}
-        of["gain/1"] = numbers.keep(interval_of(row, "gain/1"), "gain/1", "points", **about)
+        of["gain/1"] = numbers.keep(interval_of(row, "gain/1"), "gain/1 of aubc/1", "points", **about)
         for budget, name in zip(budgets, gains[1:], strict=True):
-            of[name] = numbers.keep(interval_of(row, name), "gain/1", "points", **about, budget=budget)
+            of[name] = numbers.keep(interval_of(row, name), "gain/1 of aubc/1", "points", **about, budget=budget)
         counts = "-" if is_base else "/".join(f"{kept[name]:.0f}" for name in _OUTCOMES)
         unbeaten = "-" if isnan(row["unbeaten"]) else f"{kept['unbeaten']:.0f} of {kept['settings']:.0f}"
         total, *each = (interval_text(of[name], 1, "+") for name in gains)
