@@ -158,8 +158,11 @@ def _on_disk(images: Inputs, work: Work) -> Path | None:
     if not isinstance(images, np.ndarray):
         return None
     path = work.scratch / "images.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, images)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, images)
+    except OSError as error:
+        raise DataError([f"{path}: cannot be written ({error.strerror or error})"]) from error
     return path
 
 

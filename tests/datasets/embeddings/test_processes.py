@@ -129,6 +129,12 @@ def test_one_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.
         encode(dataclasses.replace(TINY, processes=2), tmp_path)
 
 
+def test_a_disk_without_room_for_the_images_is_told(tmp_path: Path) -> None:
+    (tmp_path / "scratch").write_text("a file")
+    with pytest.raises(DataError, match=r"images\.npy: cannot be written \(File exists\)"):
+        encode(dataclasses.replace(TINY, processes=2), tmp_path)
+
+
 def test_an_interruption_ends_all(tmp_path: Path) -> None:
     def interrupt(step: Step) -> None:
         raise KeyboardInterrupt
