@@ -55,18 +55,18 @@ def click(tab: Tab, link: str) -> None:
 
 
 def seen(tab: Tab, place: str, strategy: str, title: str, n: int = 1) -> str:
-    """Return what stands in a row from a column on, ``n`` cells, which must lie in the window as it is."""
+    """Return what stands in a row from a column on, ``n`` cells, once they lie in the window as it is."""
     script = """([place, strategy, title, n]) => {
         const table = document.querySelector(`#${place} table`);
         const at = [...table.tHead.rows[0].cells].findIndex((head) => head.innerText === title);
         const row = [...table.tBodies[0].rows].find((row) => row.cells[0].innerText === strategy);
-        const cells = [...row.cells].slice(at, at + n);
+        const cells = [...(row?.cells ?? [])].slice(at, at + n);
         const isIn = (box) => box.top >= 0 && box.bottom <= innerHeight && box.left >= 0 && box.right <= innerWidth;
-        const areSeen = cells.every((cell) => isIn(cell.getBoundingClientRect()));
+        const areSeen = cells.length === n && cells.every((cell) => isIn(cell.getBoundingClientRect()));
         return areSeen ? cells.map((cell) => cell.innerText).join(" ") : "";
     }"""
-    text: str = tab.page.evaluate(script, [place, strategy, title, n])
-    return text
+    found = tab.page.wait_for_function(script, arg=[place, strategy, title, n])  # a link opens its fold a moment later
+    return str(found.json_value())
 
 
 def test_which_rule_for_10_labels(tab: Tab, evidence: Evidence) -> None:
