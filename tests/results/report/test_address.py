@@ -117,6 +117,7 @@ def test_a_link_of_the_page_leaves_the_view_as_it_is(tab: Tab) -> None:
     sort_by(tab, RANKS)
     before = ranked(tab)
     tab.page.get_by_role("link", name="Cost", exact=True).click()
+    tab.page.wait_for_function("location.hash.endsWith('at=cost')")
     titles = tab.page.locator("#cost h3:visible").all_inner_texts()
     assert sorted(titles) == ["wine/raw/linear, high", "wine/raw/linear, low"]
     assert ranked(tab) == before
