@@ -1,4 +1,4 @@
-"""A network trained from scratch comes out the same: run twice, and killed within a trial and started again."""
+"""A network trained from scratch comes out the same when it is run again: here killed within a trial, and gone on."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from conftest import Program, raw_rounds
 
 GRID: dict[str, Any] = {
     "name": "networks",
-    "datasets": ["digits"],
+    "datasets": [{"name": "digits", "per_class": 30}],
     "embeddings": ["raw"],
     "learners": [{"name": "resnet18", "recipe": "udal", "epochs": 3, "batch": 16, "width": 4}],
     "strategies": ["random", "margin"],
@@ -29,10 +29,7 @@ def test_a_network_is_the_same_again(albench: Program, tmp_path: Path, same_answ
         where = ["--grid", tmp_path / "grid.yaml", "--out", tmp_path / out]
         return ["run", *where, "--engine", "inline", "--mlflow", "off"]
 
-    for out in ("one", "again"):
-        assert albench.run(*command(out))[::2] == (0, "")
-    same_answer(tmp_path / "one", tmp_path / "again")
-
+    assert albench.run(*command("one"))[::2] == (0, "")
     process = albench.start(*command("killed"))
     while not list((tmp_path / "killed").glob("rounds/part-*")) and process.poll() is None:
         time.sleep(0.01)
