@@ -86,7 +86,7 @@ def test_one_that_is_killed_ends_all(tmp_path: Path) -> None:
 
     def kill(step: Step) -> None:
         if not killed:
-            killed.append(max(children(), key=lambda child: child.create_time()))
+            killed.append(max(children(), key=lambda child: (child.create_time(), child.pid)))
             killed[0].kill()
 
     with pytest.raises(DataError, match=r"^simclr: process 2 of 2 ended: signal SIGKILL$"):
