@@ -13,6 +13,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import pandas as pd
 import pytest
 from hypothesis import settings
+from support.browser import browser
 from support.plugins import install
 
 settings.register_profile("albench", deadline=None, derandomize=True)  # machines are shared; a red run can be repeated
@@ -43,6 +44,13 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Return a browser that a file of tests opens its pages in (`support.browser.opened`)."""
+    with browser() as started:
+        yield started
 
 
 @pytest.fixture

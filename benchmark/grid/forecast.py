@@ -57,7 +57,7 @@ def forecast(
     asked = {(job.trial.dataset.label, job.trial.embedding.label) for job in jobs}
     new = {key: s for key, s in new.items() if (s.dataset.label, s.embedding.label) in asked and not s.is_cached}
     first = [f"embeddings to be computed first, whose time is not in this: {', '.join(new)}"] if new else []
-    n = sum(job.trial.trial_id in _recorded(out) for job in jobs) if own else 0
+    n = len(_recorded(out) & {job.trial.trial_id for job in jobs}) if own else 0
     there = [f"{n} of these {len(jobs)} trials are in {out} already, and in these numbers"] if n else []
     return [f"fits: {_fits(study, jobs):,} (a first round that strategies share is one)", *told, *there, *first]
 
@@ -128,11 +128,9 @@ def _predicted(jobs: Sequence[Job], measured: pd.DataFrame, out: Path, workers: 
         "" if isnan(card) else f" and {card:,.0f} MB of the GPU"
     )
     here = "" if not isnan(card) else f", {_time(_wall(jobs, costs, workers))} in all on this machine"
-    rest = (
-        ""
-        if len(took) == len(kinds)
-        else ", the others are the mean of those with the same strategy, or the same learner"
-    )
+    rest = ""
+    if len(took) < len(kinds):
+        rest = ", the others are the mean of those with the same strategy, or the same learner"
     if unknown:
         names = listing(dict.fromkeys(learner for _, _, learner, *_ in unknown))
         rest += f"; {len(unknown)} trials are not in this, as none like them was measured: those of {names}"

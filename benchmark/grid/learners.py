@@ -11,11 +11,11 @@ from typing import Any
 
 from ...datasets.embeddings.base import ReadsFile
 from .. import registry
-from ..grid.tuned import Tuned
 from ..lesson import sees
 from ..types import Budget, Learner, Part, canonical_json
 from .params import Choice, choose
 from .structure import TuneEntry, check, show
+from .tuned import Tuned
 
 MOST_SETTINGS = 100
 """So many settings may a learner be tuned over: each is fitted several times in each round."""

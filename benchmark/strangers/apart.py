@@ -88,9 +88,12 @@ def _died(child: int) -> DiedError:
             os.kill(child, signal.SIGKILL)
         time.sleep(LOOK_S)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if code >= 0:
-        return DiedError(f"exit code {code}")
-    return DiedError(f"signal {signal.Signals(-code).name}", killed=code == -signal.SIGKILL)
+    return DiedError(ending(code), killed=code == -signal.SIGKILL)
+
+
+def ending(code: int) -> str:
+    """Say how a process ended, by its exit code; one below 0 is a signal."""
+    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
 
 
 def _live(work: Callable[[Tell[T]], None], writing: Connection, parent: int) -> NoReturn:

@@ -61,9 +61,7 @@ class Work:
         finally:
             lock.release()
 
-    def array(
-        self, name: str, shape: tuple[int, int], dtype: type[np.float32] | type[np.float64] = np.float32
-    ) -> NDArray[Any]:
+    def array(self, name: str, shape: tuple[int, ...], dtype: type[np.number[Any]] = np.float32) -> NDArray[Any]:
         """Return rows to fill, mapped from a file in ``scratch``: no more memory than is being written.
 
         Raises

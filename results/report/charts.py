@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from ..measures.curves import thinned
 from .blocks import Figure
-from .look import DARK_PLACES, DASHES, GREY, HOVER, INK, LINES, LOOK, PALETTE, SHAPES
+from .look import DARK_PLACES, DASHES, GREY, HOVER, INK, LINES, LOOK, ON_COLOUR, PALETTE, SHAPES
 
 WIDTH, HEIGHT = 680, 340
 
@@ -150,7 +150,7 @@ def matrix(
             "mark": {"type": "text", "fontSize": 11 if k <= 12 else 9},
             "encoding": {
                 "text": {"field": "value", "type": "quantitative", "format": ".2f"},
-                "color": {"condition": {"test": dark, "value": "white"}, "value": "#1a1a1a"},
+                "color": {"condition": {"test": dark, "value": "white"}, "value": ON_COLOUR},
             },
         },
     ]
@@ -236,7 +236,7 @@ def bars(frame: pd.DataFrame, title: str, x: str, y: str, colour: str) -> Figure
             "encoding": {
                 "y": stacked | {"bandPosition": 0.5},
                 "text": {"condition": {"test": f"datum[{y!r}] >= 0.04", "field": colour}, "value": ""},
-                "color": {"condition": {"test": dark, "value": "white"}, "value": "#1a1a1a"},
+                "color": {"condition": {"test": dark, "value": "white"}, "value": ON_COLOUR},
             },
         },
     ]

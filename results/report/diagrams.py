@@ -110,14 +110,7 @@ def heat_map(table: Block, columns: Sequence[tuple[str, str]], title: str) -> Fi
     names = [row[0] for row in table.rows]
     left = min(_LETTER * max(map(len, [*names, *(panel for panel, _ in columns)])), _LONGEST) + 6
     groups = [[j for j, _ in own] for _, own in groupby(enumerate(columns), key=lambda column: column[1][0])]
-    most = max(1, int((PAPER - 2 * _PAD - left) / _NARROWEST))
-    n_parts = ceil(max(map(len, groups)) / most)
-    panels = [
-        part.tolist()
-        for parts in zip(*(np.array_split(g, n_parts) for g in groups), strict=True)
-        for part in parts
-        if len(part)
-    ]
+    panels = _panels(groups, most=max(1, int((PAPER - 2 * _PAD - left) / _NARROWEST)))
     width = min((PAPER - 2 * _PAD - left) / max(map(len, panels)), _WIDEST)
     heads, high, is_upright = _heads([head for _, head in columns], width)
     cells: list[dict[str, Any]] = []
@@ -141,13 +134,27 @@ def heat_map(table: Block, columns: Sequence[tuple[str, str]], title: str) -> Fi
             "x": axis("x") | {"axis": None, "scale": {"domain": [0, PAPER - 2 * _PAD], "nice": False}},
             "y": axis("y") | {"axis": None, "scale": {"domain": [top, 0], "nice": False}},
         },
-        **{"width": PAPER, "height": round(top), "padding": _PAD, "view": {"stroke": None}},
         "title": {
-            **{"text": title, "fontSize": 10, "subtitle": textwrap.wrap(table.text, 80), "offset": 2},
-            **{"subtitleFontSize": _PRINT, "subtitlePadding": 3},
+            "text": title,
+            "subtitle": textwrap.wrap(table.text, 80),
+            "fontSize": 10,
+            "subtitleFontSize": _PRINT,
+            "subtitlePadding": 3,
+            "offset": 2,
         },
+        "width": PAPER,
+        "height": round(top),
+        "padding": _PAD,
+        "view": {"stroke": None},
     }
     return figure_of("heat_map", title, None, spec, min_width=PAPER)
+
+
+def _panels(groups: Sequence[Sequence[int]], most: int) -> list[list[int]]:
+    """Return the columns of each panel: at most so many of a group, first the beginnings of all, then what is left."""
+    n_parts = ceil(max(map(len, groups)) / most)
+    parts = zip(*(np.array_split(group, n_parts) for group in groups), strict=True)
+    return [part.tolist() for row in parts for part in row if len(part)]
 
 
 def _heads(heads: Sequence[str], width: float) -> tuple[list[list[str]], float, bool]:

@@ -14,6 +14,8 @@ PALETTE = (
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
 """Ten colours of areas, apart for colour-blind eyes: Petroff (2021), Accessible Color Sequences, arXiv 2107.02270."""
+ON_COLOUR = "#1a1a1a"
+"""Of words in a coloured field, which the dark scheme of the page leaves as they are; `INK` it lightens."""
 DARK_PLACES = (2, 4)
 """Where `PALETTE` is so dark that words on it are white."""
 LINES = ("#488dc5", "#9d2125", "#c58413", "#4b185d", "#ec675d", "#28168f", "#ba0def", "#64082d")

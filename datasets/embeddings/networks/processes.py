@@ -16,6 +16,7 @@ import torch
 from torch import distributed
 
 from ....benchmark.strangers import raised
+from ....benchmark.strangers.apart import ending
 from ....benchmark.strangers.offspring import end_with_parent
 from ....benchmark.types import UserError
 from ...reading.base import DataError, Report, Step
@@ -90,9 +91,9 @@ def _over(group: Sequence[BaseProcess], hearing: Sequence[Connection], report: R
                 report(said)
     if fell:
         codes = [process.exitcode for process in group]
-    killed = {rank: f"signal {signal.Signals(-code).name}" for rank, code in enumerate(codes) if code and code < 0}
-    left = {rank: f"exit code {code}" for rank, code in enumerate(codes) if code}
-    if how := killed or fell or left:
+    ends = {rank: ending(code) for rank, code in enumerate(codes) if code}
+    killed = {rank: how for rank, how in ends.items() if (codes[rank] or 0) < 0}
+    if how := killed or fell or ends:
         rank = min(how)
         raise DataError([f"{what}: process {rank + 1} of {len(group)} ended: {how[rank]}"])
     return all(code is not None for code in codes)

@@ -157,13 +157,9 @@ def _on_disk(images: Inputs, work: Work) -> Path | None:
     """Write images that are in memory to a file, that the processes of a machine share them; return where it lies."""
     if not isinstance(images, np.ndarray):
         return None
-    path = work.scratch / "images.npy"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, images)
-    except OSError as error:
-        raise DataError([f"{path}: cannot be written ({error.strerror or error})"]) from error
-    return path
+    there = work.array("images", images.shape, np.uint8)
+    there[:] = images
+    return work.scratch / "images.npy"
 
 
 class Training:

@@ -15,7 +15,7 @@ from support import fallen
 from support.embeddings import rng, split_of
 
 from albench.benchmark.types import Features
-from albench.datasets.embeddings.base import Work
+from albench.datasets.embeddings.base import StorageError, Work
 from albench.datasets.embeddings.networks import processes
 from albench.datasets.embeddings.networks import training as simclr_training
 from albench.datasets.embeddings.simclr import Simclr
@@ -131,7 +131,7 @@ def test_one_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_disk_without_room_for_the_images_is_told(tmp_path: Path) -> None:
     (tmp_path / "scratch").write_text("a file")
-    with pytest.raises(DataError, match=r"images\.npy: cannot be written \(File exists\)"):
+    with pytest.raises(StorageError, match=r"images\.npy: cannot be written \(File exists\)"):
         encode(dataclasses.replace(TINY, processes=2), tmp_path)
 
 

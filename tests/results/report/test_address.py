@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.browser import Tab, browser, opened
+from support.browser import Tab, opened
 from support.synthetic import write_run
 
 from albench.results.report.report import write_report
@@ -18,12 +18,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("address")
     write_report([write_run(folder / "run", rounds=3)], folder / "out")
     return folder / "out" / "report.html"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.browser import Tab, browser, opened
+from support.browser import Tab, opened
 from support.synthetic import write_run
 
 from albench.results.measures.board.costs import cell_costs
@@ -29,12 +29,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def evidence(run: Path) -> Evidence:
     return Evidence.of(read_runs([run]))
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture
