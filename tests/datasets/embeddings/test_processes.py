@@ -100,6 +100,7 @@ def test_one_that_is_killed_ends_all(tmp_path: Path) -> None:
     ids=["raises", "leaves"],
 )
 def test_what_one_says_that_falls(task: processes.Task, word: str, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()  # where they would meet, were the name an address
     with pytest.raises(DataError, match=rf"^made: process 2 of 2 ended: {word}$"):
         processes.run(task, 2, tmp_path / "a#b", silent, "made")
     assert not children()

@@ -126,6 +126,13 @@ def test_the_marks_of_the_map_are_in_its_csv(out: Path) -> None:
     assert {name: bold[str(name)] for name in found.index} == found.to_dict()
 
 
+def test_where_nothing_was_compared_nothing_is_unbeaten(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", datasets=["wine"], budgets=["low"], seeds=1)
+    write_report([run], tmp_path / "out", tables_only=True)
+    frame = read(tmp_path / "out", "gains")
+    assert set(frame["metric"]) == {"gain/1 of aubc/1"}
+
+
 def by_labels(out: Path) -> Cells:
     frame = read(out, "gain-eurosat-raw-linear-low")
     names, heads = frame["strategy"], [f"gain at {n} labels" for n in frame["n_labelled"]]
